@@ -1,0 +1,58 @@
+"""Score an experiment out of fold, or a prediction file against labels."""
+
+import json
+
+from auxfold.command import experiment_from, parser, run
+from auxfold.errors import InputError
+from auxfold.run_folder import RunFolder, write_frame, write_json, write_text
+from auxfold.scoring.cross_validation import cross_validate, score_file
+from auxfold.scoring.report import cv_table, render_report
+from auxfold.training.rows import create_folds
+
+EXAMPLES = """\
+  python scripts/evaluate.py --config configs/sample.toml
+  python scripts/evaluate.py --config configs/sample.toml --json
+  python scripts/evaluate.py --config configs/sample.toml --metric auc \\
+      --labels input/sample/test_labels.csv --predictions outputs/sample/submission.csv
+"""
+
+
+def main() -> None:
+    arguments = parser(__doc__, EXAMPLES)
+    arguments.add_argument("--labels", metavar="F", help="label file to score against")
+    arguments.add_argument("--predictions", metavar="P", help="prediction file to score")
+    arguments.add_argument("--metric", default="auc", help="auc (default), ap or log_loss")
+    arguments.add_argument("--json", action="store_true", help="print one JSON object")
+    given = arguments.parse_args()
+    if (given.labels is None) != (given.predictions is None):
+        raise InputError("--labels and --predictions go together")
+    experiment = experiment_from(given)
+    if given.labels:
+        main_column = experiment.main_task.columns[0]
+        scores = score_file(given.labels, given.predictions, given.metric, main_column)
+        show(scores, given.json)
+        return
+    table, folds = create_folds(experiment)
+    record, oof = cross_validate(experiment, table, folds)
+    folder = RunFolder.of(experiment)
+    write_frame(folder.oof, oof)
+    write_json(folder.cross_validation, record)
+    write_text(folder.report, render_report(experiment, record, table, folds, oof))
+    if given.json:
+        show(record["oof"], True)
+        return
+    print(cv_table(record))
+    print(f"scores: {folder.cross_validation}\nreport: {folder.report}")
+
+
+def show(scores: dict[str, float | None], as_json: bool) -> None:
+    """Metric names and values, as JSON or line by line."""
+    if as_json:
+        print(json.dumps(scores, allow_nan=False))
+        return
+    for name, value in scores.items():
+        print(f"{name:40} {'undefined' if value is None else f'{value:.5f}'}")
+
+
+if __name__ == "__main__":
+    run(main)

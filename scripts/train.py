@@ -1,0 +1,54 @@
+"""Train one fold, every fold (one process each), or one model on all rows."""
+
+import subprocess
+import sys
+
+from auxfold.command import experiment_from, parser, run
+from auxfold.errors import InputError
+from auxfold.run_folder import FULL
+
+EXAMPLES = """\
+  python scripts/train.py --config configs/jigsaw_2019.toml --fold 0
+  python scripts/train.py --config configs/sample.toml --fold all --resume
+  python scripts/train.py --config configs/sample.toml --fold full --set train.epochs=3
+  accelerate launch scripts/train.py --config configs/jigsaw_2019.toml --fold 0
+"""
+
+
+def main() -> None:
+    arguments = parser(__doc__, EXAMPLES)
+    arguments.add_argument("--fold", required=True, help="a number from 0, 'all' or 'full'")
+    arguments.add_argument("--resume", action="store_true", help="continue where it stopped")
+    arguments.add_argument("--overwrite", action="store_true", help="train a finished fold anew")
+    given = arguments.parse_args()
+    if given.resume and given.overwrite:
+        raise InputError("--resume and --overwrite contradict each other; give one")
+    experiment = experiment_from(given)
+    if given.fold == "all":
+        train_all(experiment.folds.n_splits)
+        return
+    if given.fold != FULL and not given.fold.isdecimal():
+        raise InputError(f"--fold {given.fold}: a number from 0, 'all' or 'full'")
+    from auxfold.training.fold import train_fold
+
+    fold = FULL if given.fold == FULL else int(given.fold)
+    folder = train_fold(experiment, fold, given.resume, given.overwrite)
+    print(f"fold folder: {folder.path}")
+
+
+def train_all(n_splits: int) -> None:
+    """Each fold in a process of its own, so that none inherits another's state."""
+    place = sys.argv.index("all") if "all" in sys.argv else None
+    for fold in range(n_splits):
+        command = list(sys.argv)
+        if place is None:
+            command = [a.replace("--fold=all", f"--fold={fold}") for a in command]
+        else:
+            command[place] = str(fold)
+        code = subprocess.call([sys.executable, *command])
+        if code:
+            sys.exit(code)
+
+
+if __name__ == "__main__":
+    run(main)

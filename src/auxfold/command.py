@@ -1,0 +1,52 @@
+"""What every command shares: ``--config``, ``--set``, and errors written for a person."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from auxfold.errors import InputError
+from auxfold.experiment import Experiment, load_experiment
+
+DEFAULT_CONFIG = "configs/jigsaw_2019.toml"
+
+
+def parser(description: str, examples: str) -> argparse.ArgumentParser:
+    """An argument parser with ``--config`` and ``--set`` and the given examples below the help."""
+    made = argparse.ArgumentParser(
+        description=description,
+        epilog="examples:\n" + examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "--config",
+        default=DEFAULT_CONFIG,
+        metavar="C",
+        help=f"experiment file (default: {DEFAULT_CONFIG})",
+    )
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one key of the experiment file, e.g. --set train.epochs=3; repeatable",
+    )
+    return made
+
+
+def experiment_from(arguments: argparse.Namespace) -> Experiment:
+    """The experiment named by ``--config`` with every ``--set`` applied."""
+    return load_experiment(arguments.config, arguments.set)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call ``main``; an :class:`InputError` becomes one line on stderr and exit code 2."""
+    try:
+        main()
+    except InputError as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; `--resume` continues where it stopped", file=sys.stderr)
+        sys.exit(130)

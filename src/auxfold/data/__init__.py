@@ -1,0 +1,1 @@
+"""From files on disk to batches of token ids: tables, folds, token store, batches."""

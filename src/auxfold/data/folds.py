@@ -1,0 +1,131 @@
+"""Multilabel-stratified folds in which groups and duplicate texts never straddle a fold.
+
+Rows that must stay together (same group, or equal texts but for case, white space and
+punctuation) form one unit. Units of several rows are placed first, largest first, each on the
+fold that is then nearest to an even share of every label (as scikit-learn's
+``StratifiedGroupKFold`` does for one label); single rows fill the rest by iterative
+stratification (Sechidis, Tsoumakas and Vlahavas 2011).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import numpy as np
+import pandas as pd
+from iterstrat.ml_stratifiers import IterativeStratification
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from auxfold.data.table import Table
+from auxfold.errors import InputError
+
+_NOT_WORD = re.compile(r"[\W_]+", re.UNICODE)
+
+
+def make_folds(table: Table, n_splits: int, group_duplicates: bool, seed: int) -> np.ndarray:
+    """The fold of every row, ``(rows,)`` int in ``[0, n_splits)``; equal for an equal seed.
+
+    Raises:
+        InputError: fewer units than folds.
+    """
+    units = row_units(table, group_duplicates)
+    if units.max() + 1 < n_splits:
+        raise InputError(
+            f"{table.path}: {n_splits} folds need at least {n_splits} independent groups of rows, "
+            f"found {units.max() + 1}; lower folds.n_splits or check data.group"
+        )
+    flags = label_flags(table.labels)
+    sizes = np.bincount(units)
+    folds = np.full(len(table), -1)
+    several = np.flatnonzero(sizes > 1)
+    if len(several):
+        unit_folds = _place_units(several, units, flags, sizes, n_splits, seed)
+        chosen = np.isin(units, several)
+        folds[chosen] = unit_folds[units[chosen]]
+    single = np.flatnonzero(folds < 0)
+    if len(single):
+        folds[single] = _fill_rows(flags[single], folds, n_splits, seed)
+    return folds
+
+
+def label_flags(labels: np.ndarray) -> np.ndarray:
+    """``(rows, flags)`` booleans to stratify: each label ``>= 0.5``, and "is labelled" where some
+    rows are not. Soft labels are binarised here, since the library would cast them to ``> 0``.
+    """
+    flags = [np.nan_to_num(labels, nan=0.0) >= 0.5]
+    missing = np.isnan(labels)
+    partly = missing.any(axis=0) & ~missing.all(axis=0)
+    flags.append(~missing[:, partly])
+    return np.concatenate(flags, axis=1)
+
+
+def row_units(table: Table, group_duplicates: bool) -> np.ndarray:
+    """The unit of every row, ``(rows,)`` int: connected by group or by equal text."""
+    keys = [] if table.groups is None else [pd.factorize(_own_if_empty(table.groups))[0]]
+    if group_duplicates:
+        keys.append(pd.factorize(np.array(_duplicate_keys(table.texts), dtype=object))[0])
+    if not keys:
+        return np.arange(len(table))
+    if len(keys) == 1:
+        return keys[0]
+    # Two relations: rows and both kinds of keys are nodes, units are connected components.
+    rows = np.arange(len(table))
+    first, second = len(table) + keys[0], len(table) + keys[0].max() + 1 + keys[1]
+    nodes = int(second.max()) + 1
+    edges = (np.tile(rows, 2), np.concatenate([first, second]))
+    graph = coo_matrix((np.ones(2 * len(rows)), edges), shape=(nodes, nodes))
+    return pd.factorize(connected_components(graph, directed=False)[1][: len(table)])[0]
+
+
+def _own_if_empty(groups: np.ndarray) -> np.ndarray:
+    """An empty group is no group: such rows stay on their own."""
+    own = np.array([("row", i) for i in range(len(groups))] + [None], dtype=object)[:-1]
+    return np.where(groups == "", own, groups)
+
+
+def _duplicate_keys(texts: list[list[str]]) -> list[str]:
+    return ["\x1f".join(normalised(text) for text in row) for row in zip(*texts, strict=True)]
+
+
+def normalised(text: str) -> str:
+    """The text without case, white space and punctuation; the text itself if nothing remains."""
+    bare = _NOT_WORD.sub("", unicodedata.normalize("NFKC", text).casefold())
+    return bare or text.strip()
+
+
+def _place_units(
+    several: np.ndarray,
+    units: np.ndarray,
+    flags: np.ndarray,
+    sizes: np.ndarray,
+    n_splits: int,
+    seed: int,
+) -> np.ndarray:
+    """Fold per unit (``-1`` for single rows): greedy, largest first, most even fold wins."""
+    counts = np.zeros((len(sizes), flags.shape[1] + 1))
+    np.add.at(counts, units, np.column_stack([flags, np.ones(len(flags))]))
+    totals = np.maximum(counts.sum(axis=0), 1.0)
+    order = np.random.RandomState(seed).permutation(several)
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    filled = np.zeros((n_splits, counts.shape[1]))
+    placed = np.full(len(sizes), -1)
+    for unit in order:
+        share = counts[unit] / totals
+        # Adding a unit to fold f raises the squared deviation by 2 f·s + const: least f·s wins.
+        fold = int(np.argmin(filled @ share))
+        filled[fold] += share
+        placed[unit] = fold
+    return placed
+
+
+def _fill_rows(flags: np.ndarray, folds: np.ndarray, n_splits: int, seed: int) -> np.ndarray:
+    """Folds of the single rows, so that all folds together come out even in rows."""
+    taken = np.bincount(folds[folds >= 0], minlength=n_splits)
+    wanted = np.maximum(len(folds) / n_splits - taken, 0.0)
+    random = np.random.RandomState(seed)
+    order = random.permutation(len(flags))
+    made = np.empty(len(flags), dtype=int)
+    made[order] = IterativeStratification(flags[order], wanted / wanted.sum(), random)
+    return made

@@ -1,0 +1,354 @@
+"""A generated, inoffensive competition in the format of Jigsaw Unintended Bias 2019.
+
+No comment here was written by a person and no word is a slur: what plays the part of toxicity
+are words such as "silly goose", "fnarg" or "I will hide your umbrella". The labels behave like
+the real ones: shares of annotators, noisy, mostly zero, identities known for a quarter of the
+rows, and toxic more often where some identities are mentioned, so a bias metric finds something.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from auxfold.errors import InputError
+
+SUBTYPES = ("severe_toxicity", "obscene", "identity_attack", "insult", "threat")
+# How each identity is mentioned; "{people}" becomes neighbours, families and the like.
+IDENTITIES = {
+    "asian": ("Asian {people}",), "atheist": ("atheist {people}",),
+    "bisexual": ("bisexual {people}",), "black": ("Black {people}",),
+    "buddhist": ("Buddhist {people}",), "christian": ("Christian {people}", "Catholic {people}"),
+    "female": ("female {people}", "women"), "heterosexual": ("straight {people}",),
+    "hindu": ("Hindu {people}",), "homosexual_gay_or_lesbian": ("gay {people}", "lesbian {people}"),
+    "intellectual_or_learning_disability": ("{people} with dyslexia",),
+    "jewish": ("Jewish {people}",), "latino": ("Latino {people}",),
+    "male": ("male {people}", "men"), "muslim": ("Muslim {people}",),
+    "other_disability": ("{people} with allergies",), "other_gender": ("nonbinary {people}",),
+    "other_race_or_ethnicity": ("Polynesian {people}",), "other_religion": ("Sikh {people}",),
+    "other_sexual_orientation": ("asexual {people}",),
+    "physical_disability": ("{people} who use wheelchairs",),
+    "psychiatric_or_mental_illness": ("{people} living with depression",),
+    "transgender": ("transgender {people}",), "white": ("white {people}",),
+}  # fmt: skip
+# The nine identities that the real competition's metric looks at are mentioned more often.
+SCORED = ("male", "female", "homosexual_gay_or_lesbian", "christian", "jewish", "muslim",
+          "black", "white", "psychiatric_or_mental_illness")  # fmt: skip
+# Mentioned in grumbling comments more often than the others: the planted unintended bias.
+BIASED = ("muslim", "homosexual_gay_or_lesbian", "black", "white")
+# Nobody's health is grumbled about, not even harmlessly.
+NEVER_ATTACKED = ("intellectual_or_learning_disability", "other_disability",
+                  "physical_disability", "psychiatric_or_mental_illness")  # fmt: skip
+ACTIVITY = ("created_date", "publication_id", "parent_id", "article_id", "rating",
+            "funny", "wow", "sad", "likes", "disagree")  # fmt: skip
+COUNTS = ("identity_annotator_count", "toxicity_annotator_count")
+TRAIN_COLUMNS = ("id", "target", "comment_text", *SUBTYPES, *IDENTITIES, *ACTIVITY,
+                 "sexual_explicit", *COUNTS)  # fmt: skip
+TEST_LABEL_COLUMNS = ("id", "toxicity", *SUBTYPES, *IDENTITIES, "sexual_explicit", *COUNTS)
+MARKER = "GENERATED.txt"
+FIRST_ID = 59_848
+LEAST_ROWS, LEAST_TEST_ROWS = 100, 10
+
+PHRASES = {
+    "people": "neighbours|families|gardeners|volunteers|readers|bakers|commuters",
+    "place": "the allotment|the town hall|the old bakery|platform two|the library|the duck pond"
+    "|the market square|the bus depot|the community garden|the ferry landing",
+    "thing": "tomato seedlings|rye loaf|timetable|budget plan|compost heap|footbridge|bicycle rack"
+    "|notice board|sourdough starter|rose hedge|ticket machine|rain barrel",
+    "group": "council|bakers' guild|gardening club|rail company|choir|parish committee"
+    "|library board|school orchestra",
+    "time": "on Tuesday|last spring|before the frost|after the meeting|this morning|every weekend"
+    "|in late October|during the storm",
+    "quality": "lovely|sensible|rather expensive|overdue|well made|promising|a bit wobbly"
+    "|simple enough|worth a visit|hard to find",
+    "insult": "silly goose|soggy turnip|wobbly pudding|muddled teapot|crumpled sock",
+    "obscene": "fnarg|skronk|blorpity|grobbling fnarg",
+    "explicit": "zwibbly|oomplefrit|wimzy-wamzy",
+    "prank": "hide your umbrella|salt your tea|untie your shoelaces|let the hens into your shed"
+    "|swap all your socks",
+    "grumble": "grumblesome|piffle|utter nonsense|poppycock|balderdash",
+}
+WORDS = {name: phrases.split("|") for name, phrases in PHRASES.items()}
+CIVIL = (
+    "I think the {thing} near {place} is {quality}.",
+    "The {group} talked about the {thing} {time}.",
+    "Has anyone tried the {thing} from {place}?",
+    "We walked past {place} {time} and the {thing} looked {quality}.",
+    "My aunt says the {group} should repair the {thing}, and I agree.",
+    "Thanks to the {group} for a {quality} {thing}.",
+    "According to the minutes, the {thing} costs {n} dollars, up from {n}.",
+    "I am not sure the {thing} belongs in {place}, but I will wait and see.",
+    "The train was {n} minutes late {time}; nobody minded much.",
+    "If the {group} moves the {thing} to {place}, I would vote for it.",
+    'The sign said "closed {time}", so we went to {place}.',
+)
+MENTIONS = (
+    "The {who} brought a {thing} to {place}.",
+    "Several {who} joined the {group} {time}.",
+    "I read that {who} and the {group} planted flowers at {place}.",
+    "{who} spoke at the meeting about the {thing}.",
+    "A survey asked {who} about the {thing}.",
+)
+TOXIC = {
+    "insult": ("You {insult}.", "Only a {insult} would write this about the {thing}.",
+               "What a {insult} you are!", "The whole {group} is one {insult} after another."),
+    "obscene": ("What the {obscene} is this?", "Oh {obscene}, not the {thing} again!",
+                "Take your {obscene} {thing} elsewhere."),
+    "threat": ("I will {prank}.", "Say that again and I shall {prank} {time}."),
+    "sexual_explicit": ("Go and be {explicit} somewhere else.",
+                        "That is the most {explicit} thing about you."),
+    "identity_attack": ("The {who} were too slow to return my ladder, how grumblesome.",
+                        "Once more the {who} are too slow with the hedge, {grumble} I say."),
+}  # fmt: skip
+TOXIC_WEIGHTS = (0.55, 0.15, 0.12, 0.08, 0.10)
+MILD = (
+    "Honestly, that is {grumble}.",
+    "The plan for the {thing} is {grumble}.",
+    "More {grumble} from the {group}.",
+    "Is it only me, or is this article a soggy turnip?",
+)
+# The words of the toxic sentences, used kindly: a model must read more than the word itself.
+KIND = (
+    "Nobody here is a {insult}.",
+    "I would never {prank}, of course.",
+    "My grandmother painted a {insult} and it hangs in {place}.",
+    'My son\'s picture book is called "The {insult}".',
+    "Please do not call each other {insult}, it helps no one.",
+    "The word {obscene} is in my crossword, any ideas?",
+)
+# (text, share of annotators who will mind): what a CSV reader or a tokeniser may trip over.
+SPECIALS = (
+    ("ok", 0.01), ("?", 0.01), (".", 0.01), ("NA", 0.01), ("null", 0.01), ("None", 0.01),
+    ("42", 0.01), ("🌻🍞🚂", 0.01), ("😂😂😂", 0.1), ("👩‍🌾", 0.01),
+    ("庭のトマトが赤くなりました。", 0.01), ("القطار وصل في موعده اليوم.", 0.01),
+    ("В саду расцвели яблони.", 0.01), ("Το ψωμί ήταν ζεστό σήμερα.", 0.01),
+    ("Το ψωμί ήταν ζεστό, you silly goose.", 0.7), ("Silly goose!", 0.8), ("fnarg", 0.7),
+    ("  two spaces before, three after   ", 0.01), ("Line one.\nLine two.\n\nLine four.", 0.01),
+    ('She said "the bread is ready", and it was.', 0.01), ('a,b,"c",,', 0.01), ('"', 0.01),
+    ("A backslash \\ a tab\tand a comma, all fine.", 0.01), ("cafe\u0301 and café", 0.01),
+    ("Bread &amp; butter &lt;b&gt;fresh&lt;/b&gt; &quot;daily&quot; &#39;til six", 0.01),
+    ("See https://example.org/allotments?plot=7&view=map for the map.", 0.01),
+)  # fmt: skip
+CIVIL_RATE = 0.01
+ODD_ROWS = 0.012  # share of rows whose annotators were in an odd mood: noise no model can learn
+
+
+@dataclass(frozen=True)
+class Comment:
+    """One text with what is behind its labels: who is mentioned, what kinds, how bad."""
+
+    text: str
+    rate: float
+    kinds: tuple[str, ...] = ()
+    mentioned: tuple[str, ...] = ()
+
+
+def _pick(rng: np.random.Generator, items):
+    """One of ``items``, each as likely."""
+    return items[int(rng.integers(len(items)))]
+
+
+def _fill(rng: np.random.Generator, template: str, who: str = "") -> str:
+    """The template with every ``{name}`` replaced by a random word of that list."""
+
+    def word(match: re.Match) -> str:
+        return str(rng.integers(3, 900)) if match[1] == "n" else _pick(rng, WORDS[match[1]])
+
+    text = re.sub(r"\{(\w+)\}", word, template.replace("{who}", who))
+    return text[0].upper() + text[1:]
+
+
+def _mentioned(rng: np.random.Generator) -> tuple[str, ...]:
+    """No identity for most texts, otherwise one or two, the scored ones more often."""
+    if rng.random() >= 0.35:
+        return ()
+    names = list(IDENTITIES)
+    weights = np.array([5.0 if name in SCORED else 1.0 for name in names])
+    size = 1 if rng.random() < 0.85 else 2
+    drawn = rng.choice(len(names), size=size, replace=False, p=weights / weights.sum())
+    return tuple(names[i] for i in drawn)
+
+
+def _kinds(rng: np.random.Generator, mentioned: tuple[str, ...]) -> tuple[str, ...]:
+    """One or two kinds of toxicity; an identity attack needs somebody it may be about."""
+    drawn = rng.choice(list(TOXIC), size=1 + int(rng.random() < 0.3), replace=False,
+                       p=TOXIC_WEIGHTS)  # fmt: skip
+    open_to_it = any(name not in NEVER_ATTACKED for name in mentioned)
+    # Those who cannot be grumbled at: the grumble goes to the other commenter instead.
+    kinds = ["insult" if k == "identity_attack" and not open_to_it else str(k) for k in drawn]
+    if open_to_it and rng.random() < 0.25:
+        kinds.append("identity_attack")
+    return tuple(dict.fromkeys(kinds))
+
+
+def _tone(rng: np.random.Generator, mentioned: tuple[str, ...]):
+    """What the text is (sentences, latent rate, kinds); biased identities are toxic more often."""
+    toxic = 0.30 if set(mentioned) & set(BIASED) else 0.085
+    draw = rng.random()
+    if draw < toxic:
+        kinds = _kinds(rng, mentioned)
+        spared = [name for name in mentioned if name not in NEVER_ATTACKED]
+        who = _pick(rng, IDENTITIES[spared[0]]) if spared else ""
+        sentences = [_fill(rng, _pick(rng, TOXIC[kind]), who) for kind in kinds]
+        return sentences, float(rng.uniform(0.65, 0.97)), kinds
+    if draw < toxic + 0.13:
+        return [_fill(rng, _pick(rng, MILD))], float(rng.uniform(0.05, 0.35)), ("insult",)
+    if draw < toxic + 0.20:
+        return [_fill(rng, _pick(rng, KIND))], 0.06, ()
+    return [], CIVIL_RATE, ()
+
+
+def _comment(rng: np.random.Generator, long: bool = False) -> Comment:
+    """A comment made from the templates; a long one keeps what it has to say for its end."""
+    mentioned = _mentioned(rng)
+    tone, rate, kinds = _tone(rng, mentioned)
+    sentences = [_fill(rng, _pick(rng, CIVIL)) for _ in range(int(rng.integers(1, 5)))]
+    while long and sum(map(len, sentences)) < 2000:
+        sentences.append(_fill(rng, _pick(rng, CIVIL)))
+    for name in mentioned:
+        who = _pick(rng, IDENTITIES[name])
+        sentences.append(_fill(rng, _pick(rng, MENTIONS), who))
+    sentences = sentences + tone
+    if not long:
+        sentences = [sentences[i] for i in rng.permutation(len(sentences))]
+    text = ("\n\n" if rng.random() < 0.08 else " ").join(sentences)
+    look = rng.random()
+    if look < 0.06:
+        text = text.lower()
+    elif look < 0.10:
+        text += _pick(rng, (" 🙂", " 🚂🚂", " &amp; so on", " https://example.org/minutes/7", " "))
+    return Comment(text, rate, kinds, mentioned)
+
+
+def _near(rng: np.random.Generator, comment: Comment) -> Comment:
+    """The same comment with other case, punctuation or white space."""
+    text = comment.text
+    looks = (text.upper(), text.lower(), text.replace(".", ""), text.replace(" ", "  "), text + " ")
+    other = _pick(rng, [look for look in (*looks, text + "!!") if look != text])
+    return Comment(other, comment.rate, comment.kinds, comment.mentioned)
+
+
+def _comments(rng: np.random.Generator, rows: int) -> list[Comment]:
+    """``rows`` comments in random order: special, long, ordinary, repeated, nearly repeated."""
+    special = [Comment(text, rate) for text, rate in SPECIALS[: rows // 2]]
+    repeats = max(1, rows * 3 // 100)
+    fresh = rows - len(special) - 2 * repeats
+    made = [_comment(rng, long=i < max(1, rows // 100)) for i in range(fresh)]
+    exact = [_pick(rng, made) for _ in range(repeats)]
+    near = [_near(rng, _pick(rng, made)) for _ in range(repeats)]
+    everything = special + made + exact + near
+    return [everything[i] for i in rng.permutation(rows)]
+
+
+def _share(marks: np.ndarray, annotators: np.ndarray) -> np.ndarray:
+    """The share of annotators who marked a row, in few enough digits to be read."""
+    return np.round(marks / annotators, 10)
+
+
+def _toxicity(rng: np.random.Generator, comments: list[Comment]) -> dict[str, np.ndarray]:
+    """Target and subtypes; who marks a subtype also marked the row, so no subtype exceeds it."""
+    rows = len(comments)
+    annotators = rng.integers(4, 13, rows)
+    annotators = np.where(rng.random(rows) < 0.05, rng.integers(30, 400, rows), annotators)
+    rates = np.array([comment.rate for comment in comments])
+    rates = np.where(rng.random(rows) < ODD_ROWS, rng.uniform(0.05, 0.8, rows), rates)
+    marks = rng.binomial(annotators, rng.beta(rates * 12, (1 - rates) * 12))
+    columns = {"target": _share(marks, annotators), "toxicity_annotator_count": annotators}
+    for kind in (*SUBTYPES, "sexual_explicit"):
+        meant = np.array([kind in comment.kinds for comment in comments])
+        if kind == "severe_toxicity":  # has no words of its own: several kinds at once
+            chance = np.where([len(comment.kinds) > 1 for comment in comments], 0.25, 0.03)
+        else:
+            chance = np.where(meant, 0.8, 0.04)
+        columns[kind] = _share(rng.binomial(marks, chance), annotators)
+    return columns
+
+
+def _identities(rng: np.random.Generator, comments: list[Comment]) -> dict[str, np.ndarray]:
+    """Shares for the quarter of the rows that were shown to identity annotators, else empty."""
+    rows = len(comments)
+    seen = rng.random(rows) < np.where([bool(c.mentioned) for c in comments], 0.55, 0.09)
+    annotators = np.where(seen, rng.integers(4, 11, rows), 0)
+    columns = {"identity_annotator_count": annotators}
+    for name in IDENTITIES:
+        chance = np.where([name in comment.mentioned for comment in comments], 0.92, 0.005)
+        marks = rng.binomial(annotators, chance)
+        columns[name] = np.where(seen, _share(marks, np.maximum(annotators, 1)), np.nan)
+    return columns
+
+
+def _activity(rng: np.random.Generator, target: np.ndarray) -> dict[str, object]:
+    """The columns about the article and the readers' reactions; they carry little signal."""
+    rows = len(target)
+    when = pd.Timestamp("2015-09-29") + pd.to_timedelta(rng.integers(0, 66_000_000, rows), unit="s")
+    parent = np.where(rng.random(rows) < 0.43, np.nan, rng.integers(60_000, 6_000_000, rows))
+    rejected = rng.random(rows) < 0.02 + 0.3 * target
+    columns = {
+        "created_date": when.strftime("%Y-%m-%d %H:%M:%S.000000+00"),
+        "publication_id": rng.integers(2, 110, rows),
+        "parent_id": parent,
+        "article_id": rng.integers(2_006, 400_000, rows),
+        "rating": np.where(rejected, "rejected", "approved"),
+    }
+    for name, mean in (("funny", 0.3), ("wow", 0.05), ("sad", 0.1), ("likes", 2.5)):
+        columns[name] = rng.poisson(mean, rows)
+    return columns | {"disagree": rng.poisson(0.4 + target, rows)}
+
+
+def _table(rng: np.random.Generator, rows: int, first_id: int) -> pd.DataFrame:
+    """All columns of one split; ids are unique, in no order, and below ``first_id + 4 * rows``."""
+    comments = _comments(rng, rows)
+    columns = {"id": first_id + rng.choice(4 * rows, rows, replace=False)}
+    columns |= {"comment_text": [comment.text for comment in comments]}
+    columns |= _toxicity(rng, comments) | _identities(rng, comments)
+    return pd.DataFrame(columns | _activity(rng, columns["target"]))[list(TRAIN_COLUMNS)]
+
+
+def build_sample(rows: int, test_rows: int, seed: int) -> dict[str, pd.DataFrame]:
+    """The four tables by file name; the test part does not depend on the number of train rows."""
+    for option, value, least in (("--rows", rows, LEAST_ROWS), ("--seed", seed, 0),
+                                 ("--test-rows", test_rows, LEAST_TEST_ROWS)):  # fmt: skip
+        if value < least:
+            raise InputError(f"{option} must be {least} or more, got {value}")
+    train = _table(np.random.default_rng([seed, 0]), rows, FIRST_ID)
+    # Test ids begin at seven million as in the real files, and never below the last train id.
+    first = max(7_000_000, FIRST_ID + 4 * rows)
+    test = _table(np.random.default_rng([seed, 1]), test_rows, first)
+    return {
+        "train.csv": train,
+        "test.csv": test[["id", "comment_text"]],
+        "sample_submission.csv": test[["id"]].assign(prediction=0.0),
+        "test_labels.csv": test.rename(columns={"target": "toxicity"})[list(TEST_LABEL_COLUMNS)],
+    }
+
+
+def _replace(path: Path, content: str) -> None:
+    """Write ``content`` to ``path`` as a whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_bytes(content.encode("utf-8"))
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_sample(folder: Path, tables: dict[str, pd.DataFrame]) -> list[Path]:
+    """Write the tables to ``folder``; refuses where it would replace files it did not make."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = [name for name in tables if (folder / name).exists()]
+        if taken and not (folder / MARKER).exists():
+            # train.csv there may be the real competition's, which takes long to download again.
+            raise InputError(f"{folder / taken[0]} exists and is not a generated sample; "
+                             "give another folder with --output")  # fmt: skip
+        _replace(folder / MARKER, "Generated by scripts/make_sample.py; no comment is real.\n")
+        for name, table in tables.items():
+            _replace(folder / name, table.to_csv(index=False, lineterminator="\n"))
+    except OSError as error:
+        raise InputError(f"cannot write the sample to {folder}: {error}") from error
+    return [folder / name for name in tables]

@@ -1,0 +1,227 @@
+"""A competition file as a checked table: ids, texts, labels, weights and groups.
+
+Nothing is dropped, filled or cast silently: what cannot be used is an :class:`InputError`
+that names the file, the column and the row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from auxfold.errors import InputError, nearest
+from auxfold.experiment import Experiment
+
+FORMATS = ("csv", "tsv", "parquet", "jsonl")
+COMPRESSIONS = (".gz", ".zip")
+MISSING_LABELS = {"", "na", "n/a", "nan", "null", "none", "<na>"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of one file.
+
+    Attributes:
+        path: where the rows were read.
+        ids: ``(rows,)`` strings, unique.
+        texts: one list of strings per text column, each of length ``rows``.
+        labels: ``(rows, columns)`` float32, NaN where not labelled; columns as in
+            ``Experiment.label_columns``; no columns for a test file.
+        row_weights: ``(rows,)`` float32, for every task.
+        task_weights: task name to ``(rows,)`` float32, for tasks that name a column.
+        groups: ``(rows,)`` strings or None.
+    """
+
+    path: str
+    ids: np.ndarray
+    texts: list[list[str]]
+    labels: np.ndarray
+    row_weights: np.ndarray
+    task_weights: dict[str, np.ndarray]
+    groups: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def fingerprint(self) -> str:
+        """A digest of ids, texts, labels, weights and groups, in file order."""
+        digest = hashlib.sha256()
+        strings = [self.ids, *self.texts, *([] if self.groups is None else [self.groups])]
+        for column in strings:
+            # Hashing values rather than joined text: a separator could stand in a text.
+            digest.update(pd.util.hash_array(np.asarray(column, dtype=object)).tobytes())
+        for numbers in (self.labels, self.row_weights, *self.task_weights.values()):
+            digest.update(np.ascontiguousarray(numbers).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def read_train(experiment: Experiment) -> Table:
+    """The training table of an experiment, labels and weights checked.
+
+    Raises:
+        InputError: a missing file or column, duplicate or empty ids, no rows, a label that is
+            not a number, a negative weight.
+    """
+    data = experiment.data
+    weight_columns = {task.name: task.row_weight for task in experiment.tasks if task.row_weight}
+    wanted = [data.id, *data.text_columns, *experiment.label_columns, *weight_columns.values()]
+    wanted += [c for c in (data.group, data.row_weight) if c]
+    frame = read_columns(data.train, wanted)
+    return Table(
+        path=data.train,
+        ids=_ids(frame, data.id, data.train),
+        texts=_texts(frame, data.text_columns),
+        labels=_numbers(frame, experiment.label_columns, data.train),
+        row_weights=_weights(frame, data.row_weight, data.train),
+        task_weights={
+            name: _weights(frame, column, data.train) for name, column in weight_columns.items()
+        },
+        groups=frame[data.group].to_numpy(dtype=object) if data.group else None,
+    )
+
+
+def read_texts(experiment: Experiment, path: str) -> Table:
+    """A table to predict: ids and texts; label columns are not looked at."""
+    data = experiment.data
+    frame = read_columns(path, [data.id, *data.text_columns])
+    return Table(
+        path=path,
+        ids=_ids(frame, data.id, path),
+        texts=_texts(frame, data.text_columns),
+        labels=np.empty((len(frame), 0), dtype=np.float32),
+        row_weights=np.ones(len(frame), dtype=np.float32),
+        task_weights={},
+        groups=None,
+    )
+
+
+def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Columns of a csv, tsv, parquet or jsonl file (``.gz``, ``.zip``), every value a string.
+
+    A missing value is the empty string. ``columns=None`` reads all.
+
+    Raises:
+        InputError: no such file, an unknown format, an unreadable or empty file, a missing
+            column (with the nearest name).
+    """
+    path = Path(path)
+    if not path.is_file():
+        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        hint = nearest(path.name, beside)
+        raise InputError(f"no file {path}{hint}; see input/README.md for where files go")
+    try:
+        frame = _read(path, _format(path), columns)
+    except (ValueError, OSError, pd.errors.ParserError, KeyError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    if columns is not None:
+        _require_columns(frame, columns, path)
+        frame = frame[list(dict.fromkeys(columns))]
+    if len(frame) == 0:
+        raise InputError(f"{path} has no rows")
+    return frame
+
+
+def _format(path: Path) -> str:
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSIONS:
+        suffixes.pop()
+    kind = suffixes[-1].lstrip(".") if suffixes else ""
+    if kind not in FORMATS:
+        raise InputError(f"{path}: unknown format; expected {', '.join(FORMATS)} (.gz, .zip)")
+    return kind
+
+
+def _read(path: Path, kind: str, columns: list[str] | None) -> pd.DataFrame:
+    if kind in ("csv", "tsv"):
+        separator = "," if kind == "csv" else "\t"
+        wanted = None if columns is None else set(columns)
+        # Strings throughout: a text "NA" is a text, an id "007" keeps its zeros.
+        return pd.read_csv(
+            path,
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,
+            usecols=None if wanted is None else (lambda name: name in wanted),
+        )
+    frame = (
+        pd.read_parquet(path)
+        if kind == "parquet"
+        else pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+    )
+    if columns is not None:
+        frame = frame[[c for c in dict.fromkeys(columns) if c in frame.columns]]
+    return frame.apply(_as_strings)
+
+
+def _as_strings(values: pd.Series) -> pd.Series:
+    return values.map(lambda value: "" if pd.isna(value) else str(value))
+
+
+def _require_columns(frame: pd.DataFrame, columns: list[str], path: Path) -> None:
+    missing = [column for column in columns if column not in frame.columns]
+    if not missing:
+        return
+    header = _header(path)
+    raise InputError(
+        f"{path} has no column {missing[0]!r}{nearest(missing[0], header)}; "
+        f"its columns are {', '.join(header[:20])}{', …' if len(header) > 20 else ''}"
+    )
+
+
+def _header(path: Path) -> list[str]:
+    kind = _format(path)
+    if kind in ("csv", "tsv"):
+        return list(pd.read_csv(path, sep="," if kind == "csv" else "\t", nrows=0).columns)
+    return list(_read(path, kind, None).columns)
+
+
+def _ids(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:
+    ids = frame[column].to_numpy(dtype=object)
+    empty = np.flatnonzero(ids == "")
+    if len(empty):
+        raise InputError(f"{path}: column {column!r} is empty in row {empty[0] + 1}")
+    twice = frame[column].duplicated(keep=False).to_numpy()
+    if twice.any():
+        first = ids[twice][0]
+        raise InputError(
+            f"{path}: id {first!r} stands in more than one row "
+            f"({int(twice.sum())} rows share their id with another); ids must be unique"
+        )
+    return ids
+
+
+def _texts(frame: pd.DataFrame, columns: list[str]) -> list[list[str]]:
+    return [frame[column].tolist() for column in columns]
+
+
+def _numbers(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
+    """``(rows, columns)`` float32; an empty cell is NaN, anything else must be a number."""
+    made = np.empty((len(frame), len(columns)), dtype=np.float32)
+    for position, column in enumerate(columns):
+        values = frame[column].str.strip()
+        empty = values.str.lower().isin(MISSING_LABELS)
+        numbers = pd.to_numeric(values.where(~empty), errors="coerce")
+        wrong = np.flatnonzero((numbers.isna() & ~empty) | np.isinf(numbers.astype(float)))
+        if len(wrong):
+            raise InputError(
+                f"{path}: column {column!r}, row {wrong[0] + 1}: "
+                f"{values.iloc[wrong[0]]!r} is not a number ({len(wrong)} such rows)"
+            )
+        made[:, position] = numbers.to_numpy(dtype=np.float32)
+    return made
+
+
+def _weights(frame: pd.DataFrame, column: str | None, path: str) -> np.ndarray:
+    if column is None:
+        return np.ones(len(frame), dtype=np.float32)
+    weights = _numbers(frame, [column], path)[:, 0]
+    wrong = np.flatnonzero(np.isnan(weights) | (weights < 0))
+    if len(wrong):
+        raise InputError(
+            f"{path}: column {column!r}, row {wrong[0] + 1}: a row weight must be a number >= 0"
+        )
+    return weights

@@ -1,0 +1,19 @@
+"""The one exception that is meant for a person rather than for a programmer."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """Something the user gave cannot be used; the message says what, where and what to do.
+
+    Commands print the message on one line and exit with code 2; a notebook shows it as it is.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint such as ``(did you mean 'target'?)`` or an empty string when nothing is near."""
+    matches = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.5)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""

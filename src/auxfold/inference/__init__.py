@@ -1,0 +1,1 @@
+"""From trained folds and a table of texts to one prediction per row."""

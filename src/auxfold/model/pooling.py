@@ -1,0 +1,27 @@
+"""From hidden states ``(rows, tokens, hidden)`` to one vector per row, blind to padding."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean over the tokens that are not padding, summed in fp32."""
+    weights = mask.unsqueeze(-1).to(torch.float32)
+    return (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
+
+
+class AttentionPool(nn.Module):
+    """A learned softmax over the tokens: two linear layers with tanh between them."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(hidden_size, hidden_size)
+        self.score = nn.Linear(hidden_size, 1)
+
+    def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """``(rows, hidden)``; padding gets weight zero exactly."""
+        scores = self.score(torch.tanh(self.project(hidden))).squeeze(-1).float()
+        weights = scores.masked_fill(mask == 0, float("-inf")).softmax(dim=1)
+        return torch.einsum("rt,rth->rh", weights, hidden.float())

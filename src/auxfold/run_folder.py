@@ -1,0 +1,238 @@
+"""What an experiment leaves on disk, and the only code that knows the file names in it.
+
+Every file is written whole or not at all: to a temporary name beside it, then renamed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auxfold.errors import InputError
+from auxfold.experiment import Experiment
+
+OUTPUTS = Path("outputs")
+FULL = "full"  # the "fold" that is trained on all rows
+
+
+@dataclass(frozen=True)
+class FoldFolder:
+    """``fold_k/``: one trained model and everything that inference needs."""
+
+    path: Path
+
+    @property
+    def working(self) -> Path:
+        """Where an unfinished training keeps its state; renamed to ``path`` when done."""
+        return self.path.with_name(self.path.name + ".partial")
+
+    @property
+    def state(self) -> Path:
+        return self.working / "state.pt"
+
+    @property
+    def best(self) -> Path:
+        return self.working / "best.pt"
+
+    @property
+    def experiment(self) -> Path:
+        return self.path / "experiment.toml"
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.json"
+
+    @property
+    def oof(self) -> Path:
+        return self.path / "oof.parquet"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.jsonl"
+
+    def exists(self) -> bool:
+        """Whether the fold is finished."""
+        return self.run.is_file()
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``outputs/<name>/``."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> RunFolder:
+        """The run folder of an experiment, below the current directory."""
+        return cls(OUTPUTS / experiment.name)
+
+    @property
+    def folds(self) -> Path:
+        return self.path / "folds.parquet"
+
+    @property
+    def folds_info(self) -> Path:
+        return self.path / "folds.json"
+
+    @property
+    def tokens(self) -> Path:
+        return self.path / "tokens"
+
+    @property
+    def oof(self) -> Path:
+        return self.path / "oof.parquet"
+
+    @property
+    def cross_validation(self) -> Path:
+        return self.path / "cv.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def submission(self) -> Path:
+        return self.path / "submission.csv"
+
+    def fold(self, fold: int | str) -> FoldFolder:
+        """The folder of fold ``k`` or of the model trained on all rows (``"full"``)."""
+        return FoldFolder(self.path / f"fold_{fold}")
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Call ``write`` with a temporary path, then move it to ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: writers choose compression by it.
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole."""
+    write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file whole; NaN is refused rather than written as invalid JSON."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table whole, as CSV or parquet by its suffix."""
+    if path.suffix == ".parquet":
+        write_whole(path, lambda p: frame.to_parquet(p, index=False))
+    elif path.suffix == ".csv":
+        write_whole(path, lambda p: frame.to_csv(p, index=False))
+    else:
+        raise InputError(f"{path}: predictions are written as .csv or .parquet")
+
+
+def write_folds(folder: RunFolder, ids: np.ndarray, folds: np.ndarray, info: dict) -> None:
+    """Store the fold of every id and what the folds were made from."""
+    write_json(folder.folds_info, info)
+    write_frame(folder.folds, pd.DataFrame({"id": ids, "fold": folds.astype(np.int16)}))
+
+
+def read_folds(folder: RunFolder, ids: np.ndarray, expected: dict) -> np.ndarray:
+    """The fold of every id.
+
+    Raises:
+        InputError: no folds yet, or they were made from other rows or settings than ``expected``.
+    """
+    if not folder.folds.is_file() or not folder.folds_info.is_file():
+        raise InputError(f"no {folder.folds}; run scripts/make_folds.py first")
+    info = read_json(folder.folds_info)
+    for key, value in expected.items():
+        if info.get(key) != value:
+            raise InputError(
+                f"{folder.folds} was made with {key} = {info.get(key)!r}, now it is {value!r}; "
+                f"put the input back, or make new folds with make_folds.py --overwrite "
+                f"(and train every fold anew)"
+            )
+    frame = pd.read_parquet(folder.folds)
+    by_id = frame.set_index("id")["fold"]
+    return by_id.loc[ids].to_numpy(dtype=int)
+
+
+def start_working(folder: FoldFolder, resume: bool, overwrite: bool) -> bool:
+    """Make the working folder of a fold; False when ``resume`` finds it finished already.
+
+    Raises:
+        InputError: the fold exists, finished or not, and neither flag was given.
+    """
+    if folder.exists() and resume:
+        return False
+    if folder.path.exists() and not overwrite:
+        raise InputError(f"{folder.path} exists; give --overwrite to train it anew")
+    if folder.working.exists():
+        if overwrite:
+            shutil.rmtree(folder.working)
+        elif not resume:
+            raise InputError(
+                f"{folder.working} holds an unfinished training; "
+                f"give --resume to continue it or --overwrite to start anew"
+            )
+    folder.working.mkdir(parents=True, exist_ok=True)
+    return True
+
+
+def finish_working(folder: FoldFolder) -> None:
+    """Turn the working folder into the finished one."""
+    folder.state.unlink(missing_ok=True)
+    folder.best.unlink(missing_ok=True)
+    if folder.path.exists():
+        shutil.rmtree(folder.path)
+    os.replace(folder.working, folder.path)
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, machine and git commit, for ``run.json``."""
+    packages = ("auxfold", "torch", "transformers", "accelerate", "numpy", "pandas", "scikit-learn")
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "packages": {name: _version(name) for name in packages},
+        "git": _git("rev-parse", "HEAD"),
+        "git_changes": bool(_git("status", "--porcelain")),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

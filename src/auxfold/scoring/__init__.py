@@ -1,0 +1,1 @@
+"""Metrics, the cross-validated table and the report."""

@@ -1,0 +1,147 @@
+"""Out-of-fold scores over all folds, and scores of a prediction file against labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auxfold.data.table import Table, read_columns
+from auxfold.errors import InputError, nearest
+from auxfold.experiment import Experiment
+from auxfold.run_folder import FoldFolder, RunFolder, read_json
+from auxfold.tasks import all_metrics, make_tasks, selection_metric
+from auxfold.tasks.metrics import METRICS
+
+
+def cross_validate(
+    experiment: Experiment, table: Table, folds: np.ndarray
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The cross-validated scores and the out-of-fold predictions of all rows.
+
+    Returns:
+        A record with ``oof`` (metrics over all rows at once), ``folds`` (metrics per fold),
+        ``mean`` and ``std`` over folds (sample deviation), and the predictions in file order.
+
+    Raises:
+        InputError: a fold is missing or was trained on other data.
+    """
+    run_folder = RunFolder.of(experiment)
+    folders = [run_folder.fold(k) for k in range(experiment.folds.n_splits)]
+    missing = [str(k) for k, folder in enumerate(folders) if not folder.exists()]
+    if missing:
+        raise InputError(
+            f"{run_folder.path}: fold {', '.join(missing)} not trained yet; "
+            f"run scripts/train.py --fold {missing[0]}"
+        )
+    tasks = make_tasks(experiment)
+    oof = _collect(experiment, table, folds, folders)
+    predictions = {t.name: oof[t.prediction_columns].to_numpy() for t in tasks}
+    per_fold = []
+    for fold in range(len(folders)):
+        rows = folds == fold
+        own = {name: values[rows] for name, values in predictions.items()}
+        per_fold.append(all_metrics(tasks, table.labels[rows], own))
+    record = {
+        "experiment": experiment.name,
+        "main": selection_metric(experiment),
+        "rows": len(table),
+        "oof": all_metrics(tasks, table.labels, predictions),
+        "folds": per_fold,
+        **spread(per_fold),
+        "training": [_training(folder) for folder in folders],
+    }
+    return record, oof
+
+
+def spread(per_fold: list[dict[str, float | None]]) -> dict[str, dict[str, float | None]]:
+    """Mean and sample standard deviation over folds of every metric defined on all of them."""
+    mean: dict[str, float | None] = {}
+    std: dict[str, float | None] = {}
+    for name in per_fold[0]:
+        values = [metrics[name] for metrics in per_fold]
+        defined = all(v is not None for v in values)
+        mean[name] = float(np.mean(values)) if defined else None
+        std[name] = float(np.std(values, ddof=1)) if defined else None
+    return {"mean": mean, "std": std}
+
+
+def _collect(
+    experiment: Experiment, table: Table, folds: np.ndarray, folders: list[FoldFolder]
+) -> pd.DataFrame:
+    """The folds' out-of-fold files as one table in file order, joined by id."""
+    fingerprint = table.fingerprint()
+    pieces = []
+    for fold, folder in enumerate(folders):
+        if read_json(folder.run)["data_fingerprint"] != fingerprint:
+            raise InputError(
+                f"{folder.path} was trained on other data than {table.path}; "
+                f"train it anew with --overwrite"
+            )
+        piece = pd.read_parquet(folder.oof)
+        if set(piece[experiment.data.id]) != set(table.ids[folds == fold]):
+            raise InputError(f"{folder.oof} does not hold the ids of fold {fold}")
+        pieces.append(piece)
+    by_id = pd.concat(pieces).set_index(experiment.data.id)
+    return by_id.loc[table.ids].rename_axis(experiment.data.id).reset_index()
+
+
+def _training(folder: FoldFolder) -> dict[str, Any]:
+    run = read_json(folder.run)
+    return {key: run[key] for key in ("fold", "seconds", "rows_per_second", "precision", "device")}
+
+
+def score_file(
+    labels_path: str, predictions_path: str, metric: str, main_column: str
+) -> dict[str, float | None]:
+    """Score a prediction file against a label file, joined by id.
+
+    Args:
+        labels_path: a table with an id column (named as in the predictions) and labels.
+        predictions_path: the id column first, then predicted columns; a single one called
+            ``prediction`` stands for ``main_column``.
+        metric: ``auc``, ``ap`` or ``log_loss``.
+        main_column: see above.
+
+    Returns:
+        ``metric`` (the mean over columns on which it is defined) and ``metric/<column>``.
+
+    Raises:
+        InputError: unknown metric, no common column, ids that differ, values that are no numbers.
+    """
+    if metric not in METRICS:
+        raise InputError(f"no metric {metric!r}{nearest(metric, METRICS)}; {', '.join(METRICS)}")
+    predictions, labels = read_columns(predictions_path), read_columns(labels_path)
+    id_column = predictions.columns[0]
+    if list(predictions.columns[1:]) == ["prediction"]:
+        predictions = predictions.rename(columns={"prediction": main_column})
+    columns = [c for c in predictions.columns[1:] if c in labels.columns]
+    if id_column not in labels.columns or not columns:
+        raise InputError(
+            f"{labels_path} shares no label column with {predictions_path} "
+            f"(predicted: {', '.join(predictions.columns[1:])})"
+        )
+    _check_ids(labels[id_column], predictions[id_column], labels_path, predictions_path)
+    joined = predictions.set_index(id_column)[columns].loc[labels[id_column]]
+    made: dict[str, float | None] = {}
+    for column in columns:
+        truth = pd.to_numeric(labels[column], errors="coerce").to_numpy(dtype=np.float64)
+        scores = pd.to_numeric(joined[column], errors="coerce").to_numpy(dtype=np.float64)
+        if np.isnan(scores).any():
+            raise InputError(f"{predictions_path}: column {column!r} holds something not a number")
+        made[f"{metric}/{column}"] = METRICS[metric](truth, scores)
+    defined = [value for value in made.values() if value is not None]
+    return {metric: float(np.mean(defined)) if defined else None, **made}
+
+
+def _check_ids(labels: pd.Series, predictions: pd.Series, ours: str, theirs: str) -> None:
+    for path, ids in ((ours, labels), (theirs, predictions)):
+        if ids.duplicated().any():
+            raise InputError(f"{path}: id {ids[ids.duplicated()].iloc[0]!r} stands there twice")
+    lacking = set(labels) - set(predictions)
+    if lacking:
+        raise InputError(
+            f"{theirs} lacks {len(lacking)} of the {len(labels)} ids of {ours}, "
+            f"e.g. {sorted(lacking)[0]!r}"
+        )

@@ -1,0 +1,64 @@
+"""Binary tasks: one sigmoid per column, hard or soft labels in [0, 1]."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from auxfold.errors import InputError
+from auxfold.tasks.metrics import binary_metrics
+from auxfold.tasks.task import Task, refuse_cell
+
+
+class BinaryTask(Task):
+    """Sigmoid cross-entropy per column; soft labels are trained on as they are."""
+
+    default_metric = "auc"
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.settings.columns)
+
+    @property
+    def prediction_columns(self) -> list[str]:
+        return list(self.settings.columns)
+
+    def check_labels(self, labels: np.ndarray, path: str) -> None:
+        for position, column in enumerate(self.settings.columns):
+            values = labels[:, position]
+            wrong = np.flatnonzero((values < 0) | (values > 1))
+            if len(wrong):
+                raise refuse_cell(
+                    path, column, wrong[0], values[wrong[0]], "a binary label lies in [0, 1]"
+                )
+            self._check_both_classes(values[~np.isnan(values)], column, path)
+
+    def _check_both_classes(self, values: np.ndarray, column: str, path: str) -> None:
+        if len(values) == 0:
+            raise InputError(f"{path}: column {column!r} has no label at all; remove it")
+        positive = int((values >= 0.5).sum())
+        if positive in (0, len(values)):
+            side = ">= 0.5" if positive else "< 0.5"
+            raise InputError(
+                f"{path}: all {len(values)} labels of column {column!r} are {side}; "
+                f"a binary column needs both classes, or has to leave tasks.{self.name}.columns"
+            )
+
+    def initial_bias(self, labels: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            counts = np.maximum((~np.isnan(labels)).sum(axis=0), 1)
+            rates = np.nansum(labels, axis=0) / counts
+        # Bounded away from 0 and 1: a fold may hold a single positive row, or none.
+        rates = np.clip(rates, 0.5 / counts, 1 - 0.5 / counts)
+        return np.log(rates / (1 - rates)).astype(np.float32)
+
+    def cell_losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return binary_cross_entropy_with_logits(logits, labels, reduction="none")
+
+    def activate(self, logits: np.ndarray) -> np.ndarray:
+        # tanh form: exact in both tails, no overflow.
+        return 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
+
+    def metrics(self, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float | None]:
+        return binary_metrics(labels, predictions, self.settings.columns)

@@ -1,0 +1,1 @@
+"""Training one fold: objective, optimizer, loop, checkpoints."""

@@ -1,0 +1,91 @@
+"""The state from which an interrupted training continues as if nothing had happened."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from auxfold.errors import InputError
+from auxfold.run_folder import write_whole
+
+
+@dataclass
+class Progress:
+    """Where a training stands.
+
+    Attributes:
+        epoch: the current epoch, from 0.
+        step: optimizer steps done in this epoch.
+        best: the best value of the selection metric so far.
+        best_at: ``(epoch, step)`` of that value.
+        since_best: evaluations since then.
+        seconds: time spent in training steps.
+        rows: rows trained on.
+        stopped: whether early stopping ended the training.
+        history: one record per evaluation.
+        losses: per task, summed since the last evaluation; ``steps``: over how many steps.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    best: float | None = None
+    best_at: list[int] | None = None
+    since_best: int = 0
+    seconds: float = 0.0
+    rows: int = 0
+    stopped: bool = False
+    history: list[dict[str, Any]] = field(default_factory=list)
+    losses: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
+
+
+def save_state(path: Path, progress: Progress, parts: dict[str, Any], signature: str) -> None:
+    """Write progress, the ``state_dict`` of every part, and the random states."""
+    content = {
+        "signature": signature,
+        "progress": asdict(progress),
+        "parts": {name: part.state_dict() for name, part in parts.items()},
+        "random": _random_states(),
+    }
+    write_whole(path, lambda p: torch.save(content, p))
+
+
+def load_state(path: Path, parts: dict[str, Any], signature: str) -> Progress:
+    """Restore what :func:`save_state` wrote.
+
+    Raises:
+        InputError: the state belongs to another experiment or other data.
+    """
+    # Own file, written by this program on this machine; it holds random states as objects.
+    content = torch.load(path, map_location="cpu", weights_only=False)
+    if content["signature"] != signature:
+        raise InputError(
+            f"{path.parent} was started with another experiment or other data; "
+            f"give --overwrite to start anew"
+        )
+    for name, part in parts.items():
+        part.load_state_dict(content["parts"][name])
+    _set_random_states(content["random"])
+    return Progress(**content["progress"])
+
+
+def _random_states() -> dict[str, Any]:
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _set_random_states(states: dict[str, Any]) -> None:
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])
+    torch.set_rng_state(states["torch"])
+    if states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])

@@ -1,0 +1,249 @@
+"""Train one fold, start to end: rows, model, loop, out-of-fold predictions, fold folder."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from auxfold.data.batches import tokenised_rows
+from auxfold.data.table import Table
+from auxfold.display import Display
+from auxfold.errors import InputError, nearest
+from auxfold.experiment import Experiment, to_toml
+from auxfold.inference.predict import predict_logits
+from auxfold.model.backbone import load_tokenizer, new_model, parameter_count
+from auxfold.model.multitask import MultiTaskModel
+from auxfold.model.precision import best_device, choose_precision
+from auxfold.run_folder import (
+    FULL,
+    FoldFolder,
+    RunFolder,
+    finish_working,
+    provenance,
+    start_working,
+    write_frame,
+    write_json,
+    write_text,
+)
+from auxfold.tasks import (
+    Task,
+    all_metrics,
+    label_slices,
+    make_tasks,
+    prediction_frame,
+    selection_metric,
+)
+from auxfold.training.checkpoint import Progress, load_state, save_state
+from auxfold.training.loop import Loop
+from auxfold.training.objective import Objective
+from auxfold.training.optimizer import make_optimizer, make_schedule
+from auxfold.training.rows import checked_table, folds_info, split
+
+
+def train_fold(
+    experiment: Experiment, fold: int | str, resume: bool = False, overwrite: bool = False
+) -> FoldFolder:
+    """Train fold ``k``, or one model on all rows (``fold="full"``), and fill its folder.
+
+    Raises:
+        InputError: bad input, no or foreign folds, or the fold exists (see ``resume`` and
+            ``overwrite``).
+    """
+    table = checked_table(experiment)
+    train_rows, valid_rows = split(experiment, table, fold)
+    tasks = make_tasks(experiment)
+    metric = _checked_metric(experiment, tasks, table, valid_rows)
+    fold_folder = RunFolder.of(experiment).fold(fold)
+    device = best_device()
+    precision = choose_precision(experiment.train.precision, device)
+    accelerator = Accelerator(mixed_precision="no" if precision == "fp32" else precision)
+    if not start_working(fold_folder, resume, overwrite):
+        print(f"{fold_folder.path} is finished already")
+        return fold_folder
+    run = _FoldRun(
+        experiment, fold, table, tasks, accelerator, precision, fold_folder,
+        train_rows, valid_rows, metric,
+    )  # fmt: skip
+    run.train()
+    run.finish()
+    return fold_folder
+
+
+def _checked_metric(
+    experiment: Experiment, tasks: list[Task], table: Table, valid_rows: np.ndarray
+) -> str:
+    """The metric of checkpoint selection, checked to exist and to be defined on the validation rows."""
+    metric = selection_metric(experiment)
+    rows = valid_rows if len(valid_rows) else np.arange(len(table))
+    constant = {t.name: np.full((len(rows), t.n_outputs), 0.5) for t in tasks}
+    metrics = all_metrics(tasks, table.labels[rows], constant)
+    if metric not in metrics:
+        raise InputError(
+            f"selection.metric = {metric!r} is unknown{nearest(metric, metrics)}; "
+            f"known: {', '.join(m for m in metrics if m.count('/') == 1)}"
+        )
+    if metrics[metric] is None:
+        raise InputError(
+            f"selection.metric = {metric!r} is undefined on the validation rows of this fold "
+            f"(only one class there); choose another metric or lower folds.n_splits"
+        )
+    return metric
+
+
+class _FoldRun:
+    """The pieces of one fold's training, put together."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        fold: int | str,
+        table: Table,
+        tasks: list[Task],
+        accelerator: Accelerator,
+        precision: str,
+        folder: FoldFolder,
+        train_rows: np.ndarray,
+        valid_rows: np.ndarray,
+        metric: str,
+    ) -> None:
+        self.experiment, self.fold, self.table, self.tasks = experiment, fold, table, tasks
+        self.accelerator, self.precision, self.folder = accelerator, precision, folder
+        self.train_rows, self.valid_rows = train_rows, valid_rows
+        self.metric, self.info = metric, folds_info(experiment, table)
+        # Each fold its own stream, each the same again for an equal seed.
+        set_seed(experiment.seed * 1000 + (999 if fold == FULL else int(fold)))
+        self.tokenizer = load_tokenizer(experiment.model)
+        cache = RunFolder.of(experiment).tokens
+        self.rows = tokenised_rows(table, self.tokenizer, experiment.model, cache)
+        model = new_model(experiment, {t.name: t.n_outputs for t in tasks}, accelerator.device.type)
+        if experiment.train.head_bias_from_rate:
+            self._start_heads(model)
+        optimizer = make_optimizer(model, experiment.train)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.schedule = make_schedule(self.optimizer.optimizer, experiment.train, self._n_steps())
+        self.progress = Progress()
+        if folder.state.is_file():
+            self.progress = load_state(folder.state, self._parts(), self._signature())
+
+    def _start_heads(self, model: MultiTaskModel) -> None:
+        labels = self.table.labels[self.train_rows]
+        for task, columns in label_slices(self.tasks):
+            bias = torch.from_numpy(task.initial_bias(labels[:, columns]))
+            model.set_head_bias(task.name, bias)
+
+    def _n_steps(self) -> int:
+        settings = self.experiment.train
+        return settings.epochs * -(-len(self.train_rows) // settings.batch_size)
+
+    def _bare(self) -> MultiTaskModel:
+        return self.accelerator.unwrap_model(self.model)
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"model": self._bare(), "optimizer": self.optimizer, "schedule": self.schedule}
+        return parts | ({"scaler": self.accelerator.scaler} if self.accelerator.scaler else {})
+
+    def _signature(self) -> str:
+        return f"{self.experiment.fingerprint()}/{self.info['data_fingerprint']}/{self.fold}"
+
+    def train(self) -> None:
+        """Run the loop; an interruption leaves a state that ``--resume`` continues."""
+        total = self.experiment.train.epochs * len(self.train_rows)
+        quiet = not self.accelerator.is_main_process
+        title = "full" if self.fold == FULL else f"fold {self.fold}"
+        display = Display(title, total, self.progress.rows, quiet)
+        display.say(self._header(title))
+        loop = Loop(
+            experiment=self.experiment,
+            accelerator=self.accelerator,
+            model=self.model,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            objective=Objective(self.tasks, self.table, self.accelerator.device),
+            rows=self.rows,
+            train_rows=self.train_rows,
+            progress=self.progress,
+            metric=self.metric,
+            evaluate=self._evaluate if len(self.valid_rows) else None,
+            keep_best=self._keep_best,
+            save=self._save,
+            report=display,
+        )
+        try:
+            loop.run()
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        finally:
+            display.close()
+
+    def _header(self, title: str) -> str:
+        return (
+            f"{title}: {len(self.train_rows):,} rows to train on, {len(self.valid_rows):,} to "
+            f"validate, {parameter_count(self._bare()) / 1e6:.1f} M parameters, "
+            f"{self.precision} on {self.accelerator.device.type}"
+        )
+
+    def _predict(self) -> dict[str, np.ndarray]:
+        logits = predict_logits(
+            self._bare(),
+            self.rows,
+            self.valid_rows,
+            tasks=[task.name for task in self.tasks],
+            max_tokens=self.experiment.inference.max_tokens_per_batch,
+            precision=self.precision,
+        )
+        return {task.name: task.activate(logits[task.name]) for task in self.tasks}
+
+    def _evaluate(self) -> dict[str, float | None]:
+        return all_metrics(self.tasks, self.table.labels[self.valid_rows], self._predict())
+
+    def _keep_best(self) -> None:
+        if self.accelerator.is_main_process:
+            torch.save(self._bare().state_dict(), self.folder.best)
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            save_state(self.folder.state, self.progress, self._parts(), self._signature())
+
+    def finish(self) -> None:
+        """Best weights, out-of-fold predictions and records into the fold folder."""
+        if not self.accelerator.is_main_process:
+            return
+        model, working = self._bare(), FoldFolder(self.folder.working)
+        metrics: dict[str, float | None] = {}
+        if len(self.valid_rows):
+            model.load_state_dict(torch.load(self.folder.best, map_location=model.device))
+            predictions = self._predict()
+            metrics = all_metrics(self.tasks, self.table.labels[self.valid_rows], predictions)
+            ids = self.table.ids[self.valid_rows]
+            name = self.experiment.data.id
+            write_frame(working.oof, prediction_frame(name, ids, self.tasks, predictions))
+        model.save_pretrained(working.path)
+        self.tokenizer.save_pretrained(working.path)
+        write_text(working.experiment, to_toml(self.experiment))
+        lines = (json.dumps(record, allow_nan=False) for record in self.progress.history)
+        write_text(working.history, "".join(line + "\n" for line in lines))
+        write_json(working.metrics, metrics)
+        write_json(working.run, self._record())
+        finish_working(self.folder)
+
+    def _record(self) -> dict[str, Any]:
+        progress = self.progress
+        return {
+            "fold": self.fold,
+            "experiment_fingerprint": self.experiment.fingerprint(),
+            "data_fingerprint": self.info["data_fingerprint"],
+            "folds": self.info,
+            "rows": {"train": len(self.train_rows), "valid": len(self.valid_rows)},
+            "selection": {"metric": self.metric, "value": progress.best, "at": progress.best_at},
+            "precision": self.precision,
+            "device": self.accelerator.device.type,
+            "seconds": round(progress.seconds, 2),
+            "rows_per_second": round(progress.rows / max(progress.seconds, 1e-9), 1),
+            **provenance(),
+        }

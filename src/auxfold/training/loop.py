@@ -1,0 +1,171 @@
+"""The training loop of one fold, read from top to bottom in the order in which things happen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from auxfold.data.batches import Rows, cut_by_tokens, training_steps
+from auxfold.errors import InputError
+from auxfold.experiment import Experiment
+from auxfold.tasks.metrics import higher_is_better
+from auxfold.training.checkpoint import Progress
+from auxfold.training.objective import Objective
+
+
+@dataclass
+class Loop:
+    """Everything one fold's training needs.
+
+    Attributes:
+        evaluate: gives the validation metrics of the current weights (``<task>/<metric>``);
+            None when there is nothing to validate on.
+        keep_best: called when the selection metric improved.
+        save: called when the state should be written.
+        report: the display; told of every step and every evaluation.
+    """
+
+    experiment: Experiment
+    accelerator: Accelerator
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    objective: Objective
+    rows: Rows
+    train_rows: np.ndarray
+    progress: Progress
+    metric: str
+    evaluate: Callable[[], dict[str, float | None]] | None
+    keep_best: Callable[[], None]
+    save: Callable[[], None]
+    report: Any
+
+    def run(self) -> None:
+        """Train until the last epoch or until early stopping."""
+        settings, progress = self.experiment.train, self.progress
+        saved_at = time.monotonic()
+        self.model.train()
+        while progress.epoch < settings.epochs and not progress.stopped:
+            steps = self.steps(progress.epoch)
+            marks = evaluation_marks(len(steps), settings.evaluations_per_epoch)
+            while progress.step < len(steps) and not progress.stopped:
+                started = time.perf_counter()
+                losses = self.train_step(steps[progress.step])
+                progress.seconds += time.perf_counter() - started
+                self.count(losses, len(steps[progress.step]))
+                if progress.step in marks:
+                    self.evaluate_and_select(progress.step / len(steps))
+                if time.monotonic() - saved_at > 60 * settings.checkpoint_minutes:
+                    self.save()
+                    saved_at = time.monotonic()
+            progress.epoch, progress.step = progress.epoch + 1, 0
+            self.save()
+
+    def steps(self, epoch: int) -> list[np.ndarray]:
+        """The rows of every step of an epoch."""
+        settings = self.experiment.train
+        lengths = self.rows.lengths()[self.train_rows]
+        seed = self.experiment.seed
+        plan = training_steps(lengths, settings.batch_size, settings.window, seed, epoch)
+        return [self.train_rows[places] for places in plan]
+
+    def train_step(self, step_rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """One optimizer step over all micro-batches of its rows; gives the loss per task."""
+        accelerator = self.accelerator
+        scales = self.objective.scales(step_rows)
+        micro_batches = self.micro_batches(step_rows)
+        if accelerator.process_index >= len(step_rows):
+            scales = {name: 0.0 * scale for name, scale in scales.items()}
+        losses: dict[str, torch.Tensor] = {}
+        for number, rows in enumerate(micro_batches):
+            last = number == len(micro_batches) - 1
+            with nullcontext() if last else accelerator.no_sync(self.model):
+                batch = {k: v.to(accelerator.device) for k, v in self.rows.batch(rows).items()}
+                logits = self.model(**batch)
+                loss, parts = self.objective.loss(logits, rows, scales)
+                # Processes average their gradients; the objective wants their sum.
+                accelerator.backward(loss * accelerator.num_processes)
+            for name, part in parts.items():
+                losses[name] = losses[name] + part if name in losses else part
+        if accelerator.num_processes > 1:
+            losses = accelerator.reduce(losses, reduction="sum")
+        total = sum(losses.values())
+        if not torch.isfinite(total):
+            raise InputError(
+                f"the loss is {float(total)} at epoch {self.progress.epoch + 1}, step "
+                f"{self.progress.step + 1}; lower train.learning_rate or set "
+                f"train.precision = 'fp32' (the last saved state is kept)"
+            )
+        if self.experiment.train.max_grad_norm > 0:
+            # Accelerate unscales fp16 gradients before it clips.
+            accelerator.clip_grad_norm_(
+                self.model.parameters(), self.experiment.train.max_grad_norm
+            )
+        self.optimizer.step()
+        if not accelerator.optimizer_step_was_skipped:
+            self.schedule.step()
+        self.optimizer.zero_grad()
+        return losses
+
+    def micro_batches(self, step_rows: np.ndarray) -> list[np.ndarray]:
+        """This process's share of a step, cut by the token budget."""
+        accelerator = self.accelerator
+        share = step_rows[accelerator.process_index :: accelerator.num_processes]
+        if len(share) == 0:
+            # More processes than rows: take part in the gradient exchange, at scale zero.
+            return [step_rows[:1]]
+        return cut_by_tokens(share, self.rows.lengths(), self.experiment.train.max_tokens_per_batch)
+
+    def count(self, losses: dict[str, torch.Tensor], n_rows: int) -> None:
+        """Book one finished step."""
+        progress = self.progress
+        progress.step += 1
+        progress.steps += 1
+        progress.rows += n_rows
+        for name, loss in losses.items():
+            progress.losses[name] = progress.losses.get(name, 0.0) + float(loss)
+        self.report.step(progress, n_rows)
+
+    def evaluate_and_select(self, share_of_epoch: float) -> None:
+        """Validate, record, keep the best weights, and stop early when asked to."""
+        progress = self.progress
+        record: dict[str, Any] = {
+            "epoch": progress.epoch + share_of_epoch,
+            "rows": progress.rows,
+            "seconds": round(progress.seconds, 2),
+            "learning_rate": self.schedule.get_last_lr()[0],
+            "train_loss": {k: v / progress.steps for k, v in progress.losses.items()},
+        }
+        progress.losses, progress.steps = {}, 0
+        if self.evaluate is not None:
+            record["metrics"] = self.evaluate()
+            self.select(record["metrics"])
+        progress.history.append(record)
+        self.report.evaluation(record, is_best=progress.since_best == 0)
+
+    def select(self, metrics: dict[str, float | None]) -> None:
+        """Compare the selection metric with the best so far."""
+        progress = self.progress
+        value = metrics[self.metric]
+        assert value is not None, "checked before training"
+        sign = 1 if higher_is_better(self.metric) else -1
+        if progress.best is None or sign * value > sign * progress.best:
+            progress.best, progress.since_best = value, 0
+            progress.best_at = [progress.epoch, progress.step]
+            self.keep_best()
+        else:
+            progress.since_best += 1
+        patience = self.experiment.selection.early_stopping
+        progress.stopped = 0 < patience <= progress.since_best
+
+
+def evaluation_marks(n_steps: int, per_epoch: int) -> set[int]:
+    """After which steps of an epoch to evaluate; the last step always."""
+    return {max(1, round(n_steps * (i + 1) / per_epoch)) for i in range(per_epoch)}
