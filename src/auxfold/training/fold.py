@@ -77,7 +77,7 @@ def train_fold(
 def _checked_metric(
     experiment: Experiment, tasks: list[Task], table: Table, valid_rows: np.ndarray
 ) -> str:
-    """The metric of checkpoint selection, checked to exist and to be defined on the validation rows."""
+    """The metric of checkpoint selection, checked to be defined on the validation rows."""
     metric = selection_metric(experiment)
     rows = valid_rows if len(valid_rows) else np.arange(len(table))
     constant = {t.name: np.full((len(rows), t.n_outputs), 0.5) for t in tasks}

@@ -1,0 +1,114 @@
+"""Tiny random backbones and small competitions, made on the spot."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+
+from auxfold.experiment import Experiment, experiment_from_dict
+
+WORDS = "the a garden train bread council rain good bad silly goose nonsense soup is was not".split()
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+TINY = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 64,
+    "vocab_size": len(SPECIAL) + len(WORDS),
+    "pad_token_id": 0,
+}
+ARCHITECTURES = {
+    "bert": {},
+    "roberta": {"max_position_embeddings": 66},
+    "xlm-roberta": {"max_position_embeddings": 66},
+    "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+    "electra": {"embedding_size": 8},
+    "albert": {"embedding_size": 8},
+    "mpnet": {},
+    "modernbert": {"global_attn_every_n_layers": 2, "cls_token_id": 2, "sep_token_id": 3},
+}
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
+    vocabulary = {word: i for i, word in enumerate(SPECIAL + WORDS)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )
+
+
+def make_backbone(folder: Path, architecture: str = "bert") -> str:
+    """A tiny random backbone with a word tokenizer, saved as people save them."""
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(architecture, **{**TINY, **ARCHITECTURES[architecture]})
+    AutoModel.from_config(config).save_pretrained(folder)
+    make_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_backbone(tmp_path_factory.mktemp("backbone"))
+
+
+def make_frame(rows: int = 60, seed: int = 0) -> pd.DataFrame:
+    """``id, text, toxic, insult, threat``: toxic when "goose" is said; some labels missing."""
+    random = np.random.default_rng(seed)
+    texts = [" ".join(random.choice(WORDS, size=random.integers(1, 30))) for _ in range(rows)]
+    toxic = np.array([0.9 if "goose" in text else 0.1 for text in texts])
+    insult = np.where(random.random(rows) < 0.3, np.nan, (random.random(rows) < 0.5) * 1.0)
+    threat = (random.random(rows) < 0.4) * 1.0
+    ids = [f"r{n:04d}" for n in random.permutation(rows)]
+    return pd.DataFrame(
+        {"id": ids, "text": texts, "toxic": toxic, "insult": insult, "threat": threat}
+    )
+
+
+def make_experiment(train: str, backbone: str, **changes: object) -> Experiment:
+    raw: dict = {
+        "name": "tiny",
+        "data": {"train": train},
+        "folds": {"n_splits": 2},
+        "model": {"backbone": backbone, "max_length": 24},
+        "tasks": [
+            {"name": "main", "kind": "binary", "columns": ["toxic"], "main": True},
+            {"name": "aux", "kind": "binary", "columns": ["insult", "threat"], "weight": 0.5},
+        ],
+        "train": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "precision": "fp32"},
+        "tracking": {"wandb": "off"},
+    }
+    for section, content in changes.items():
+        raw[section] = {**raw[section], **content} if isinstance(content, dict) else content
+    return experiment_from_dict(raw, "tests")
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory to work in, with ``train.csv`` in it."""
+    monkeypatch.chdir(tmp_path)
+    make_frame().to_csv(tmp_path / "train.csv", index=False)
+    return tmp_path

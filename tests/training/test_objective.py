@@ -1,0 +1,142 @@
+"""The objective equals its formula, however a step is cut, and weights scale gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_experiment
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from auxfold.data.table import Table
+from auxfold.tasks import make_tasks
+from auxfold.training.objective import Objective
+
+NAN = float("nan")
+
+
+def table_of(labels, row_weights=None, task_weights=None) -> Table:
+    labels = np.array(labels, dtype=np.float32)
+    n = len(labels)
+    weights = np.ones(n) if row_weights is None else np.array(row_weights)
+    own = {k: np.array(v, dtype=np.float32) for k, v in (task_weights or {}).items()}
+    ids = np.array([str(i) for i in range(n)], dtype=object)
+    return Table("t", ids, [["x"] * n], labels, weights.astype(np.float32), own, None)
+
+
+def objective(table: Table, **task_changes) -> Objective:
+    experiment = make_experiment("t", "b", tasks=[
+        {"name": "main", "kind": "binary", "columns": ["toxic"], "main": True},
+        {"name": "aux", "kind": "binary", "columns": ["insult", "threat"], **task_changes},
+    ])  # fmt: skip
+    return Objective(make_tasks(experiment), table)
+
+
+def gradients(made: Objective, logits: np.ndarray, parts: list[list[int]]) -> tuple[float, np.ndarray]:
+    """Loss and gradient of a step given in micro-batches of rows."""
+    leaf = torch.tensor(logits, dtype=torch.float32, requires_grad=True)
+    scales = made.scales(np.arange(len(logits)))
+    total = 0.0
+    for part in parts:
+        rows = np.array(part)
+        loss, _ = made.loss({"main": leaf[rows, :1], "aux": leaf[rows, 1:]}, rows, scales)
+        loss.backward()
+        total += float(loss)
+    return total, leaf.grad.numpy()
+
+
+def bce(logit: float, label: float) -> float:
+    p = 1 / (1 + np.exp(-logit))
+    return float(-(label * np.log(p) + (1 - label) * np.log(1 - p)))
+
+
+LOGITS = np.array([[0.3, -1.0, 2.0], [1.5, 0.2, -0.4], [-0.7, 0.9, 0.1]])
+LABELS = [[1.0, 0.25, NAN], [0.0, NAN, 1.0], [0.8, 1.0, 0.0]]
+
+
+def test_mean_is_main_plus_weighted_auxiliary_by_hand():
+    loss, _ = gradients(objective(table_of(LABELS), weight=0.25), LOGITS, [[0, 1, 2]])
+    main = (bce(0.3, 1) + bce(1.5, 0) + bce(-0.7, 0.8)) / 3
+    aux = (bce(-1, 0.25) + bce(-0.4, 1) + bce(0.9, 1) + bce(0.1, 0)) / 4  # 4 labelled cells
+    assert loss == pytest.approx(main + 0.25 * aux, abs=1e-6)
+
+
+def test_sum_counts_each_column_in_full():
+    loss, _ = gradients(objective(table_of(LABELS), reduction="sum"), LOGITS, [[0, 1, 2]])
+    main = (bce(0.3, 1) + bce(1.5, 0) + bce(-0.7, 0.8)) / 3
+    aux = (bce(-1, 0.25) + bce(0.9, 1)) / 2 + (bce(-0.4, 1) + bce(0.1, 0)) / 2
+    assert loss == pytest.approx(main + aux, abs=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_any_cut_into_micro_batches_gives_the_big_batch(data):
+    n = data.draw(st.integers(2, 7))
+    random = np.random.default_rng(data.draw(st.integers(0, 10_000)))
+    labels = random.random((n, 3))
+    labels[random.random((n, 3)) < 0.4] = np.nan
+    logits = random.normal(size=(n, 3))
+    reduction = data.draw(st.sampled_from(["mean", "sum"]))
+    normalize = data.draw(st.booleans())
+    weights = random.random(n) + 0.1
+    made = objective(
+        table_of(labels, weights), reduction=reduction, normalize_row_weights=normalize
+    )
+    cuts = sorted(data.draw(st.sets(st.integers(1, n - 1))))
+    order = random.permutation(n)
+    parts = [list(p) for p in np.split(order, cuts)]
+    whole_loss, whole = gradients(made, logits, [list(range(n))])
+    cut_loss, cut = gradients(made, logits, parts)
+    assert cut_loss == pytest.approx(whole_loss, abs=1e-5)
+    np.testing.assert_allclose(cut, whole, atol=1e-6)
+
+
+def test_a_step_without_a_label_of_a_task_adds_exactly_nothing():
+    labels = [[1.0, NAN, NAN], [0.0, NAN, NAN]]
+    for reduction in ("mean", "sum"):
+        loss, gradient = gradients(
+            objective(table_of(labels), reduction=reduction), LOGITS[:2], [[0], [1]]
+        )
+        assert np.isfinite(loss)
+        assert (gradient[:, 1:] == 0.0).all()
+        assert (gradient[:, 0] != 0.0).all()
+
+
+def test_missing_is_not_zero():
+    with_nan = gradients(objective(table_of(LABELS)), LOGITS, [[0, 1, 2]])[1]
+    with_zero = gradients(objective(table_of(np.nan_to_num(LABELS))), LOGITS, [[0, 1, 2]])[1]
+    assert with_nan[0, 2] == 0.0
+    assert with_zero[0, 2] != 0.0
+
+
+def test_soft_labels_are_trained_on_as_they_are():
+    gradient = gradients(objective(table_of([[0.3, 1, 1]])), np.zeros((1, 3)), [[0]])[1]
+    assert gradient[0, 0] == pytest.approx(0.5 - 0.3)
+
+
+def test_doubling_each_kind_of_weight_doubles_its_gradient():
+    plain = gradients(objective(table_of(LABELS)), LOGITS, [[0, 1, 2]])[1]
+    task = gradients(objective(table_of(LABELS), weight=2.0), LOGITS, [[0, 1, 2]])[1]
+    np.testing.assert_allclose(task[:, 1:], 2 * plain[:, 1:], rtol=1e-5)
+    np.testing.assert_allclose(task[:, 0], plain[:, 0], rtol=1e-5)
+    column = gradients(objective(table_of(LABELS), column_weights=[2.0, 1.0]), LOGITS, [[0, 1, 2]])[1]
+    np.testing.assert_allclose(column[:, 1], 2 * plain[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(column[:, [0, 2]], plain[:, [0, 2]], rtol=1e-5)
+    row = gradients(objective(table_of(LABELS, [1, 2, 1])), LOGITS, [[0, 1, 2]])[1]
+    np.testing.assert_allclose(row[1], 2 * plain[1], rtol=1e-5)
+    np.testing.assert_allclose(row[[0, 2]], plain[[0, 2]], rtol=1e-5)
+    own = gradients(
+        objective(table_of(LABELS, task_weights={"aux": [1, 2, 1]})), LOGITS, [[0, 1, 2]]
+    )[1]
+    np.testing.assert_allclose(own[1, 1:], 2 * plain[1, 1:], rtol=1e-5)
+    np.testing.assert_allclose(own[:, 0], plain[:, 0], rtol=1e-5)
+
+
+def test_constant_row_weights_cancel_only_when_normalised():
+    plain = gradients(objective(table_of(LABELS)), LOGITS, [[0, 1, 2]])[1]
+    three = table_of(LABELS, [3, 3, 3])
+    named = gradients(objective(three, normalize_row_weights=True), LOGITS, [[0, 1, 2]])[1]
+    np.testing.assert_allclose(named[:, 1:], plain[:, 1:], rtol=1e-5)
+    kept = gradients(objective(three), LOGITS, [[0, 1, 2]])[1]
+    np.testing.assert_allclose(kept, 3 * plain, rtol=1e-5)
