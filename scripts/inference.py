@@ -6,7 +6,7 @@ from auxfold.command import experiment_from, parser, run
 from auxfold.data.table import read_texts
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
-from auxfold.inference.submission import align_to_sample
+from auxfold.inference.submission import SampleSubmission
 from auxfold.run_folder import FULL, RunFolder, write_frame
 from auxfold.tasks import prediction_frame
 
@@ -38,11 +38,14 @@ def main() -> None:
     every = [task.name for task in experiment.tasks]
     tasks = ensemble.tasks(every if given.all_tasks else [given.task] if given.task else None)
     table = read_texts(experiment, source)
+    sample = None
+    if experiment.data.sample_submission and not given.input and not given.task:
+        columns = [column for task in tasks for column in task.prediction_columns]
+        path = experiment.data.sample_submission
+        sample = SampleSubmission.read(path, table.ids, columns)
     predictions = ensemble.predict(table, tasks, experiment.inference.average)
     frame = prediction_frame(experiment.data.id, table.ids, tasks, predictions)
-    sample = experiment.data.sample_submission
-    if sample and not given.input and not given.task:
-        frame = align_to_sample(frame, sample)
+    frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
     print(f"{len(frame):,} rows, {len(ensemble.folders)} models averaged: {output}")
 

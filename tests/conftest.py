@@ -16,7 +16,9 @@ from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from auxfold.experiment import Experiment, experiment_from_dict
 
-WORDS = "the a garden train bread council rain good bad silly goose nonsense soup is was not".split()
+WORDS = (
+    "the a garden train bread council rain good bad silly goose nonsense soup is was not".split()
+)
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TINY = {
     "hidden_size": 16,

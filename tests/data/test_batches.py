@@ -19,7 +19,7 @@ def test_every_row_once_per_epoch_and_reproducible(lengths, batch, window):
     lengths = np.array(lengths)
     steps = training_steps(lengths, batch, window, seed=3, epoch=1)
     assert sorted(np.concatenate(steps)) == list(range(len(lengths)))
-    assert len(steps) <= -(-len(lengths) // batch)  + 0
+    assert len(steps) <= -(-len(lengths) // batch)
     assert max(len(step) for step in steps) <= batch
     again = training_steps(lengths, batch, window, seed=3, epoch=1)
     assert all((a == b).all() for a, b in zip(steps, again, strict=True))
@@ -63,7 +63,8 @@ def test_one_text_is_encoded_as_the_tokenizer_would(tmp_path):
 
 
 def test_a_pair_is_encoded_as_the_tokenizer_would(tmp_path):
-    first, second = ["the garden is good", "bread " * 20, "soup " * 9], ["rain", "rain was", "a " * 9]
+    first = ["the garden is good", "bread " * 20, "soup " * 9]
+    second = ["rain", "rain was", "a " * 9]
     rows = rows_of(tmp_path, first, second, max_length=14)
     tokenizer = make_tokenizer()
     for row in range(3):

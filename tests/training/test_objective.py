@@ -33,7 +33,9 @@ def objective(table: Table, **task_changes) -> Objective:
     return Objective(make_tasks(experiment), table)
 
 
-def gradients(made: Objective, logits: np.ndarray, parts: list[list[int]]) -> tuple[float, np.ndarray]:
+def gradients(
+    made: Objective, logits: np.ndarray, parts: list[list[int]]
+) -> tuple[float, np.ndarray]:
     """Loss and gradient of a step given in micro-batches of rows."""
     leaf = torch.tensor(logits, dtype=torch.float32, requires_grad=True)
     scales = made.scales(np.arange(len(logits)))
@@ -42,7 +44,7 @@ def gradients(made: Objective, logits: np.ndarray, parts: list[list[int]]) -> tu
         rows = np.array(part)
         loss, _ = made.loss({"main": leaf[rows, :1], "aux": leaf[rows, 1:]}, rows, scales)
         loss.backward()
-        total += float(loss)
+        total += float(loss.detach())
     return total, leaf.grad.numpy()
 
 
@@ -120,7 +122,8 @@ def test_doubling_each_kind_of_weight_doubles_its_gradient():
     task = gradients(objective(table_of(LABELS), weight=2.0), LOGITS, [[0, 1, 2]])[1]
     np.testing.assert_allclose(task[:, 1:], 2 * plain[:, 1:], rtol=1e-5)
     np.testing.assert_allclose(task[:, 0], plain[:, 0], rtol=1e-5)
-    column = gradients(objective(table_of(LABELS), column_weights=[2.0, 1.0]), LOGITS, [[0, 1, 2]])[1]
+    twice = objective(table_of(LABELS), column_weights=[2.0, 1.0])
+    column = gradients(twice, LOGITS, [[0, 1, 2]])[1]
     np.testing.assert_allclose(column[:, 1], 2 * plain[:, 1], rtol=1e-5)
     np.testing.assert_allclose(column[:, [0, 2]], plain[:, [0, 2]], rtol=1e-5)
     row = gradients(objective(table_of(LABELS, [1, 2, 1])), LOGITS, [[0, 1, 2]])[1]

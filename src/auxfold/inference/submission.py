@@ -2,43 +2,66 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import pandas as pd
 
 from auxfold.data.table import read_columns
 from auxfold.errors import InputError
 
 
-def align_to_sample(predictions: pd.DataFrame, sample_path: str) -> pd.DataFrame:
-    """Predictions with exactly the ids and columns of the sample submission, in its order.
+@dataclass(frozen=True)
+class SampleSubmission:
+    """A competition's sample submission, checked against what will be predicted.
 
-    Args:
-        predictions: the id column first, then one column per predicted label.
-        sample_path: the competition's sample submission.
-
-    Raises:
-        InputError: ids that differ, or columns that cannot be matched.
+    Attributes:
+        frame: the file as it is, every value a string.
+        columns: which predicted column fills each of its columns after the id.
     """
-    sample = read_columns(sample_path)
-    id_column, *wanted = sample.columns
-    own_id, *predicted = predictions.columns
-    if sample[id_column].duplicated().any():
-        raise InputError(f"{sample_path}: an id stands in more than one row")
-    _same_ids(set(predictions[own_id]), set(sample[id_column]), sample_path)
-    if len(wanted) == len(predicted) == 1:
-        columns = predicted  # "prediction" or whatever the competition calls it
-    elif set(wanted) <= set(predicted):
-        columns = wanted
-    else:
-        missing = [c for c in wanted if c not in predicted]
-        raise InputError(
-            f"{sample_path} wants column {missing[0]!r} ({len(wanted)} in all), predicted are "
-            f"{', '.join(predicted)}; --all-tasks predicts every task's columns"
-        )
-    by_id = predictions.set_index(own_id)[columns]
-    aligned = by_id.loc[sample[id_column]].set_axis(wanted, axis=1)
-    if aligned.isna().any().any():
-        raise InputError("a prediction is NaN; the submission was not written")
-    return aligned.rename_axis(id_column).reset_index()
+
+    frame: pd.DataFrame
+    columns: list[str]
+
+    @classmethod
+    def read(cls, path: str, ids: np.ndarray, predicted: list[str]) -> SampleSubmission:
+        """Read and check, before anything is computed.
+
+        Args:
+            path: the sample submission.
+            ids: the ids of the rows to predict.
+            predicted: the columns that will be predicted.
+
+        Raises:
+            InputError: ids that differ, or columns that cannot be matched.
+        """
+        frame = read_columns(path)
+        id_column, *wanted = frame.columns
+        if frame[id_column].duplicated().any():
+            raise InputError(f"{path}: an id stands in more than one row")
+        _same_ids(set(ids), set(frame[id_column]), path)
+        if len(wanted) == len(predicted) == 1:
+            return cls(frame, predicted)  # "prediction" or whatever the competition calls it
+        missing = [column for column in wanted if column not in predicted]
+        if missing:
+            raise InputError(
+                f"{path} wants column {missing[0]!r} ({len(wanted)} in all), predicted are "
+                f"{', '.join(predicted)}; --all-tasks predicts every task's columns"
+            )
+        return cls(frame, wanted)
+
+    def fill(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """The predictions under the sample's ids and column names, in its order.
+
+        Raises:
+            InputError: a prediction is NaN.
+        """
+        id_column, *wanted = self.frame.columns
+        by_id = predictions.set_index(predictions.columns[0])[self.columns]
+        aligned = by_id.loc[self.frame[id_column]].set_axis(wanted, axis=1)
+        if aligned.isna().any().any():
+            raise InputError("a prediction is NaN; the submission was not written")
+        return aligned.rename_axis(id_column).reset_index()
 
 
 def _same_ids(ours: set[str], theirs: set[str], sample_path: str) -> None:

@@ -8,14 +8,11 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
-from transformers.utils import logging as transformers_logging
 
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.experiment import Model as ModelSettings
 from auxfold.model.multitask import MultiTaskConfig, MultiTaskModel
-
-transformers_logging.disable_progress_bar()  # one bar: ours
 
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 

@@ -7,8 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from auxfold.model.pooling import AttentionPool, mean_pool
+
+transformers_logging.disable_progress_bar()  # "Loading weights": a run shows one bar, its own
 
 
 class MultiTaskConfig(PreTrainedConfig):
@@ -61,8 +64,10 @@ class MultiTaskModel(PreTrainedModel):
     def __init__(self, config: MultiTaskConfig, backbone: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         if backbone is None:
+            # Only "eager" is passed on: else each backbone takes the best attention it has.
+            eager = config._attn_implementation == "eager"
             backbone = AutoModel.from_config(
-                config.backbone_config(), attn_implementation=config._attn_implementation
+                config.backbone_config(), attn_implementation="eager" if eager else None
             )
         if getattr(backbone, "pooler", None) is not None:
             backbone.pooler = None  # not used here: it would be trained by nobody and saved

@@ -1,0 +1,85 @@
+"""The model: padding invariance, named heads only, and a life as a transformers model."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import ARCHITECTURES, make_backbone, make_experiment
+
+from auxfold.errors import InputError
+from auxfold.model.backbone import new_model
+from auxfold.model.multitask import MultiTaskModel
+
+HEADS = {"main": 1, "aux": 2}
+
+
+def tiny_model(folder, architecture="bert", **model_settings) -> MultiTaskModel:
+    path = make_backbone(folder, architecture)
+    experiment = make_experiment("t", path, model={"backbone": path, **model_settings})
+    return new_model(experiment, HEADS).eval()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "attention"])
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+def test_a_row_does_not_depend_on_its_batch(tmp_path, architecture, pooling):
+    model = tiny_model(tmp_path, architecture, pooling=pooling)
+    row = torch.tensor([[2, 7, 8, 9, 3]])
+    alone = model(input_ids=row, attention_mask=torch.ones_like(row))
+    long = torch.randint(5, 20, (1, 12))
+    padded = torch.cat([row, torch.zeros(1, 7, dtype=torch.long)], dim=1)
+    mask = torch.tensor([[1] * 5 + [0] * 7, [1] * 12])
+    together = model(input_ids=torch.cat([padded, long]), attention_mask=mask)
+    for name in HEADS:
+        assert alone[name].dtype == torch.float32
+        torch.testing.assert_close(together[name][:1], alone[name], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+def test_save_and_load_give_the_same_logits(tmp_path, architecture):
+    model = tiny_model(tmp_path / "backbone", architecture)
+    model.save_pretrained(tmp_path / "saved")
+    loaded = MultiTaskModel.from_pretrained(tmp_path / "saved").eval()
+    row = torch.tensor([[2, 7, 8, 9, 3]])
+    batch = {"input_ids": row, "attention_mask": torch.ones_like(row)}
+    for name, logits in model(**batch).items():
+        torch.testing.assert_close(loaded(**batch)[name], logits, atol=1e-6, rtol=0)
+    assert sorted(n for n, _ in loaded.named_parameters()) == sorted(
+        n for n, _ in model.named_parameters()
+    )
+
+
+def test_only_the_named_heads_are_computed(tmp_path):
+    model = tiny_model(tmp_path)
+    called = []
+    for name, head in model.heads.items():
+        head.register_forward_hook(lambda *_, name=name: called.append(name))
+    row = torch.tensor([[2, 7, 3]])
+    made = model(input_ids=row, attention_mask=torch.ones_like(row), tasks=["main"])
+    assert list(made) == ["main"] and called == ["main"]
+
+
+def test_every_parameter_takes_part_in_training(tmp_path):
+    model = tiny_model(tmp_path, pooling="attention").train()
+    row = torch.tensor([[2, 7, 8, 3]])
+    logits = model(input_ids=row, attention_mask=torch.ones_like(row))
+    sum(values.sum() for values in logits.values()).backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_a_half_precision_checkpoint_is_loaded_in_fp32(tmp_path):
+    model = tiny_model(tmp_path / "a")
+    model.backbone.half().save_pretrained(tmp_path / "a")
+    experiment = make_experiment("t", str(tmp_path / "a"))
+    assert {p.dtype for p in new_model(experiment, HEADS).parameters()} == {torch.float32}
+
+
+def test_a_backbone_that_is_not_there_is_one_clear_error(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(InputError, match="nobody/nothing.*cannot be loaded"):
+        new_model(make_experiment("t", "nobody/nothing"), HEADS)
+
+
+def test_dropout_settings_reach_the_backbone(tmp_path):
+    model = tiny_model(tmp_path, hidden_dropout=0.0, attention_dropout=0.3)
+    assert model.backbone.config.hidden_dropout_prob == 0.0
+    assert model.backbone.config.attention_probs_dropout_prob == 0.3

@@ -1,0 +1,40 @@
+"""Metrics agree with scikit-learn, and an undefined one is None."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
+
+from auxfold.tasks import metrics
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(4, 200), levels=st.integers(1, 50))
+def test_equal_to_scikit_learn_with_ties_and_missing(seed, n, levels):
+    random = np.random.default_rng(seed)
+    labels = random.random(n)
+    labels[:2] = [0.0, 0.5]  # both classes; 0.5 counts as positive
+    scores = random.integers(1, levels + 1, n) / (levels + 1)
+    missing = np.concatenate([labels, [np.nan, np.nan]])
+    hard = labels >= 0.5
+    more = np.concatenate([scores, [0.9, 0.1]])
+    assert metrics.roc_auc(missing, more) == pytest.approx(roc_auc_score(hard, scores), abs=1e-12)
+    expected = average_precision_score(hard, scores)
+    assert metrics.average_precision(missing, more) == pytest.approx(expected, abs=1e-12)
+    assert metrics.log_loss(hard * 1.0, scores) == pytest.approx(log_loss(hard, scores), abs=1e-9)
+
+
+def test_half_is_positive():
+    assert metrics.roc_auc(np.array([0.5, 0.49]), np.array([0.9, 0.1])) == 1.0
+
+
+def test_one_class_is_undefined_and_does_not_spread():
+    labels = np.array([[1.0, 0.0], [0.0, 0.0]])
+    made = metrics.binary_metrics(labels, np.array([[0.9, 0.3], [0.1, 0.2]]), ["a", "b"])
+    assert made["auc/b"] is None and made["ap/b"] is None
+    assert made["auc/a"] == 1.0 and made["auc"] == 1.0
+    assert metrics.roc_auc(np.array([np.nan]), np.array([0.5])) is None
+    assert metrics.log_loss(np.array([np.nan]), np.array([0.5])) is None

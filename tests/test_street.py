@@ -1,0 +1,297 @@
+"""The street through the real scripts, on a tiny backbone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import make_experiment, make_frame
+from safetensors.torch import load_file
+
+from auxfold.experiment import load_experiment, to_toml
+from auxfold.run_folder import RunFolder
+from auxfold.training.fold import train_fold
+from auxfold.training.loop import Loop
+from auxfold.training.rows import create_folds
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+
+
+def script(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPTS / f"{name}.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def passes(name: str, *arguments: str, cwd: Path) -> str:
+    done = script(name, *arguments, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def refused(name: str, *arguments: str, cwd: Path) -> str:
+    """The one line of an error for a person."""
+    done = script(name, *arguments, cwd=cwd)
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory, backbone) -> Path:
+    """A directory in which the whole street has been walked."""
+    place = tmp_path_factory.mktemp("street")
+    make_frame().to_csv(place / "train.csv", index=False)
+    test = make_frame(30, seed=5)[["id", "text"]]
+    test.to_csv(place / "test.csv", index=False)
+    sample = pd.DataFrame({"id": sorted(test["id"]), "prediction": 0.0})
+    sample.to_csv(place / "sample_submission.csv", index=False)
+    data = {"train": "train.csv", "test": "test.csv", "sample_submission": "sample_submission.csv"}
+    (place / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone, data=data)))
+    passes("make_folds", "--config", "e.toml", cwd=place)
+    passes("train", "--config", "e.toml", "--fold", "all", cwd=place)
+    passes("inference", "--config", "e.toml", cwd=place)
+    passes("evaluate", "--config", "e.toml", cwd=place)
+    return place
+
+
+def test_the_run_folder_is_complete(street):
+    for fold in (0, 1):
+        names = {p.name for p in (street / f"outputs/tiny/fold_{fold}").iterdir()}
+        assert names >= {
+            "model.safetensors", "config.json", "tokenizer.json", "experiment.toml",
+            "metrics.json", "history.jsonl", "oof.parquet", "run.json",
+        }  # fmt: skip
+        assert not {"state.pt", "best.pt"} & names
+    run = json.loads((street / "outputs/tiny/fold_0/run.json").read_text())
+    assert run["packages"]["torch"] and len(run["data_fingerprint"]) == 16
+    written = load_experiment(street / "outputs/tiny/fold_0/experiment.toml")
+    assert written == load_experiment(street / "e.toml")
+
+
+def test_submission_has_the_ids_of_the_sample_in_its_order(street):
+    submission = pd.read_csv(street / "outputs/tiny/submission.csv", dtype={"id": str})
+    sample = pd.read_csv(street / "sample_submission.csv", dtype={"id": str})
+    assert list(submission.columns) == ["id", "prediction"]
+    assert submission["id"].tolist() == sample["id"].tolist()
+    assert submission["prediction"].between(0, 1).all()
+
+
+def test_predictions_belong_to_their_ids_whatever_the_row_order(street):
+    shuffled = pd.read_csv(street / "test.csv").sample(frac=1, random_state=1)
+    shuffled.to_csv(street / "shuffled.csv", index=False)
+    passes("inference", "--config", "e.toml", "--input", "shuffled.csv",
+           "--output", "shuffled_out.csv", cwd=street)  # fmt: skip
+    made = pd.read_csv(street / "shuffled_out.csv")
+    assert made["id"].tolist() == shuffled["id"].tolist()
+    first = pd.read_csv(street / "outputs/tiny/submission.csv").set_index("id")["prediction"]
+    np.testing.assert_allclose(made["toxic"], first.loc[made["id"]], atol=1e-5)
+
+
+def test_the_ensemble_is_the_mean_of_its_folds(street):
+    for folds, name in (("0", "one.csv"), ("1", "two.csv")):
+        passes("inference", "--config", "e.toml", "--folds", folds, "--output", name, cwd=street)
+    one, two = (pd.read_csv(street / n)["prediction"] for n in ("one.csv", "two.csv"))
+    both = pd.read_csv(street / "outputs/tiny/submission.csv")["prediction"]
+    np.testing.assert_allclose(both, (one + two) / 2, atol=1e-7)
+    assert (one - two).abs().max() > 1e-4
+
+
+def test_tasks_of_inference(street):
+    text = passes("inference", "--config", "e.toml", "--input", "test.csv", "--all-tasks",
+                  "--output", "every.csv", cwd=street)  # fmt: skip
+    assert "every.csv" in text
+    every = pd.read_csv(street / "every.csv")
+    assert list(every.columns) == ["id", "toxic", "insult", "threat"]
+    assert "aux" in refused("inference", "--config", "e.toml", "--task", "auxx", cwd=street)
+
+
+def test_oof_is_each_row_once_and_scored_by_id(street):
+    oof = pd.read_parquet(street / "outputs/tiny/oof.parquet")
+    train = pd.read_csv(street / "train.csv")
+    assert list(oof.columns) == ["id", "toxic", "insult", "threat"]
+    assert oof["id"].tolist() == train["id"].tolist()
+    scores = json.loads(passes("evaluate", "--config", "e.toml", "--json", cwd=street))
+    cv = json.loads((street / "outputs/tiny/cv.json").read_text())
+    assert scores == cv["oof"]
+    shuffled = oof.sample(frac=1, random_state=0)
+    shuffled.to_csv(street / "oof_shuffled.csv", index=False)
+    by_file = json.loads(
+        passes(
+            "evaluate",
+            "--config",
+            "e.toml",
+            "--labels",
+            "train.csv",
+            "--metric",
+            "auc",
+            "--predictions",
+            "oof_shuffled.csv",
+            "--json",
+            cwd=street,
+        )  # fmt: skip
+    )
+    assert by_file["auc/toxic"] == pytest.approx(scores["main/auc"], abs=1e-12)
+    report = (street / "outputs/tiny/report.html").read_text()
+    assert f"{scores['main/auc']:.4f}" in report and "http" not in report.replace(
+        "http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", "").replace("https://matplotlib.org", "")  # fmt: skip
+
+
+def test_nothing_is_overwritten_unasked(street):
+    text = refused("train", "--config", "e.toml", "--fold", "0", cwd=street)
+    assert "--overwrite" in text
+    assert "finished already" in passes(
+        "train", "--config", "e.toml", "--fold", "0", "--resume", cwd=street
+    )
+
+
+def test_foreign_folds_are_refused(street):
+    text = refused("inference", "--config", "e.toml", "--set", "train.epochs=5", cwd=street)
+    assert "another experiment" in text
+    run = street / "outputs/tiny/fold_1/run.json"
+    kept = run.read_text()
+    try:
+        run.write_text(kept.replace('"data_fingerprint": "', '"data_fingerprint": "x'))
+        assert "do not belong together" in refused("inference", "--config", "e.toml", cwd=street)
+    finally:
+        run.write_text(kept)
+
+
+def test_a_changed_input_file_is_refused(street, tmp_path):
+    frame = pd.read_csv(street / "train.csv")
+    kept = (street / "train.csv").read_bytes()
+    try:
+        frame.assign(toxic=1 - frame["toxic"]).to_csv(street / "train.csv", index=False)
+        text = refused("train", "--config", "e.toml", "--fold", "0", "--overwrite", cwd=street)
+        assert "data_fingerprint" in text
+        assert (street / "outputs/tiny/fold_0/model.safetensors").exists()
+    finally:
+        (street / "train.csv").write_bytes(kept)
+
+
+def test_a_submission_with_other_ids_is_refused(street):
+    sample = pd.read_csv(street / "sample_submission.csv")
+    sample.iloc[1:].to_csv(street / "short.csv", index=False)
+    before = (street / "outputs/tiny/submission.csv").read_bytes()
+    text = refused("inference", "--config", "e.toml",
+                   "--set", "data.sample_submission=short.csv", cwd=street)  # fmt: skip
+    assert "1 too many" in text
+    assert (street / "outputs/tiny/submission.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            lambda f: f.rename(columns={"toxic": "toxicc"}),
+            "no column 'toxic' (did you mean 'toxicc'?)",
+        ),
+        (lambda f: f.assign(toxic="many"), "column 'toxic', row 1: 'many' is not a number"),
+        (lambda f: f.assign(threat=1.5), "column 'threat', row 1: label 1.5; a binary label lies"),
+        (lambda f: f.assign(id="same"), "id 'same' stands in more than one row"),
+        (lambda f: f.iloc[:0], "has no rows"),
+        (lambda f: f.assign(threat=0), "labels of column 'threat' are < 0.5"),
+        (lambda f: f.assign(threat=np.nan), "column 'threat' has no label at all"),
+    ],
+)
+def test_bad_tables_are_refused_in_one_line(workplace, backbone, change, expected):
+    change(make_frame()).to_csv("train.csv", index=False)
+    (workplace / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
+    assert expected in refused("make_folds", "--config", "e.toml", cwd=workplace)
+    assert not (workplace / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("train.epoch=3", "unknown key 'train.epoch' (did you mean 'epochs'?)"),
+        ("train.epochs=many", "train.epochs = 'many'"),
+        ("data.train=trian.csv", "no file trian.csv (did you mean 'train.csv'?)"),
+        ("model.backbone=nobody/nothing", "model.backbone = 'nobody/nothing' cannot be loaded"),
+        ("selection.metric=main/acu", "(did you mean 'main/auc'?)"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_line(street, setting, expected):
+    text = refused("train", "--config", "e.toml", "--fold", "0", "--overwrite",
+                   "--set", setting, cwd=street)  # fmt: skip
+    assert expected in text
+    assert (street / "outputs/tiny/fold_0/run.json").exists()
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def test_resume_continues_where_it_stopped(workplace, backbone, monkeypatch):
+    """An interrupted and resumed training ends in the very weights of an uninterrupted one."""
+    experiment = make_experiment("train.csv", backbone)
+    create_folds(experiment)
+    whole = tensors(train_fold(experiment, 0).path)
+
+    steps = 0
+    original = Loop.train_step
+
+    def interrupted(self, rows):
+        nonlocal steps
+        steps += 1
+        if steps == 6:  # in the middle of the second epoch
+            raise KeyboardInterrupt
+        return original(self, rows)
+
+    monkeypatch.setattr(Loop, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(experiment, 0, overwrite=True)
+    assert RunFolder.of(experiment).fold(0).exists(), "the old fold stays until the new is done"
+    monkeypatch.setattr(Loop, "train_step", original)
+    shutil.rmtree(RunFolder.of(experiment).fold(0).path)
+    resumed = tensors(train_fold(experiment, 0, resume=True).path)
+    assert resumed.keys() == whole.keys()
+    for name, values in whole.items():
+        assert torch.equal(resumed[name], values), name
+
+
+def test_accumulation_trains_the_same_model(workplace, backbone):
+    experiment = make_experiment(
+        "train.csv", backbone, model={"backbone": backbone, "max_length": 24, "head_dropout": 0.0,
+                                      "hidden_dropout": 0.0, "attention_dropout": 0.0},
+    )  # fmt: skip
+    create_folds(experiment)
+    whole = tensors(train_fold(experiment, 0).path)
+    small = experiment.model_copy(
+        update={"train": experiment.train.model_copy(update={"max_tokens_per_batch": 30})}
+    )
+    cut = tensors(train_fold(small, 0, overwrite=True).path)
+    for name, values in whole.items():
+        torch.testing.assert_close(cut[name], values, atol=2e-4, rtol=1e-3)
+
+
+def test_fold_full_trains_on_every_row(street):
+    passes("train", "--config", "e.toml", "--fold", "full", cwd=street)
+    run = json.loads((street / "outputs/tiny/fold_full/run.json").read_text())
+    assert run["rows"] == {"train": 60, "valid": 0}
+    passes("inference", "--config", "e.toml", "--folds", "full", "--output", "full.csv", cwd=street)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_leaves_a_state_to_resume(street):
+    command = [sys.executable, str(SCRIPTS / "train.py"), "--config", "e.toml", "--fold", "1",
+               "--set", "name=stopped", "--set", "train.epochs=400"]  # fmt: skip
+    passes("make_folds", "--config", "e.toml", "--set", "name=stopped", cwd=street)
+    process = subprocess.Popen(command, cwd=street, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "epoch 2.00" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    assert process.wait(timeout=60) == 130
+    process.stdout.close()
+    assert (street / "outputs/stopped/fold_1.partial/state.pt").is_file()
+    assert not (street / "outputs/stopped/fold_1").exists()
