@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import make_experiment, make_frame
 from safetensors.torch import load_file
 
 from auxfold.experiment import load_experiment, to_toml
@@ -22,6 +21,7 @@ from auxfold.run_folder import RunFolder
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
 from auxfold.training.rows import create_folds
+from conftest import make_experiment, make_frame
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 

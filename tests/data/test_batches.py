@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import make_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auxfold.data.batches import Rows, cut_by_tokens, template_of, training_steps
 from auxfold.data.tokens import token_column
+from conftest import make_tokenizer
 
 lengths_strategy = st.lists(st.integers(2, 60), min_size=1, max_size=300)
 

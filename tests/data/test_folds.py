@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import make_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auxfold.data.folds import label_flags, make_folds, normalised, row_units
 from auxfold.data.table import Table
+from conftest import make_frame
 
 
 def table_of(texts, labels, groups=None) -> Table:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import ARCHITECTURES, make_backbone, make_experiment
 
 from auxfold.errors import InputError
 from auxfold.model.backbone import new_model
 from auxfold.model.multitask import MultiTaskModel
+from conftest import ARCHITECTURES, make_backbone, make_experiment
 
 HEADS = {"main": 1, "aux": 2}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import make_experiment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auxfold.data.table import Table
 from auxfold.tasks import make_tasks
 from auxfold.training.objective import Objective
+from conftest import make_experiment
 
 NAN = float("nan")
 

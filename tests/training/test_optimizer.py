@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import make_backbone, make_experiment
 
 from auxfold.experiment import Train
 from auxfold.model.backbone import new_model
 from auxfold.training.optimizer import make_optimizer, make_schedule, parameter_groups
+from conftest import make_backbone, make_experiment
 
 
 @pytest.mark.parametrize("pooling", ["mean", "attention"])
