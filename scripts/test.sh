@@ -4,6 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/environment.sh requirements-dev.txt
-export HF_HUB_OFFLINE=1
+export HF_HUB_OFFLINE=1 WANDB_MODE=offline
 .venv/bin/ruff check .
 .venv/bin/python -m pytest "$@"

@@ -203,8 +203,10 @@ def _numbers(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
     made = np.empty((len(frame), len(columns)), dtype=np.float32)
     for position, column in enumerate(columns):
         values = frame[column].str.strip()
-        empty = values.str.lower().isin(MISSING_LABELS)
-        numbers = pd.to_numeric(values.where(~empty), errors="coerce")
+        lower = values.str.lower()
+        empty = lower.isin(MISSING_LABELS)
+        plain = lower.replace({"true": "1", "false": "0"})
+        numbers = pd.to_numeric(plain.where(~empty), errors="coerce")
         wrong = np.flatnonzero((numbers.isna() & ~empty) | np.isinf(numbers.astype(float)))
         if len(wrong):
             raise InputError(

@@ -38,6 +38,7 @@ from auxfold.tasks import (
     prediction_frame,
     selection_metric,
 )
+from auxfold.tracking import Tracker
 from auxfold.training.checkpoint import Progress, load_state, save_state
 from auxfold.training.loop import Loop
 from auxfold.training.objective import Objective
@@ -157,6 +158,8 @@ class _FoldRun:
         title = "full" if self.fold == FULL else f"fold {self.fold}"
         display = Display(title, total, self.progress.rows, quiet)
         display.say(self._header(title))
+        folder = RunFolder.of(self.experiment).path
+        self.tracker = Tracker(self.experiment, self.fold, folder, active=not quiet)
         loop = Loop(
             experiment=self.experiment,
             accelerator=self.accelerator,
@@ -171,8 +174,10 @@ class _FoldRun:
             evaluate=self._evaluate if len(self.valid_rows) else None,
             keep_best=self._keep_best,
             save=self._save,
-            report=display,
+            on_step=display.step,
+            on_evaluation=self._on_evaluation,
         )
+        self.display = display
         try:
             loop.run()
         except KeyboardInterrupt:
@@ -180,6 +185,10 @@ class _FoldRun:
             raise
         finally:
             display.close()
+
+    def _on_evaluation(self, record: dict[str, Any]) -> None:
+        self.display.evaluation(record, is_best=self.progress.since_best == 0)
+        self.tracker.log(record)
 
     def _header(self, title: str) -> str:
         return (
@@ -231,6 +240,7 @@ class _FoldRun:
         write_json(working.metrics, metrics)
         write_json(working.run, self._record())
         finish_working(self.folder)
+        self.tracker.finish(metrics)
 
     def _record(self) -> dict[str, Any]:
         progress = self.progress

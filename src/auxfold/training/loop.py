@@ -29,7 +29,8 @@ class Loop:
             None when there is nothing to validate on.
         keep_best: called when the selection metric improved.
         save: called when the state should be written.
-        report: the display; told of every step and every evaluation.
+        on_step: told the progress and the rows of every finished step.
+        on_evaluation: told the record of every evaluation.
     """
 
     experiment: Experiment
@@ -45,7 +46,8 @@ class Loop:
     evaluate: Callable[[], dict[str, float | None]] | None
     keep_best: Callable[[], None]
     save: Callable[[], None]
-    report: Any
+    on_step: Callable[[Progress, int], None]
+    on_evaluation: Callable[[dict[str, Any]], None]
 
     def run(self) -> None:
         """Train until the last epoch or until early stopping."""
@@ -131,7 +133,7 @@ class Loop:
         progress.rows += n_rows
         for name, loss in losses.items():
             progress.losses[name] = progress.losses.get(name, 0.0) + float(loss)
-        self.report.step(progress, n_rows)
+        self.on_step(progress, n_rows)
 
     def evaluate_and_select(self, share_of_epoch: float) -> None:
         """Validate, record, keep the best weights, and stop early when asked to."""
@@ -148,7 +150,7 @@ class Loop:
             record["metrics"] = self.evaluate()
             self.select(record["metrics"])
         progress.history.append(record)
-        self.report.evaluation(record, is_best=progress.since_best == 0)
+        self.on_evaluation(record)
 
     def select(self, metrics: dict[str, float | None]) -> None:
         """Compare the selection metric with the best so far."""

@@ -1,0 +1,105 @@
+"""Reading tables: nothing is dropped, cast or filled silently."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from auxfold.data.table import read_columns, read_texts, read_train
+from auxfold.errors import InputError
+from conftest import make_experiment
+
+FRAME = pd.DataFrame(
+    {
+        "id": ["007", "1e5", "x,y"],
+        "text": ["NA", 'null "quoted"\nline', ""],
+        "toxic": ["0.5", "", "1"],
+        "insult": ["NaN", "1", "0"],
+        "threat": ["0", "1", " 0.25 "],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "name", ["t.csv", "t.tsv", "t.csv.gz", "t.csv.zip", "t.parquet", "t.jsonl"]
+)
+def test_every_format_gives_the_same_strings(tmp_path, name):
+    path = tmp_path / name
+    if "parquet" in name:
+        FRAME.to_parquet(path)
+    elif "jsonl" in name:
+        FRAME.to_json(path, orient="records", lines=True)
+    else:
+        FRAME.to_csv(path, index=False, sep="\t" if "tsv" in name else ",")
+    pd.testing.assert_frame_equal(
+        read_columns(path).astype(object), FRAME.astype(object), check_dtype=False
+    )
+    assert list(read_columns(path, ["threat", "id"]).columns) == ["threat", "id"]
+
+
+def test_labels_weights_and_texts(tmp_path):
+    path = str(tmp_path / "t.csv")
+    FRAME.assign(w=[1, 2, 0.5]).to_csv(path, index=False)
+    experiment = make_experiment(path, "b", data={"train": path, "row_weight": "w"})
+    table = read_train(experiment)
+    assert table.ids.tolist() == ["007", "1e5", "x,y"]
+    assert table.texts == [["NA", 'null "quoted"\nline', ""]]
+    np.testing.assert_array_equal(
+        table.labels, np.array([[0.5, np.nan, 0], [np.nan, 1, 1], [1, 0, 0.25]], dtype=np.float32)
+    )
+    assert table.row_weights.tolist() == [1.0, 2.0, 0.5]
+
+
+def test_numbers_in_parquet_are_read_as_numbers(tmp_path):
+    path = str(tmp_path / "t.parquet")
+    pd.DataFrame(
+        {"id": [1, 2], "text": ["a", None], "toxic": [0.25, None], "insult": [True, False],
+         "threat": [1, 0]}
+    ).to_parquet(path)  # fmt: skip
+    table = read_train(make_experiment(path, "b"))
+    assert table.ids.tolist() == ["1", "2"] and table.texts == [["a", ""]]
+    np.testing.assert_array_equal(table.labels, [[0.25, 1, 1], [np.nan, 0, 0]])
+
+
+def test_a_fingerprint_sees_every_cell(tmp_path):
+    path = str(tmp_path / "t.csv")
+    prints = set()
+    for column, value in ((None, None), ("id", "8"), ("text", "x"), ("toxic", "0.75")):
+        frame = FRAME.copy()
+        if column:
+            frame.loc[1, column] = value
+        frame.to_csv(path, index=False)
+        prints.add(read_train(make_experiment(path, "b")).fingerprint())
+    assert len(prints) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"id": ["1", "", "2"]}, "column 'id' is empty in row 2"),
+        ({"w": ["1", "-1", "1"]}, "column 'w', row 2: a row weight must be a number >= 0"),
+        ({"toxic": ["1", "inf", "0"]}, "column 'toxic', row 2: 'inf' is not a number"),
+    ],
+)
+def test_unusable_cells_are_named(tmp_path, change, expected):
+    path = str(tmp_path / "t.csv")
+    FRAME.assign(**{"w": ["1", "1", "1"], **change}).to_csv(path, index=False)
+    with pytest.raises(InputError, match=expected):
+        read_train(make_experiment(path, "b", data={"train": path, "row_weight": "w"}))
+
+
+def test_unknown_formats_and_broken_files(tmp_path):
+    (tmp_path / "t.xlsx").write_text("x")
+    with pytest.raises(InputError, match="unknown format"):
+        read_columns(tmp_path / "t.xlsx")
+    (tmp_path / "t.parquet").write_text("not parquet")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_columns(tmp_path / "t.parquet")
+
+
+def test_a_pair_is_two_columns(tmp_path):
+    path = str(tmp_path / "t.csv")
+    FRAME.assign(other=["p", "q", "r"]).to_csv(path, index=False)
+    experiment = make_experiment(path, "b", data={"train": path, "text": ["text", "other"]})
+    assert read_texts(experiment, path).texts[1] == ["p", "q", "r"]
