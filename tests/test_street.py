@@ -16,8 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from auxfold.errors import InputError
 from auxfold.experiment import load_experiment, to_toml
 from auxfold.run_folder import RunFolder
+from auxfold.scoring.cross_validation import score_file
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
 from auxfold.training.rows import create_folds
@@ -144,6 +146,18 @@ def test_oof_is_each_row_once_and_scored_by_id(street):
     assert f"{scores['main/auc']:.4f}" in report and "http" not in report.replace(
         "http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", "").replace("https://matplotlib.org", "")  # fmt: skip
+
+
+def test_released_labels_may_call_the_target_toxicity(tmp_path):
+    labels = pd.DataFrame({"id": ["a", "b", "c"], "toxicity": [0.9, 0.1, 0.5]})
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    predictions = pd.DataFrame({"id": ["c", "a", "b"], "prediction": [0.2, 0.8, 0.3]})
+    predictions.to_csv(tmp_path / "p.csv", index=False)
+    args = (str(tmp_path / "labels.csv"), str(tmp_path / "p.csv"), "auc", "target")
+    assert score_file(*args) == {"auc": 0.5, "auc/target": 0.5}
+    predictions.iloc[1:].to_csv(tmp_path / "p.csv", index=False)
+    with pytest.raises(InputError, match="lacks 1 of the 3 ids"):
+        score_file(*args)
 
 
 def test_nothing_is_overwritten_unasked(street):

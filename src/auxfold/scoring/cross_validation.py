@@ -14,6 +14,9 @@ from auxfold.run_folder import FoldFolder, RunFolder, read_json
 from auxfold.tasks import all_metrics, make_tasks, selection_metric
 from auxfold.tasks.metrics import METRICS
 
+# Competitions that released their test labels under another name than the training column's.
+RENAMED = {"target": "toxicity"}  # Jigsaw 2019, test_private_expanded.csv
+
 
 def cross_validate(
     experiment: Experiment, table: Table, folds: np.ndarray
@@ -116,6 +119,9 @@ def score_file(
     id_column = predictions.columns[0]
     if list(predictions.columns[1:]) == ["prediction"]:
         predictions = predictions.rename(columns={"prediction": main_column})
+    for trained, released in RENAMED.items():
+        if trained in predictions.columns and trained not in labels.columns:
+            labels = labels.rename(columns={released: trained})
     columns = [c for c in predictions.columns[1:] if c in labels.columns]
     if id_column not in labels.columns or not columns:
         raise InputError(
