@@ -90,10 +90,10 @@ def make_frame(rows: int = 60, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def make_experiment(train: str, backbone: str, **changes: object) -> Experiment:
+def make_experiment(path: str, backbone: str, /, **changes: object) -> Experiment:
     raw: dict = {
         "name": "tiny",
-        "data": {"train": train},
+        "data": {"train": path},
         "folds": {"n_splits": 2},
         "model": {"backbone": backbone, "max_length": 24},
         "tasks": [

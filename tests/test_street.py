@@ -288,6 +288,28 @@ def test_accumulation_trains_the_same_model(workplace, backbone):
         torch.testing.assert_close(cut[name], values, atol=2e-4, rtol=1e-3)
 
 
+def test_two_processes_train_the_same_model(workplace, backbone):
+    none = {"head_dropout": 0.0, "hidden_dropout": 0.0, "attention_dropout": 0.0}
+    # 60 rows, 30 to train on in steps of 29: the last step has one row, for two processes.
+    experiment = make_experiment(
+        "train.csv",
+        backbone,
+        model={"backbone": backbone, "max_length": 24, **none},
+        train={"epochs": 2, "batch_size": 29, "max_tokens_per_batch": 100},
+    )
+    create_folds(experiment)
+    whole = tensors(train_fold(experiment, 0).path)
+    (workplace / "e.toml").write_text(to_toml(experiment))
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
+               "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+               str(SCRIPTS / "train.py"), "--config", "e.toml", "--fold", "0"]  # fmt: skip
+    done = subprocess.run([*command, "--overwrite"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    both = tensors(Path("outputs/tiny/fold_0"))
+    for name, values in whole.items():
+        torch.testing.assert_close(both[name], values, atol=2e-4, rtol=1e-3)
+
+
 def test_fold_full_trains_on_every_row(street):
     passes("train", "--config", "e.toml", "--fold", "full", cwd=street)
     run = json.loads((street / "outputs/tiny/fold_full/run.json").read_text())

@@ -178,14 +178,12 @@ def read_folds(folder: RunFolder, ids: np.ndarray, expected: dict) -> np.ndarray
     return by_id.loc[ids].to_numpy(dtype=int)
 
 
-def start_working(folder: FoldFolder, resume: bool, overwrite: bool) -> bool:
-    """Make the working folder of a fold; False when ``resume`` finds it finished already.
+def start_working(folder: FoldFolder, resume: bool, overwrite: bool) -> None:
+    """Make the working folder of a fold.
 
     Raises:
         InputError: the fold exists, finished or not, and neither flag was given.
     """
-    if folder.exists() and resume:
-        return False
     if folder.path.exists() and not overwrite:
         raise InputError(f"{folder.path} exists; give --overwrite to train it anew")
     if folder.working.exists():
@@ -197,7 +195,6 @@ def start_working(folder: FoldFolder, resume: bool, overwrite: bool) -> bool:
                 f"give --resume to continue it or --overwrite to start anew"
             )
     folder.working.mkdir(parents=True, exist_ok=True)
-    return True
 
 
 def finish_working(folder: FoldFolder) -> None:

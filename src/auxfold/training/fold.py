@@ -16,6 +16,7 @@ from auxfold.display import Display
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment, to_toml
 from auxfold.inference.predict import predict_logits
+from auxfold.model.allocator import keep_freed_memory
 from auxfold.model.backbone import load_tokenizer, new_model, parameter_count
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.precision import best_device, choose_precision
@@ -55,17 +56,22 @@ def train_fold(
         InputError: bad input, no or foreign folds, or the fold exists (see ``resume`` and
             ``overwrite``).
     """
+    fold_folder = RunFolder.of(experiment).fold(fold)
+    if resume and fold_folder.exists():
+        print(f"{fold_folder.path} is finished already")
+        return fold_folder
     table = checked_table(experiment)
     train_rows, valid_rows = split(experiment, table, fold)
     tasks = make_tasks(experiment)
     metric = _checked_metric(experiment, tasks, table, valid_rows)
-    fold_folder = RunFolder.of(experiment).fold(fold)
     device = best_device()
     precision = choose_precision(experiment.train.precision, device)
     accelerator = Accelerator(mixed_precision="no" if precision == "fp32" else precision)
-    if not start_working(fold_folder, resume, overwrite):
-        print(f"{fold_folder.path} is finished already")
-        return fold_folder
+    if device.type == "cpu":
+        keep_freed_memory()
+    with accelerator.main_process_first():
+        if accelerator.is_main_process:
+            start_working(fold_folder, resume, overwrite)
     run = _FoldRun(
         experiment, fold, table, tasks, accelerator, precision, fold_folder,
         train_rows, valid_rows, metric,
