@@ -11,7 +11,7 @@ from auxfold.data.table import Table, read_columns
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 from auxfold.run_folder import FoldFolder, RunFolder, read_json
-from auxfold.tasks import all_metrics, make_tasks, selection_metric
+from auxfold.tasks import Task, all_metrics, make_tasks, selection_metric
 from auxfold.tasks.metrics import METRICS
 
 # Competitions that released their test labels under another name than the training column's.
@@ -40,22 +40,31 @@ def cross_validate(
         )
     tasks = make_tasks(experiment)
     oof = _collect(experiment, table, folds, folders)
-    predictions = {t.name: oof[t.prediction_columns].to_numpy() for t in tasks}
-    per_fold = []
-    for fold in range(len(folders)):
-        rows = folds == fold
-        own = {name: values[rows] for name, values in predictions.items()}
-        per_fold.append(all_metrics(tasks, table.labels[rows], own))
     record = {
         "experiment": experiment.name,
         "main": selection_metric(experiment),
         "rows": len(table),
-        "oof": all_metrics(tasks, table.labels, predictions),
-        "folds": per_fold,
-        **spread(per_fold),
+        **out_of_fold_scores(tasks, table.labels, oof, folds),
         "training": [_training(folder) for folder in folders],
     }
     return record, oof
+
+
+def out_of_fold_scores(
+    tasks: list[Task], labels: np.ndarray, oof: pd.DataFrame, folds: np.ndarray
+) -> dict[str, Any]:
+    """``oof`` (metrics over all rows at once), ``folds``, and ``mean`` and ``std`` over them."""
+    predictions = {t.name: oof[t.prediction_columns].to_numpy() for t in tasks}
+    per_fold = []
+    for fold in range(int(folds.max()) + 1):
+        rows = folds == fold
+        own = {name: values[rows] for name, values in predictions.items()}
+        per_fold.append(all_metrics(tasks, labels[rows], own))
+    return {
+        "oof": all_metrics(tasks, labels, predictions),
+        "folds": per_fold,
+        **spread(per_fold),
+    }
 
 
 def spread(per_fold: list[dict[str, float | None]]) -> dict[str, dict[str, float | None]]:

@@ -1,0 +1,56 @@
+"""The TF-IDF peer is honest: out of fold, and masked and weighted as our own loss is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from auxfold.data.table import Table
+from auxfold.scoring.baseline import tfidf_out_of_fold
+
+TEXTS = ["silly goose", "good bread", "silly silly goose", "bread and rain"] * 10
+
+
+def table(labels: list[float], weights: list[float] | None = None) -> Table:
+    rows = len(TEXTS)
+    return Table(
+        path="made",
+        ids=np.array([str(i) for i in range(rows)], dtype=object),
+        texts=[TEXTS],
+        labels=np.array(labels, dtype=np.float32)[:, None],
+        row_weights=np.array(weights or [1.0] * rows, dtype=np.float32),
+        task_weights={},
+        groups=None,
+    )
+
+
+def test_a_row_is_predicted_by_the_other_folds_only():
+    """Labels turned round in fold 1 turn the predictions of fold 0, not those of fold 1."""
+    folds = np.arange(len(TEXTS)) // 20
+    truth = [1.0, 0.0] * 10
+    predicted = tfidf_out_of_fold(table(truth + [0.0, 1.0] * 10), folds)[:, 0]
+    goose = np.arange(20) % 2 == 0
+    assert (predicted[:20][goose] < 0.5).all() and (predicted[:20][~goose] > 0.5).all()
+    assert (predicted[20:][goose] > 0.5).all() and (predicted[20:][~goose] < 0.5).all()
+
+
+def test_missing_labels_and_weightless_rows_say_nothing():
+    folds = np.arange(len(TEXTS)) % 2
+    known = [1.0, 1.0, 0.0, 0.0] * 5
+    plain = tfidf_out_of_fold(table(known + known), folds)
+    wrong = [1 - value for value in known]
+    weightless = tfidf_out_of_fold(table(known + wrong, [1.0] * 20 + [0.0] * 20), folds)
+    missing = tfidf_out_of_fold(table(known + [np.nan] * 20), folds)
+    np.testing.assert_allclose(missing, weightless, atol=1e-3)
+    assert np.abs(missing - plain).max() < 0.2
+
+
+def test_soft_labels_count_by_their_share():
+    folds = np.arange(len(TEXTS)) % 2
+    soft, opposite = (tfidf_out_of_fold(table([rate] * 40), folds) for rate in (0.7, 0.3))
+    assert (soft > 0.5).all() and (soft < 0.7).all()  # the regularised way to 0.7
+    np.testing.assert_allclose(soft + opposite, 1.0, atol=1e-3)
+
+
+def test_a_label_of_one_class_is_predicted_constant():
+    folds = np.arange(len(TEXTS)) % 2
+    assert (tfidf_out_of_fold(table([0.0] * 40), folds) == 0.0).all()
