@@ -104,7 +104,8 @@ def make_experiment(path: str, backbone: str, /, **changes: object) -> Experimen
         "tracking": {"wandb": "off"},
     }
     for section, content in changes.items():
-        raw[section] = {**raw[section], **content} if isinstance(content, dict) else content
+        is_section = isinstance(content, dict)
+        raw[section] = {**raw.get(section, {}), **content} if is_section else content
     return experiment_from_dict(raw, "tests")
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from auxfold.errors import InputError
 from auxfold.experiment import load_experiment, to_toml
-from auxfold.run_folder import RunFolder
+from auxfold.run_folder import FoldFolder, RunFolder
 from auxfold.scoring.cross_validation import score_file
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
@@ -273,19 +273,31 @@ def test_resume_continues_where_it_stopped(workplace, backbone, monkeypatch):
         assert torch.equal(resumed[name], values), name
 
 
+def assert_same_training(ours: FoldFolder, whole: dict, history: list[dict]) -> None:
+    """Equal weights, and equal losses and gradient norms on the way (AdamW hides a scale)."""
+    for name, values in whole.items():
+        torch.testing.assert_close(tensors(ours.path)[name], values, atol=2e-4, rtol=1e-3)
+    for record, expected in zip(history_of(ours), history, strict=True):
+        assert record["gradient_norm"] == pytest.approx(expected["gradient_norm"], rel=1e-3)
+        assert record["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-3)
+
+
+def history_of(folder: FoldFolder) -> list[dict]:
+    return [json.loads(line) for line in folder.history.read_text().splitlines()]
+
+
 def test_accumulation_trains_the_same_model(workplace, backbone):
     experiment = make_experiment(
         "train.csv", backbone, model={"backbone": backbone, "max_length": 24, "head_dropout": 0.0,
                                       "hidden_dropout": 0.0, "attention_dropout": 0.0},
     )  # fmt: skip
     create_folds(experiment)
-    whole = tensors(train_fold(experiment, 0).path)
+    folder = train_fold(experiment, 0)
+    whole, history = tensors(folder.path), history_of(folder)
     small = experiment.model_copy(
         update={"train": experiment.train.model_copy(update={"max_tokens_per_batch": 30})}
     )
-    cut = tensors(train_fold(small, 0, overwrite=True).path)
-    for name, values in whole.items():
-        torch.testing.assert_close(cut[name], values, atol=2e-4, rtol=1e-3)
+    assert_same_training(train_fold(small, 0, overwrite=True), whole, history)
 
 
 def test_two_processes_train_the_same_model(workplace, backbone):
@@ -298,16 +310,15 @@ def test_two_processes_train_the_same_model(workplace, backbone):
         train={"epochs": 2, "batch_size": 29, "max_tokens_per_batch": 100},
     )
     create_folds(experiment)
-    whole = tensors(train_fold(experiment, 0).path)
+    folder = train_fold(experiment, 0)
+    whole, history = tensors(folder.path), history_of(folder)
     (workplace / "e.toml").write_text(to_toml(experiment))
     command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
                "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
                str(SCRIPTS / "train.py"), "--config", "e.toml", "--fold", "0"]  # fmt: skip
     done = subprocess.run([*command, "--overwrite"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    both = tensors(Path("outputs/tiny/fold_0"))
-    for name, values in whole.items():
-        torch.testing.assert_close(both[name], values, atol=2e-4, rtol=1e-3)
+    assert_same_training(folder, whole, history)
 
 
 def test_fold_full_trains_on_every_row(street):

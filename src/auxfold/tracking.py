@@ -50,7 +50,7 @@ class Tracker:
 
     def log(self, record: dict[str, Any]) -> None:
         """One evaluation: losses per task, learning rate, rows and metrics."""
-        flat = {key: record[key] for key in ("epoch", "rows", "learning_rate")}
+        flat = {key: record[key] for key in ("epoch", "rows", "learning_rate", "gradient_norm")}
         flat |= {f"train_loss/{task}": loss for task, loss in record["train_loss"].items()}
         metrics = record.get("metrics") or {}
         flat |= {f"valid/{name}": value for name, value in metrics.items() if value is not None}

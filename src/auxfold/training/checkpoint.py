@@ -28,7 +28,9 @@ class Progress:
         rows: rows trained on.
         stopped: whether early stopping ended the training.
         history: one record per evaluation.
-        losses: per task, summed since the last evaluation; ``steps``: over how many steps.
+        losses: per task, summed since the last evaluation.
+        gradient_norm: before clipping, summed likewise.
+        steps: over how many steps.
     """
 
     epoch: int = 0
@@ -41,6 +43,7 @@ class Progress:
     stopped: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
     losses: dict[str, float] = field(default_factory=dict)
+    gradient_norm: float = 0.0
     steps: int = 0
 
 

@@ -59,9 +59,9 @@ class Loop:
             marks = evaluation_marks(len(steps), settings.evaluations_per_epoch)
             while progress.step < len(steps) and not progress.stopped:
                 started = time.perf_counter()
-                losses = self.train_step(steps[progress.step])
+                losses, norm = self.train_step(steps[progress.step])
                 progress.seconds += time.perf_counter() - started
-                self.count(losses, len(steps[progress.step]))
+                self.count(losses, norm, len(steps[progress.step]))
                 if progress.step in marks:
                     self.evaluate_and_select(progress.step / len(steps))
                 if time.monotonic() - saved_at > 60 * settings.checkpoint_minutes:
@@ -78,8 +78,12 @@ class Loop:
         plan = training_steps(lengths, settings.batch_size, settings.window, seed, epoch)
         return [self.train_rows[places] for places in plan]
 
-    def train_step(self, step_rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """One optimizer step over all micro-batches of its rows; gives the loss per task."""
+    def train_step(self, step_rows: np.ndarray) -> tuple[dict[str, torch.Tensor], float]:
+        """One optimizer step over all micro-batches of its rows.
+
+        Returns:
+            The step's weighted loss per task, and the gradient's norm before clipping.
+        """
         accelerator = self.accelerator
         scales = self.objective.scales(step_rows)
         micro_batches = self.micro_batches(step_rows)
@@ -105,16 +109,14 @@ class Loop:
                 f"{self.progress.step + 1}; lower train.learning_rate or set "
                 f"train.precision = 'fp32' (the last saved state is kept)"
             )
-        if self.experiment.train.max_grad_norm > 0:
-            # Accelerate unscales fp16 gradients before it clips.
-            accelerator.clip_grad_norm_(
-                self.model.parameters(), self.experiment.train.max_grad_norm
-            )
+        # Accelerate unscales fp16 gradients before it clips.
+        limit = self.experiment.train.max_grad_norm or float("inf")
+        norm = float(accelerator.clip_grad_norm_(self.model.parameters(), limit))
         self.optimizer.step()
         if not accelerator.optimizer_step_was_skipped:
             self.schedule.step()
         self.optimizer.zero_grad()
-        return losses
+        return losses, norm
 
     def micro_batches(self, step_rows: np.ndarray) -> list[np.ndarray]:
         """This process's share of a step, cut by the token budget."""
@@ -125,12 +127,13 @@ class Loop:
             return [step_rows[:1]]
         return cut_by_tokens(share, self.rows.lengths(), self.experiment.train.max_tokens_per_batch)
 
-    def count(self, losses: dict[str, torch.Tensor], n_rows: int) -> None:
+    def count(self, losses: dict[str, torch.Tensor], norm: float, n_rows: int) -> None:
         """Book one finished step."""
         progress = self.progress
         progress.step += 1
         progress.steps += 1
         progress.rows += n_rows
+        progress.gradient_norm += norm
         for name, loss in losses.items():
             progress.losses[name] = progress.losses.get(name, 0.0) + float(loss)
         self.on_step(progress, n_rows)
@@ -144,8 +147,9 @@ class Loop:
             "seconds": round(progress.seconds, 2),
             "learning_rate": self.schedule.get_last_lr()[0],
             "train_loss": {k: v / progress.steps for k, v in progress.losses.items()},
+            "gradient_norm": finite_or_none(progress.gradient_norm / progress.steps),
         }
-        progress.losses, progress.steps = {}, 0
+        progress.losses, progress.gradient_norm, progress.steps = {}, 0.0, 0
         if self.evaluate is not None:
             record["metrics"] = self.evaluate()
             self.select(record["metrics"])
@@ -171,3 +175,8 @@ class Loop:
 def evaluation_marks(n_steps: int, per_epoch: int) -> set[int]:
     """After which steps of an epoch to evaluate; the last step always."""
     return {max(1, round(n_steps * (i + 1) / per_epoch)) for i in range(per_epoch)}
+
+
+def finite_or_none(value: float) -> float | None:
+    """None for an overflow: fp16 skips such a step and lowers its scale."""
+    return value if np.isfinite(value) else None

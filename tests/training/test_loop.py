@@ -1,0 +1,181 @@
+"""What the loop decides: which checkpoint is kept, when to stop, how far a step goes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from auxfold.data.table import read_texts
+from auxfold.errors import InputError
+from auxfold.inference.ensemble import Ensemble
+from auxfold.model.multitask import MultiTaskModel
+from auxfold.run_folder import FoldFolder
+from auxfold.tasks import make_tasks
+from auxfold.tasks.metrics import log_loss
+from auxfold.training.fold import train_fold
+from auxfold.training.loop import Loop, evaluation_marks
+from auxfold.training.rows import create_folds
+from conftest import make_experiment
+
+
+def trained(
+    backbone: str, monkeypatch, scores: list[float], metric: str, **selection
+) -> FoldFolder:
+    """A fold whose evaluations come out as told; the predictions are real."""
+    experiment = make_experiment(
+        "train.csv",
+        backbone,
+        train={"epochs": len(scores), "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"},
+        selection={"metric": metric, **selection},
+    )
+    create_folds(experiment)
+    told = iter(scores)
+    original = Loop.select
+
+    def select(self, metrics):
+        weights.append(self.model.state_dict()["heads.main.weight"].clone())
+        original(self, {**metrics, metric: next(told)})
+
+    weights.clear()
+    monkeypatch.setattr(Loop, "select", select)
+    return train_fold(experiment, 0, overwrite=True)
+
+
+weights: list[torch.Tensor] = []
+
+
+def saved_head(folder: FoldFolder) -> torch.Tensor:
+    return load_file(folder.path / "model.safetensors")["heads.main.weight"]
+
+
+@pytest.mark.parametrize(("metric", "best"), [("main/auc", 1), ("main/log_loss", 2)])
+def test_the_best_checkpoint_is_kept_not_the_last(workplace, backbone, monkeypatch, metric, best):
+    folder = trained(backbone, monkeypatch, [0.5, 0.7, 0.4, 0.6], metric)
+    assert torch.equal(saved_head(folder), weights[best])
+    assert not torch.equal(weights[best], weights[3])
+    run = json.loads(folder.run.read_text())
+    assert run["selection"]["value"] == [0.5, 0.7, 0.4, 0.6][best]
+
+
+def test_equal_scores_keep_the_earlier_checkpoint(workplace, backbone, monkeypatch):
+    folder = trained(backbone, monkeypatch, [0.7, 0.7], "main/auc")
+    assert torch.equal(saved_head(folder), weights[0])
+
+
+def test_early_stopping_counts_evaluations_without_improvement(workplace, backbone, monkeypatch):
+    folder = trained(
+        backbone, monkeypatch, [0.5, 0.7, 0.6, 0.65, 0.9, 0.9], "main/auc", early_stopping=2
+    )
+    assert len(folder.history.read_text().splitlines()) == 4
+    assert torch.equal(saved_head(folder), weights[1])
+
+
+def test_the_recorded_loss_is_the_formula_over_all_rows_of_the_step(workplace, backbone):
+    """One step of the whole fold in several micro-batches, with next to no learning rate."""
+    none = {"head_dropout": 0.0, "hidden_dropout": 0.0, "attention_dropout": 0.0}
+    experiment = make_experiment(
+        "train.csv",
+        backbone,
+        data={"train": "train.csv", "test": "train.csv"},
+        model={"backbone": backbone, "max_length": 24, **none},
+        train={"epochs": 1, "batch_size": 60, "max_tokens_per_batch": 100, "warmup": 0.0,
+               "learning_rate": 1e-12, "precision": "fp32"},
+    )  # fmt: skip
+    table, folds = create_folds(experiment)
+    folder = train_fold(experiment, 0)
+    tasks = make_tasks(experiment)
+    made = Ensemble.of(experiment, [0]).predict(
+        read_texts(experiment, "train.csv"), tasks, "probability", show=False
+    )
+    recorded = json.loads(folder.history.read_text())["train_loss"]
+    labels, rows = table.labels, folds != 0
+    assert recorded["main"] == pytest.approx(
+        log_loss(labels[rows, 0], made["main"][rows, 0]), abs=1e-5
+    )
+    aux = log_loss(labels[rows, 1:].ravel(), made["aux"][rows].ravel())  # over labelled cells
+    assert recorded["aux"] == pytest.approx(0.5 * aux, abs=1e-5)
+
+
+def test_out_of_fold_predictions_are_those_of_the_kept_checkpoint(workplace, backbone):
+    """The fold folder, loaded as anyone would, gives the fold's own out-of-fold file."""
+    experiment = make_experiment(
+        "train.csv",
+        backbone,
+        data={"train": "train.csv", "test": "train.csv"},
+        train={"epochs": 3, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32"},
+    )
+    create_folds(experiment)
+    folder = train_fold(experiment, 0)
+    oof = pd.read_parquet(folder.oof).set_index("id")
+    table = read_texts(experiment, "train.csv")
+    ensemble = Ensemble.of(experiment, [0])
+    made = ensemble.predict(table, make_tasks(experiment), "probability", show=False)
+    by_id = pd.DataFrame(made["aux"], index=table.ids).loc[oof.index]
+    np.testing.assert_allclose(by_id, oof[["insult", "threat"]], atol=1e-5)
+
+
+def test_a_step_moves_no_further_than_the_clipped_gradient(workplace, backbone, monkeypatch):
+    """The norm that AdamW sees is at most ``max_grad_norm``, and unclipped it is larger."""
+    norms: dict[float, list[float]] = {}
+    for limit in (0.0, 0.05):
+        experiment = make_experiment(
+            "train.csv",
+            backbone,
+            train={"epochs": 1, "batch_size": 8, "precision": "fp32", "max_grad_norm": limit},
+        )
+        create_folds(experiment)
+        seen = norms.setdefault(limit, [])
+        original = torch.optim.AdamW.step
+
+        def step(self, *arguments, seen=seen, original=original, **options):
+            grads = [p.grad for group in self.param_groups for p in group["params"]]
+            seen.append(float(torch.linalg.vector_norm(torch.cat([g.flatten() for g in grads]))))
+            return original(self, *arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.optim.AdamW, "step", step)
+            train_fold(experiment, 0, overwrite=True)
+    assert min(norms[0.0]) > 0.05
+    assert max(norms[0.05]) <= 0.05 * (1 + 1e-4)
+
+
+def test_heads_start_at_the_rate_of_their_labels(workplace, backbone, monkeypatch):
+    """Before the first step an all-zero feature predicts each label's rate on the training rows."""
+    started: dict[str, np.ndarray] = {}
+
+    def stop(self):
+        started.update({k: h.bias.detach().numpy().copy() for k, h in self.model.heads.items()})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Loop, "run", stop)
+    experiment = make_experiment("train.csv", backbone)
+    table, folds = create_folds(experiment)
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(experiment, 0)
+    rates = np.nanmean(table.labels[folds != 0], axis=0)
+    biases = np.concatenate([started["main"], started["aux"]])
+    np.testing.assert_allclose(1 / (1 + np.exp(-biases)), rates, atol=1e-6)
+
+
+def test_the_last_step_is_always_evaluated():
+    assert evaluation_marks(10, 1) == {10}
+    assert evaluation_marks(10, 4) == {2, 5, 8, 10}
+    assert evaluation_marks(2, 5) == {1, 2}
+
+
+def test_a_loss_that_is_not_finite_is_said_and_not_trained_on(workplace, backbone, monkeypatch):
+    def exploded(model, *arguments, **options):
+        return {name: h(torch.zeros(8, 16)) * float("inf") for name, h in model.heads.items()}
+
+    experiment = make_experiment("train.csv", backbone)
+    create_folds(experiment)
+    monkeypatch.setattr(MultiTaskModel, "forward", exploded)
+    with pytest.raises(InputError, match="the loss is (nan|inf) at epoch 1, step 1"):
+        train_fold(experiment, 0)
+    assert not Path("outputs/tiny/fold_0").exists()
