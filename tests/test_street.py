@@ -98,6 +98,57 @@ def test_predictions_belong_to_their_ids_whatever_the_row_order(street):
     np.testing.assert_allclose(made["toxic"], first.loc[made["id"]], atol=1e-5)
 
 
+def test_inference_needs_nothing_but_the_fold_folders(street, tmp_path):
+    """Only the experiment, two fold folders and the test file: no backbone, no training data."""
+    shutil.copy(street / "test.csv", tmp_path)
+    for fold in (0, 1):
+        folder = tmp_path / f"outputs/tiny/fold_{fold}"
+        shutil.copytree(street / f"outputs/tiny/fold_{fold}", folder)
+    (tmp_path / "e.toml").write_text(
+        (street / "outputs/tiny/fold_0/experiment.toml").read_text()
+        .replace("sample_submission", "# sample_submission")
+    )  # fmt: skip
+    moved = street.parent / "moved"
+    backbone = Path(load_experiment(street / "e.toml").model.backbone)
+    backbone.rename(moved)
+    try:
+        passes("inference", "--config", "e.toml", "--output", "out.csv", cwd=tmp_path)
+    finally:
+        moved.rename(backbone)
+    made = pd.read_csv(tmp_path / "out.csv").set_index("id")["toxic"]
+    expected = pd.read_csv(street / "outputs/tiny/submission.csv").set_index("id")["prediction"]
+    np.testing.assert_allclose(made.loc[expected.index], expected, atol=1e-6)
+
+
+def test_groups_and_duplicates_stay_together_through_the_scripts(workplace, backbone):
+    frame = make_frame(120)
+    frame["thread"] = [f"t{n // 4}" for n in range(120)]
+    frame.loc[100, "text"] = "  " + frame.loc[3, "text"].upper() + "!"
+    frame.to_csv("train.csv", index=False)
+    experiment = make_experiment(
+        "train.csv", backbone, data={"train": "train.csv", "group": "thread"}
+    )
+    (workplace / "e.toml").write_text(to_toml(experiment))
+    passes("make_folds", "--config", "e.toml", cwd=workplace)
+    folds = pd.read_parquet("outputs/tiny/folds.parquet").set_index("id")["fold"].loc[frame["id"]]
+    assert (folds.groupby(frame["thread"].to_numpy()).nunique() == 1).all()
+    assert folds.iloc[100] == folds.iloc[3]
+    assert set(folds) == {0, 1}
+
+
+def test_averaging_logits_is_a_setting(street):
+    logits = 0.0
+    for fold in (0, 1):
+        passes("inference", "--config", "e.toml", "--folds", str(fold), "--output", "one.csv",
+               cwd=street)  # fmt: skip
+        one = pd.read_csv(street / "one.csv")["prediction"]
+        logits = logits + np.log(one / (1 - one)) / 2
+    passes("inference", "--config", "e.toml", "--set", "inference.average=logit",
+           "--output", "both.csv", cwd=street)  # fmt: skip
+    both = pd.read_csv(street / "both.csv")["prediction"]
+    np.testing.assert_allclose(both, 1 / (1 + np.exp(-logits)), atol=1e-6)
+
+
 def test_the_ensemble_is_the_mean_of_its_folds(street):
     for folds, name in (("0", "one.csv"), ("1", "two.csv")):
         passes("inference", "--config", "e.toml", "--folds", folds, "--output", name, cwd=street)
@@ -127,25 +178,24 @@ def test_oof_is_each_row_once_and_scored_by_id(street):
     shuffled = oof.sample(frac=1, random_state=0)
     shuffled.to_csv(street / "oof_shuffled.csv", index=False)
     by_file = json.loads(
-        passes(
-            "evaluate",
-            "--config",
-            "e.toml",
-            "--labels",
-            "train.csv",
-            "--metric",
-            "auc",
-            "--predictions",
-            "oof_shuffled.csv",
-            "--json",
-            cwd=street,
-        )  # fmt: skip
-    )
+        passes("evaluate", "--config", "e.toml", "--labels", "train.csv", "--metric", "auc",
+               "--predictions", "oof_shuffled.csv", "--json", cwd=street)
+    )  # fmt: skip
     assert by_file["auc/toxic"] == pytest.approx(scores["main/auc"], abs=1e-12)
     report = (street / "outputs/tiny/report.html").read_text()
     assert f"{scores['main/auc']:.4f}" in report and "http" not in report.replace(
         "http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", "").replace("https://matplotlib.org", "")  # fmt: skip
+
+
+def test_the_oof_of_a_row_is_what_its_fold_predicts_for_it(street):
+    oof = pd.read_parquet(street / "outputs/tiny/oof.parquet").set_index("id")
+    for fold in (0, 1):
+        passes("inference", "--config", "e.toml", "--folds", str(fold), "--all-tasks",
+               "--input", "train.csv", "--output", "all.csv", cwd=street)  # fmt: skip
+        own = pd.read_csv(street / "all.csv").set_index("id")
+        ids = pd.read_parquet(street / f"outputs/tiny/fold_{fold}/oof.parquet")["id"]
+        np.testing.assert_allclose(oof.loc[ids], own.loc[ids, oof.columns], atol=1e-6)
 
 
 def test_released_labels_may_call_the_target_toxicity(tmp_path):

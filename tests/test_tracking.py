@@ -24,7 +24,8 @@ def test_a_failing_wandb_is_said_once_and_training_goes_on(monkeypatch, capsys, 
     monkeypatch.setitem(sys.modules, "wandb", None)  # import wandb raises ImportError
     experiment = make_experiment("t", "b", tracking={"wandb": "online"})
     tracker = Tracker(experiment, 0, tmp_path)
-    tracker.log({"epoch": 1, "rows": 1, "learning_rate": 0.1, "train_loss": {}})
+    record = {"epoch": 1, "rows": 1, "learning_rate": 0.1, "gradient_norm": 1.0, "train_loss": {}}
+    tracker.log(record)
     tracker.finish({"main/auc": 0.5})
     assert capsys.readouterr().out.count("W&B is off") == 1
 

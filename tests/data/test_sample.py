@@ -11,15 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auxfold.data.sample import (
-    BIASED,
-    IDENTITIES,
-    SPECIALS,
-    SUBTYPES,
-    TEST_LABEL_COLUMNS,
-    build_sample,
-    write_sample,
-)
+from auxfold.data.sample import SUBTYPES, TEST_LABEL_COLUMNS, build_sample, write_sample
+from auxfold.data.sample_words import BIASED, IDENTITIES, SPECIALS
 from auxfold.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from auxfold.errors import InputError
 from auxfold.model.backbone import new_model
 from auxfold.model.multitask import MultiTaskModel
 from conftest import ARCHITECTURES, make_backbone, make_experiment
@@ -64,22 +63,3 @@ def test_every_parameter_takes_part_in_training(tmp_path):
     logits = model(input_ids=row, attention_mask=torch.ones_like(row))
     sum(values.sum() for values in logits.values()).backward()
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
-
-
-def test_a_half_precision_checkpoint_is_loaded_in_fp32(tmp_path):
-    model = tiny_model(tmp_path / "a")
-    model.backbone.half().save_pretrained(tmp_path / "a")
-    experiment = make_experiment("t", str(tmp_path / "a"))
-    assert {p.dtype for p in new_model(experiment, HEADS).parameters()} == {torch.float32}
-
-
-def test_a_backbone_that_is_not_there_is_one_clear_error(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(InputError, match="nobody/nothing.*cannot be loaded"):
-        new_model(make_experiment("t", "nobody/nothing"), HEADS)
-
-
-def test_dropout_settings_reach_the_backbone(tmp_path):
-    model = tiny_model(tmp_path, hidden_dropout=0.0, attention_dropout=0.3)
-    assert model.backbone.config.hidden_dropout_prob == 0.0
-    assert model.backbone.config.attention_probs_dropout_prob == 0.3

@@ -179,3 +179,13 @@ def test_a_loss_that_is_not_finite_is_said_and_not_trained_on(workplace, backbon
     with pytest.raises(InputError, match="the loss is (nan|inf) at epoch 1, step 1"):
         train_fold(experiment, 0)
     assert not Path("outputs/tiny/fold_0").exists()
+
+
+def test_experiments_of_different_precision_train_in_one_process(workplace, backbone):
+    for precision in ("fp32", "bf16", "fp32"):
+        experiment = make_experiment(
+            "train.csv", backbone, train={"epochs": 1, "precision": precision}
+        )
+        create_folds(experiment)
+        folder = train_fold(experiment, 0, overwrite=True)
+        assert json.loads(folder.run.read_text())["precision"] == precision

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 
 from auxfold.data.batches import tokenised_rows
@@ -66,6 +67,8 @@ def train_fold(
     metric = _checked_metric(experiment, tasks, table, valid_rows)
     device = best_device()
     precision = choose_precision(experiment.train.precision, device)
+    # Accelerate refuses another precision in the same process (a notebook), unless reset.
+    AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision="no" if precision == "fp32" else precision)
     if device.type == "cpu":
         keep_freed_memory()

@@ -1,0 +1,108 @@
+"""Backbones and tokenizers as people save them: kinds of files, number formats, foreign code."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sentencepiece
+import torch
+from tokenizers import ByteLevelBPETokenizer
+from transformers import AutoConfig, AutoModel, RobertaTokenizerFast
+
+from auxfold.data.batches import Rows, template_of
+from auxfold.data.tokens import token_column
+from auxfold.errors import InputError
+from auxfold.experiment import Model
+from auxfold.model.backbone import load_tokenizer, new_model
+from conftest import ARCHITECTURES, WORDS, make_backbone, make_experiment
+
+TEXTS = ["the garden is good", "bread!", "Silly   goose, nonsense soup " * 5]
+OTHERS = ["a council", "rain and rain", "no"]
+
+
+def sentencepiece_only(folder: Path) -> str:
+    """The files of microsoft/deberta-v3-base: ``spm.model`` and no ``tokenizer.json``."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([" ".join(WORDS)] * 20), model_writer=model,
+        vocab_size=60, hard_vocab_limit=False, minloglevel=2,
+        pad_id=0, bos_id=1, eos_id=2, unk_id=3,
+        pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]",
+    )  # fmt: skip
+    (folder / "spm.model").write_bytes(model.getvalue())
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": false, "vocab_type": "spm"}')
+    AutoConfig.for_model("deberta-v2").save_pretrained(folder)
+    return str(folder)
+
+
+def byte_level(folder: Path) -> str:
+    """The files of roberta-base: two separators between the texts of a pair, no token types."""
+    trained = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trained.train_from_iterator(TEXTS + OTHERS, vocab_size=300, special_tokens=special)
+    trained.save_model(str(folder))
+    merges = (folder / "merges.txt").read_text().splitlines()[1:]
+    pairs = [tuple(line.split(" ")) for line in merges]
+    vocabulary = json.loads((folder / "vocab.json").read_text())
+    RobertaTokenizerFast(vocab=vocabulary, merges=pairs).save_pretrained(folder)
+    AutoConfig.for_model("roberta").save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("texts", [1, 2])
+@pytest.mark.parametrize("make", [sentencepiece_only, byte_level, make_backbone])
+def test_rows_are_what_the_tokenizer_itself_would_make(tmp_path, make, texts):
+    tokenizer = load_tokenizer(Model(backbone=make(tmp_path)))
+    columns = [TEXTS, OTHERS][:texts]
+    stored = [token_column(column, tokenizer, tmp_path / "tokens") for column in columns]
+    rows = Rows(stored, template_of(tokenizer, texts), max_length=512)
+    made = rows.batch(np.arange(len(TEXTS)))
+    expected = tokenizer(*columns, padding=True, return_tensors="pt")
+    assert made.keys() == expected.keys()
+    for name, values in expected.items():
+        torch.testing.assert_close(made[name], values)
+
+
+def test_half_precision_checkpoints_are_trained_in_fp32(tmp_path):
+    folder = make_backbone(tmp_path)
+    AutoModel.from_pretrained(folder, dtype=torch.float16).save_pretrained(folder)
+    model = new_model(make_experiment("t", folder), {"main": 1})
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a != "modernbert"])
+def test_dropout_is_set_in_every_layer(tmp_path, architecture):
+    folder = make_backbone(tmp_path, architecture)
+    settings = {"hidden_dropout": 0.375, "attention_dropout": 0.375, "head_dropout": 0.375}
+    model = new_model(make_experiment("t", folder, model=settings), {"main": 1})
+    found = {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)}
+    assert found == {0.375}
+
+
+def test_a_backbones_own_code_runs_only_when_the_experiment_says_so(tmp_path):
+    ran = tmp_path / "ran"
+    folder = tmp_path / "backbone"
+    make_backbone(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.MyConfig"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    lines = ["from pathlib import Path", "from transformers import PreTrainedConfig",
+             f"Path({str(ran)!r}).touch()", "class MyConfig(PreTrainedConfig):",
+             "    model_type = 'mine'", ""]  # fmt: skip
+    (folder / "mine.py").write_text("\n".join(lines))
+    for trusted in (False, True):
+        settings = {"trust_remote_code": trusted}
+        experiment = make_experiment("t", str(folder), model=settings)
+        with pytest.raises(InputError, match="cannot be loaded"):  # it brings no model of its own
+            new_model(experiment, {"main": 1})
+        assert ran.exists() == trusted
+
+
+def test_a_backbone_that_is_not_there_is_one_clear_error(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(InputError, match="nobody/nothing.*cannot be loaded"):
+        new_model(make_experiment("t", "nobody/nothing"), {"main": 1})
