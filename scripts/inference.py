@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from auxfold.command import experiment_from, parser, run
+from auxfold.command import experiment_from, parse_folds, parser, run
 from auxfold.data.table import read_texts
 from auxfold.errors import InputError
+from auxfold.experiment import Experiment
 from auxfold.inference.ensemble import Ensemble
+from auxfold.inference.predictor import Predictor
 from auxfold.inference.submission import SampleSubmission
-from auxfold.run_folder import FULL, RunFolder, write_frame
+from auxfold.run_folder import RunFolder, write_frame
 from auxfold.tasks import prediction_frame
 
 EXAMPLES = """\
@@ -15,31 +17,38 @@ EXAMPLES = """\
   python scripts/inference.py --config configs/sample.toml --folds 0,2
   python scripts/inference.py --config configs/sample.toml --folds full --all-tasks
   python scripts/inference.py --config configs/sample.toml --input more.csv --output more_out.csv
+  python scripts/inference.py --config configs/sample.toml --all-tasks --text "What a lovely garden"
 """
 
 
 def main() -> None:
     arguments = parser(__doc__, EXAMPLES)
     arguments.add_argument("--folds", help="folds to average, e.g. 0,2 or full (default: all)")
-    arguments.add_argument("--input", help="table to predict (default: data.test)")
+    what = arguments.add_mutually_exclusive_group()
+    what.add_argument("--input", help="table to predict (default: data.test)")
+    help_text = "print the prediction of this text; repeatable; a pair: two texts"
+    what.add_argument("--text", nargs="+", action="append", metavar="TEXT", help=help_text)
     arguments.add_argument("--output", help="default: outputs/<name>/submission.csv")
     which = arguments.add_mutually_exclusive_group()
     which.add_argument("--task", help="predict this task instead of the main one")
     which.add_argument("--all-tasks", action="store_true", help="predict every task's columns")
     given = arguments.parse_args()
     experiment = experiment_from(given)
+    if given.text:
+        names = "all" if given.all_tasks else given.task
+        print(predict_texts(experiment, given.text, parse_folds(given.folds), names))
+        return
     source = given.input or experiment.data.test
     if source is None:
         raise InputError("the experiment has no data.test; give --input")
-    output = Path(given.output or RunFolder.of(experiment).submission)
-    if output.suffix not in (".csv", ".parquet"):
-        raise InputError(f"--output {output}: give a .csv or .parquet file")
+    output = destination(given.input, given.output, source, experiment)
     ensemble = Ensemble.of(experiment, parse_folds(given.folds))
     every = [task.name for task in experiment.tasks]
     tasks = ensemble.tasks(every if given.all_tasks else [given.task] if given.task else None)
     table = read_texts(experiment, source)
     sample = None
-    if experiment.data.sample_submission and not given.input and not given.task:
+    is_submission = not given.input and given.task in (None, experiment.main_task.name)
+    if experiment.data.sample_submission and is_submission:
         columns = [column for task in tasks for column in task.prediction_columns]
         path = experiment.data.sample_submission
         sample = SampleSubmission.read(path, table.ids, columns)
@@ -50,14 +59,31 @@ def main() -> None:
     print(f"{len(frame):,} rows, {len(ensemble.folders)} models averaged: {output}")
 
 
-def parse_folds(text: str | None) -> list[int | str] | None:
-    """``"0,2"`` to ``[0, 2]``; ``full`` stays a word."""
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part == FULL or part.isdecimal() for part in parts):
-        raise InputError(f"--folds {text}: numbers separated by commas, or 'full'")
-    return [part if part == FULL else int(part) for part in parts]
+def destination(
+    given_input: str | None, given_output: str | None, source: str, experiment: Experiment
+) -> Path:
+    """Where predictions go, refused before anything is computed."""
+    if given_input and not given_output:
+        raise InputError("--input F needs --output F: it is not the competition's submission")
+    output = Path(given_output or RunFolder.of(experiment).submission)
+    if output.resolve() == Path(source).resolve():
+        raise InputError(f"--output {output} is the table to predict; give another file")
+    if output.suffix not in (".csv", ".parquet"):
+        raise InputError(f"--output {output}: give a .csv or .parquet file")
+    return output
+
+
+def predict_texts(
+    experiment: Experiment, texts: list[list[str]], folds: list[int | str] | None, tasks: str | None
+) -> str:
+    """A line of predictions for every text given on the command line."""
+    width = len(experiment.data.text_columns)
+    if any(len(text) != width for text in texts):
+        expected = "one quoted text" if width == 1 else "two quoted texts (a pair)"
+        raise InputError(f"--text takes {expected}; repeat --text for more rows")
+    rows = [text[0] if width == 1 else tuple(text) for text in texts]
+    made = Predictor(Ensemble.of(experiment, folds)).predict(rows, tasks)
+    return made.assign(text=[" | ".join(text) for text in texts]).to_string(index=False)
 
 
 if __name__ == "__main__":

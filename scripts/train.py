@@ -45,9 +45,18 @@ def train_all(n_splits: int) -> None:
             command = [a.replace("--fold=all", f"--fold={fold}") for a in command]
         else:
             command[place] = str(fold)
-        code = subprocess.call([sys.executable, *command])
+        code = wait_for(subprocess.Popen([sys.executable, *command]))
         if code:
             sys.exit(code)
+
+
+def wait_for(child: subprocess.Popen) -> int:
+    """The child's exit code; on Ctrl-C it gets the time to save (it was interrupted as well)."""
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            continue
 
 
 if __name__ == "__main__":

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +16,9 @@ from safetensors.torch import load_file
 
 from auxfold.errors import InputError
 from auxfold.experiment import load_experiment, to_toml
-from auxfold.run_folder import FoldFolder, RunFolder
+from auxfold.run_folder import FoldFolder
 from auxfold.scoring.cross_validation import score_file
 from auxfold.training.fold import train_fold
-from auxfold.training.loop import Loop
 from auxfold.training.rows import create_folds
 from conftest import make_experiment, make_frame
 
@@ -210,12 +207,85 @@ def test_released_labels_may_call_the_target_toxicity(tmp_path):
         score_file(*args)
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([1, -1, 0, -1], 1.0),  # -1: Kaggle did not score the row
+        (["1", "", "0", ""], 1.0),
+        ([1, 0, 0, 1], 0.5),
+        ([1, "yes", 0, 0], "column 'toxic', row 2: 'yes' is not a number"),
+        ([1, 2, 0, 0], "column 'toxic', row 2: label 2; labels lie in"),
+    ],
+)
+def test_labels_that_cannot_be_scored_are_masked_or_refused(tmp_path, labels, expected):
+    ids = list("abcd")
+    pd.DataFrame({"id": ids, "toxic": labels}).to_csv(tmp_path / "l.csv", index=False)
+    pd.DataFrame({"id": ids, "toxic": [0.9, 0.8, 0.7, 0.6]}).to_csv(tmp_path / "p.csv", index=False)
+    files = str(tmp_path / "l.csv"), str(tmp_path / "p.csv")
+    if isinstance(expected, float):
+        assert score_file(*files, "auc", "toxic")["auc/toxic"] == expected
+        return
+    with pytest.raises(InputError, match=expected):
+        score_file(*files, "auc", "toxic")
+
+
 def test_nothing_is_overwritten_unasked(street):
     text = refused("train", "--config", "e.toml", "--fold", "0", cwd=street)
     assert "--overwrite" in text
     assert "finished already" in passes(
         "train", "--config", "e.toml", "--fold", "0", "--resume", cwd=street
     )
+
+
+def test_scores_of_another_experiment_are_refused(street):
+    before = (street / "outputs/tiny/cv.json").read_text()
+    text = refused("evaluate", "--config", "e.toml", "--set", "train.learning_rate=0.5", cwd=street)
+    assert "was trained with another experiment" in text
+    assert (street / "outputs/tiny/cv.json").read_text() == before
+
+
+def test_memory_settings_do_not_change_what_was_trained(street):
+    """After "out of memory" the folds at hand stay usable; the given budget is used."""
+    passes("inference", "--config", "e.toml", "--set", "train.max_tokens_per_batch=512",
+           "--set", "inference.max_tokens_per_batch=1", "--output", "one_by_one.csv",
+           cwd=street)  # fmt: skip
+    made = pd.read_csv(street / "one_by_one.csv")["prediction"]
+    expected = pd.read_csv(street / "outputs/tiny/submission.csv")["prediction"]
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+    assert not np.array_equal(made, expected), "batches of one row round differently"
+
+
+def test_predictions_do_not_replace_the_submission(street):
+    before = (street / "outputs/tiny/submission.csv").read_bytes()
+    text = refused("inference", "--config", "e.toml", "--input", "train.csv", cwd=street)
+    assert "--input F needs --output F" in text
+    text = refused("inference", "--config", "e.toml", "--output", "test.csv", cwd=street)
+    assert "is the table to predict" in text
+    assert (street / "outputs/tiny/submission.csv").read_bytes() == before
+
+
+def test_a_text_on_the_command_line(street):
+    told = passes("inference", "--config", "e.toml", "--all-tasks", "--text", "silly goose",
+                  "--text", "the garden", cwd=street)  # fmt: skip
+    header, first, second = told.splitlines()
+    assert header.split() == ["toxic", "insult", "threat", "text"]
+    assert first.endswith("silly goose") and second.endswith("the garden")
+    assert "one quoted text" in refused("inference", "--config", "e.toml", "--text", "silly",
+                                        "goose", cwd=street)  # fmt: skip
+
+
+def test_rare_soft_labels_may_stay_below_one_half_in_an_auxiliary_task(workplace, backbone):
+    make_frame().assign(threat=lambda f: f["threat"] * 0.3).to_csv("train.csv", index=False)
+    (workplace / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
+    passes("make_folds", "--config", "e.toml", cwd=workplace)
+    passes("train", "--config", "e.toml", "--fold", "0", cwd=workplace)
+    metrics = json.loads((workplace / "outputs/tiny/fold_0/metrics.json").read_text())
+    assert metrics["aux/auc/threat"] is None and metrics["aux/log_loss/threat"] > 0
+
+
+def test_commands_take_no_abbreviated_options(street):
+    done = script("train", "--config", "e.toml", "--fol=all", cwd=street)
+    assert done.returncode == 2 and "--fold" in done.stderr
 
 
 def test_foreign_folds_are_refused(street):
@@ -265,6 +335,7 @@ def test_a_submission_with_other_ids_is_refused(street):
         (lambda f: f.iloc[:0], "has no rows"),
         (lambda f: f.assign(threat=0), "labels of column 'threat' are < 0.5"),
         (lambda f: f.assign(threat=np.nan), "column 'threat' has no label at all"),
+        (lambda f: f.assign(toxic=f["toxic"] * 0.4), "labels of column 'toxic' are < 0.5"),
     ],
 )
 def test_bad_tables_are_refused_in_one_line(workplace, backbone, change, expected):
@@ -282,6 +353,10 @@ def test_bad_tables_are_refused_in_one_line(workplace, backbone, change, expecte
         ("data.train=trian.csv", "no file trian.csv (did you mean 'train.csv'?)"),
         ("model.backbone=nobody/nothing", "model.backbone = 'nobody/nothing' cannot be loaded"),
         ("selection.metric=main/acu", "(did you mean 'main/auc'?)"),
+        ("model.max_length=65", "model.max_length = 65, but"),
+        ("seed=4294967296", "seed = 4294967296"),
+        ("name=2024-01-01", "no outputs/2024-01-01/folds.parquet"),
+        ("tasks.aux.name=train", "a task cannot be called 'train'"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(street, setting, expected):
@@ -293,34 +368,6 @@ def test_bad_settings_are_refused_in_one_line(street, setting, expected):
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
-
-
-def test_resume_continues_where_it_stopped(workplace, backbone, monkeypatch):
-    """An interrupted and resumed training ends in the very weights of an uninterrupted one."""
-    experiment = make_experiment("train.csv", backbone)
-    create_folds(experiment)
-    whole = tensors(train_fold(experiment, 0).path)
-
-    steps = 0
-    original = Loop.train_step
-
-    def interrupted(self, rows):
-        nonlocal steps
-        steps += 1
-        if steps == 6:  # in the middle of the second epoch
-            raise KeyboardInterrupt
-        return original(self, rows)
-
-    monkeypatch.setattr(Loop, "train_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_fold(experiment, 0, overwrite=True)
-    assert RunFolder.of(experiment).fold(0).exists(), "the old fold stays until the new is done"
-    monkeypatch.setattr(Loop, "train_step", original)
-    shutil.rmtree(RunFolder.of(experiment).fold(0).path)
-    resumed = tensors(train_fold(experiment, 0, resume=True).path)
-    assert resumed.keys() == whole.keys()
-    for name, values in whole.items():
-        assert torch.equal(resumed[name], values), name
 
 
 def assert_same_training(ours: FoldFolder, whole: dict, history: list[dict]) -> None:
@@ -376,19 +423,3 @@ def test_fold_full_trains_on_every_row(street):
     run = json.loads((street / "outputs/tiny/fold_full/run.json").read_text())
     assert run["rows"] == {"train": 60, "valid": 0}
     passes("inference", "--config", "e.toml", "--folds", "full", "--output", "full.csv", cwd=street)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_leaves_a_state_to_resume(street):
-    command = [sys.executable, str(SCRIPTS / "train.py"), "--config", "e.toml", "--fold", "1",
-               "--set", "name=stopped", "--set", "train.epochs=400"]  # fmt: skip
-    passes("make_folds", "--config", "e.toml", "--set", "name=stopped", cwd=street)
-    process = subprocess.Popen(command, cwd=street, stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if "epoch 2.00" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    assert process.wait(timeout=60) == 130
-    process.stdout.close()
-    assert (street / "outputs/stopped/fold_1.partial/state.pt").is_file()
-    assert not (street / "outputs/stopped/fold_1").exists()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment, load_experiment
+from auxfold.run_folder import FULL
 
 DEFAULT_CONFIG = "configs/jigsaw_2019.toml"
 
@@ -18,6 +19,7 @@ def parser(description: str, examples: str) -> argparse.ArgumentParser:
         description=description,
         epilog="examples:\n" + examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     made.add_argument(
         "--config",
@@ -38,6 +40,16 @@ def parser(description: str, examples: str) -> argparse.ArgumentParser:
 def experiment_from(arguments: argparse.Namespace) -> Experiment:
     """The experiment named by ``--config`` with every ``--set`` applied."""
     return load_experiment(arguments.config, arguments.set)
+
+
+def parse_folds(text: str | None) -> list[int | str] | None:
+    """``"0,2"`` to ``[0, 2]``; ``full`` stays a word."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part == FULL or part.isdecimal() for part in parts):
+        raise InputError(f"--folds {text}: numbers separated by commas, or 'full'")
+    return [part if part == FULL else int(part) for part in parts]
 
 
 def run(main: Callable[[], None]) -> None:

@@ -6,9 +6,6 @@ import sys
 import time
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 PLAIN_SECONDS = 20.0  # how often a log file gets a line
 
 
@@ -27,8 +24,12 @@ class Display:
         self.started, self.first = time.monotonic(), done
         self.spoke = self.started
         self.losses: dict[str, float] = {}
-        self.bar: Progress | None = None
+        self.bar: Any = None
         if sys.stdout.isatty() and not quiet:
+            # Not at the top: a notebook without a terminal needs no rich.
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
             columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
             self.bar = Progress(*columns, console=Console())
             self.item = self.bar.add_task(title, total=total, completed=done)

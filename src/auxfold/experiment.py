@@ -10,7 +10,7 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,6 +18,7 @@ from auxfold.errors import InputError, nearest
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 PositiveInt = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -54,7 +55,7 @@ class Folds(Section):
     """``[folds]``: how rows are divided for cross-validation."""
 
     n_splits: Annotated[int, Field(ge=2)] = 5
-    seed: Annotated[int, Field(ge=0)] | None = None  # empty: the experiment's seed
+    seed: Seed | None = None  # empty: the experiment's seed
     group_duplicates: bool = True  # equal texts (case, space, punctuation apart) share a fold
 
 
@@ -142,7 +143,7 @@ class Experiment(Section):
     """One experiment file."""
 
     name: Name  # outputs/<name>/
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
     data: Data
     folds: Folds = Folds()
     model: Model = Model()
@@ -177,8 +178,19 @@ class Experiment(Section):
         return [column for task in self.tasks for column in task.columns]
 
     def fingerprint(self) -> str:
-        """What must be equal for fold models to belong together: all but paths and tracking."""
-        told = self.model_dump(mode="json", exclude={"tracking", "inference", "data"})
+        """What must be equal for fold models to belong together.
+
+        All but paths, tracking, and what changes memory and safety but not the trained model.
+        """
+        told = self.model_dump(
+            mode="json",
+            exclude={
+                "tracking": True,
+                "inference": True,
+                "data": True,
+                "train": {"max_tokens_per_batch", "checkpoint_minutes"},
+            },
+        )
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -205,7 +217,8 @@ def experiment_from_dict(raw: dict[str, Any], where: str) -> Experiment:
     """Check a plain dictionary against the schema; ``where`` names it in errors."""
     try:
         # Through JSON, so that TOML's integers are accepted for floats even under strict types.
-        return Experiment.model_validate_json(json.dumps(raw))
+        # (Dates, which JSON lacks, become strings: what is meant where one stands.)
+        return Experiment.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
         raise InputError(f"{where}: {_explain(error)}") from None
 
@@ -258,10 +271,18 @@ def _explain(error: ValidationError) -> str:
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     """The keys that the schema knows in the section of ``location``."""
-    sections = {"data": Data, "folds": Folds, "model": Model, "tasks": Task, "train": Train}
-    sections |= {"selection": Selection, "inference": Inference, "tracking": Tracking}
-    section = sections.get(str(location[0]), Experiment) if len(location) > 1 else Experiment
+    section: type[BaseModel] = Experiment
+    for part in location[:-1]:
+        if isinstance(part, str):
+            section = _section_in(section.model_fields[part].annotation) or section
     return list(section.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, alone or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((s for a in get_args(annotation) if (s := _section_in(a))), None)
 
 
 def to_toml(experiment: Experiment) -> str:

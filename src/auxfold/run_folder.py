@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from auxfold.errors import InputError
-from auxfold.experiment import Experiment
+from auxfold.experiment import Experiment, load_experiment
 
 OUTPUTS = Path("outputs")
 FULL = "full"  # the "fold" that is trained on all rows
@@ -60,6 +60,10 @@ class FoldFolder:
     @property
     def oof(self) -> Path:
         return self.path / "oof.parquet"
+
+    @property
+    def card(self) -> Path:
+        return self.path / "README.md"
 
     @property
     def history(self) -> Path:
@@ -109,9 +113,19 @@ class RunFolder:
     def submission(self) -> Path:
         return self.path / "submission.csv"
 
+    @property
+    def kaggle(self) -> Path:
+        return self.path / "kaggle"
+
     def fold(self, fold: int | str) -> FoldFolder:
         """The folder of fold ``k`` or of the model trained on all rows (``"full"``)."""
         return FoldFolder(self.path / f"fold_{fold}")
+
+    def finished(self) -> list[int | str]:
+        """The folds that are trained, by number; ``"full"`` last."""
+        names = [p.parent.name.removeprefix("fold_") for p in self.path.glob("fold_*/run.json")]
+        numbers = sorted(int(name) for name in names if name.isdecimal())
+        return [*numbers, *([FULL] if FULL in names else [])]
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -146,15 +160,17 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
     if path.suffix == ".parquet":
         write_whole(path, lambda p: frame.to_parquet(p, index=False))
     elif path.suffix == ".csv":
-        write_whole(path, lambda p: frame.to_csv(p, index=False))
+        write_whole(path, lambda p: frame.to_csv(p, index=False, lineterminator="\n"))
     else:
         raise InputError(f"{path}: predictions are written as .csv or .parquet")
 
 
 def write_folds(folder: RunFolder, ids: np.ndarray, folds: np.ndarray, info: dict) -> None:
     """Store the fold of every id and what the folds were made from."""
-    write_json(folder.folds_info, info)
+    # The record goes first and comes last: folds without it are no folds.
+    folder.folds_info.unlink(missing_ok=True)
     write_frame(folder.folds, pd.DataFrame({"id": ids, "fold": folds.astype(np.int16)}))
+    write_json(folder.folds_info, info)
 
 
 def read_folds(folder: RunFolder, ids: np.ndarray, expected: dict) -> np.ndarray:
@@ -178,15 +194,75 @@ def read_folds(folder: RunFolder, ids: np.ndarray, expected: dict) -> np.ndarray
     return by_id.loc[ids].to_numpy(dtype=int)
 
 
+def trained_folds(run_folder: RunFolder, names: list[int | str]) -> list[FoldFolder]:
+    """The folders of the named folds.
+
+    Raises:
+        InputError: one is not trained, or named twice.
+    """
+    if len(set(names)) != len(names):
+        raise InputError(f"a fold is named twice: {', '.join(map(str, names))}")
+    folders = [run_folder.fold(name) for name in names]
+    missing = [str(n) for n, f in zip(names, folders, strict=True) if not f.exists()]
+    if missing:
+        raise InputError(
+            f"{run_folder.path}: fold {', '.join(missing)} not trained yet; run "
+            f"scripts/train.py --fold {missing[0]}, or choose others with --folds"
+        )
+    return folders
+
+
+def check_together(folders: list[FoldFolder]) -> Experiment:
+    """The experiment of folds that belong together.
+
+    Raises:
+        InputError: they differ in experiment or data.
+    """
+    experiments = [load_experiment(folder.experiment) for folder in folders]
+    first, data = folders[0], read_json(folders[0].run)["data_fingerprint"]
+    for folder, experiment in zip(folders[1:], experiments[1:], strict=True):
+        same = experiment.fingerprint() == experiments[0].fingerprint()
+        if not same or read_json(folder.run)["data_fingerprint"] != data:
+            raise InputError(
+                f"{folder.path} and {first.path} do not belong together: they differ in "
+                f"{'data' if same else 'experiment'} fingerprint; train one of them anew with "
+                f"--overwrite"
+            )
+    return experiments[0]
+
+
+def check_trained_with(
+    folders: list[FoldFolder], experiment: Experiment, data_fingerprint: str | None = None
+) -> None:
+    """Refuse folds that were trained with another experiment, or on other data, than given.
+
+    Raises:
+        InputError: naming what differs.
+    """
+    trained, first = check_together(folders), folders[0]
+    if trained.fingerprint() != experiment.fingerprint():
+        raise InputError(
+            f"{first.path} was trained with another experiment than the one given; "
+            f"compare it with {first.experiment}, or train anew with --overwrite"
+        )
+    found = read_json(first.run)["data_fingerprint"]
+    if data_fingerprint not in (None, found):
+        raise InputError(
+            f"{first.path} was trained on other data than {experiment.data.train}; "
+            f"train it anew with --overwrite"
+        )
+
+
 def start_working(folder: FoldFolder, resume: bool, overwrite: bool) -> None:
     """Make the working folder of a fold.
 
     Raises:
         InputError: the fold exists, finished or not, and neither flag was given.
     """
-    if folder.path.exists() and not overwrite:
+    unfinished = folder.working.exists()
+    if folder.path.exists() and not overwrite and not (resume and unfinished):
         raise InputError(f"{folder.path} exists; give --overwrite to train it anew")
-    if folder.working.exists():
+    if unfinished:
         if overwrite:
             shutil.rmtree(folder.working)
         elif not resume:
@@ -201,6 +277,8 @@ def finish_working(folder: FoldFolder) -> None:
     """Turn the working folder into the finished one."""
     folder.state.unlink(missing_ok=True)
     folder.best.unlink(missing_ok=True)
+    for path in folder.working.glob(".*"):  # what a killed process had begun to write
+        path.unlink()
     if folder.path.exists():
         shutil.rmtree(folder.path)
     os.replace(folder.working, folder.path)

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auxfold.data.table import read_columns, read_texts, read_train
+from auxfold.data.files import read_columns
+from auxfold.data.table import read_texts, read_train
 from auxfold.errors import InputError
 from conftest import make_experiment
 
@@ -95,6 +96,41 @@ def test_unknown_formats_and_broken_files(tmp_path):
         read_columns(tmp_path / "t.xlsx")
     (tmp_path / "t.parquet").write_text("not parquet")
     with pytest.raises(InputError, match="cannot be read"):
+        read_columns(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("t.csv", "id,text\n1,a\n2,good, but long\n", "Row #3: Expected 2 columns, got 3"),
+        ("t.csv", "id,text\n1,a,0\n2,b,1\n", "Row #2: Expected 2 columns, got 3"),
+        ("t.csv", "id,text,toxic\nr1,hi\n", "Row #2: Expected 3 columns, got 2"),
+        ("t.csv", "id,text,text\n1,a,b\n", "two columns are called 'text'"),
+        ("t.csv", 'id,text\n1,"open\n2,b\n', "column 'text', row 1 goes on to the file's end"),
+        ("t.csv", 'id,text,o\n1,a,"x\n2,b,c\n', "column 'o', row 1 goes on to the file's end"),
+        ("t.tsv", 'id\ttext\n1\t"a\n2\tb"\n3\tc\n', "column 'text', row 1 goes on over several"),
+        ("t.csv", "", "Empty CSV file"),
+        ("t.csv.gz", "no gzip", "Not a gzipped file"),
+        ("t.csv.zip", "PK", "not a zip file"),
+    ],
+)
+def test_rows_that_would_shift_or_vanish_are_refused(tmp_path, name, content, expected):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=expected):
+        read_columns(tmp_path / name, ["id", "text"])
+
+
+def test_quotes_inside_a_text_are_text(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('\ufeffid,text\n1,a 5" pipe\n2,"say ""hi"",\nplease"\n\n3,\n', encoding="utf-8")
+    frame = read_columns(path)
+    assert frame["id"].tolist() == ["1", "2", "3"]
+    assert frame["text"].tolist() == ['a 5" pipe', 'say "hi",\nplease', ""]
+
+
+def test_bytes_are_not_text(tmp_path):
+    pd.DataFrame({"id": [1], "text": [b"hello"]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="column 'text' holds bytes"):
         read_columns(tmp_path / "t.parquet")
 
 

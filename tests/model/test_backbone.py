@@ -97,7 +97,8 @@ def test_a_backbones_own_code_runs_only_when_the_experiment_says_so(tmp_path):
     for trusted in (False, True):
         settings = {"trust_remote_code": trusted}
         experiment = make_experiment("t", str(folder), model=settings)
-        with pytest.raises(InputError, match="cannot be loaded"):  # it brings no model of its own
+        told = "of a type of its own" if trusted else "cannot be loaded"
+        with pytest.raises(InputError, match=told):
             new_model(experiment, {"main": 1})
         assert ran.exists() == trusted
 

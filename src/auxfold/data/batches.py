@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from auxfold.data.table import Table
 from auxfold.data.tokens import TokenColumn, token_column
 from auxfold.errors import InputError
 from auxfold.experiment import Model
@@ -82,6 +82,10 @@ class Rows:
 
     def lengths(self) -> np.ndarray:
         """``(rows,)`` tokens of each row after truncation, special tokens included."""
+        return self._lengths
+
+    @cached_property
+    def _lengths(self) -> np.ndarray:
         total = sum(column.lengths() for column in self.columns)
         return np.minimum(total + self.template.extra, self.max_length)
 
@@ -126,20 +130,22 @@ class Rows:
         return np.concatenate([text[:head], text[len(text) - (budget - head) :]])
 
 
-def tokenised_rows(table: Table, tokenizer: Any, settings: Model, cache: Path) -> Rows:
-    """The texts of a table as rows of token ids, from the store where they are there.
+def tokenised_rows(
+    texts: list[list[str]], tokenizer: Any, settings: Model, cache: Path | None = None
+) -> Rows:
+    """The one or two text columns of a table as rows of token ids, from the store where they are.
 
     Raises:
         InputError: ``max_length`` leaves no room for text beside the special tokens.
     """
-    template = template_of(tokenizer, len(table.texts))
+    template = template_of(tokenizer, len(texts))
     if settings.max_length <= template.extra:
         raise InputError(
             f"model.max_length = {settings.max_length} leaves no room for text beside "
             f"{template.extra} special tokens"
         )
     return Rows(
-        columns=[token_column(texts, tokenizer, cache) for texts in table.texts],
+        columns=[token_column(column, tokenizer, cache) for column in texts],
         template=template,
         max_length=settings.max_length,
         truncation=settings.truncation,

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from auxfold.errors import InputError, nearest
+from auxfold.data.files import read_columns
+from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 
-FORMATS = ("csv", "tsv", "parquet", "jsonl")
-COMPRESSIONS = (".gz", ".zip")
 MISSING_LABELS = {"", "na", "n/a", "nan", "null", "none", "<na>"}
 
 
@@ -75,7 +73,7 @@ def read_train(experiment: Experiment) -> Table:
         path=data.train,
         ids=_ids(frame, data.id, data.train),
         texts=_texts(frame, data.text_columns),
-        labels=_numbers(frame, experiment.label_columns, data.train),
+        labels=numbers_of(frame, experiment.label_columns, data.train).astype(np.float32),
         row_weights=_weights(frame, data.row_weight, data.train),
         task_weights={
             name: _weights(frame, column, data.train) for name, column in weight_columns.items()
@@ -99,86 +97,6 @@ def read_texts(experiment: Experiment, path: str) -> Table:
     )
 
 
-def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Columns of a csv, tsv, parquet or jsonl file (``.gz``, ``.zip``), every value a string.
-
-    A missing value is the empty string. ``columns=None`` reads all.
-
-    Raises:
-        InputError: no such file, an unknown format, an unreadable or empty file, a missing
-            column (with the nearest name).
-    """
-    path = Path(path)
-    if not path.is_file():
-        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
-        hint = nearest(path.name, beside)
-        raise InputError(f"no file {path}{hint}; see input/README.md for where files go")
-    try:
-        frame = _read(path, _format(path), columns)
-    except (ValueError, OSError, pd.errors.ParserError, KeyError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    if columns is not None:
-        _require_columns(frame, columns, path)
-        frame = frame[list(dict.fromkeys(columns))]
-    if len(frame) == 0:
-        raise InputError(f"{path} has no rows")
-    return frame
-
-
-def _format(path: Path) -> str:
-    suffixes = [s.lower() for s in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        suffixes.pop()
-    kind = suffixes[-1].lstrip(".") if suffixes else ""
-    if kind not in FORMATS:
-        raise InputError(f"{path}: unknown format; expected {', '.join(FORMATS)} (.gz, .zip)")
-    return kind
-
-
-def _read(path: Path, kind: str, columns: list[str] | None) -> pd.DataFrame:
-    if kind in ("csv", "tsv"):
-        separator = "," if kind == "csv" else "\t"
-        wanted = None if columns is None else set(columns)
-        # Strings throughout: a text "NA" is a text, an id "007" keeps its zeros.
-        return pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            usecols=None if wanted is None else (lambda name: name in wanted),
-        )
-    frame = (
-        pd.read_parquet(path)
-        if kind == "parquet"
-        else pd.read_json(path, lines=True, dtype=False, convert_dates=False)
-    )
-    if columns is not None:
-        frame = frame[[c for c in dict.fromkeys(columns) if c in frame.columns]]
-    return frame.apply(_as_strings)
-
-
-def _as_strings(values: pd.Series) -> pd.Series:
-    return values.map(lambda value: "" if pd.isna(value) else str(value))
-
-
-def _require_columns(frame: pd.DataFrame, columns: list[str], path: Path) -> None:
-    missing = [column for column in columns if column not in frame.columns]
-    if not missing:
-        return
-    header = _header(path)
-    raise InputError(
-        f"{path} has no column {missing[0]!r}{nearest(missing[0], header)}; "
-        f"its columns are {', '.join(header[:20])}{', …' if len(header) > 20 else ''}"
-    )
-
-
-def _header(path: Path) -> list[str]:
-    kind = _format(path)
-    if kind in ("csv", "tsv"):
-        return list(pd.read_csv(path, sep="," if kind == "csv" else "\t", nrows=0).columns)
-    return list(_read(path, kind, None).columns)
-
-
 def _ids(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:
     ids = frame[column].to_numpy(dtype=object)
     empty = np.flatnonzero(ids == "")
@@ -198,9 +116,13 @@ def _texts(frame: pd.DataFrame, columns: list[str]) -> list[list[str]]:
     return [frame[column].tolist() for column in columns]
 
 
-def _numbers(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
-    """``(rows, columns)`` float32; an empty cell is NaN, anything else must be a number."""
-    made = np.empty((len(frame), len(columns)), dtype=np.float32)
+def numbers_of(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
+    """``(rows, columns)`` float64; an empty cell is NaN, anything else must be a number.
+
+    Raises:
+        InputError: naming file, column and row.
+    """
+    made = np.empty((len(frame), len(columns)))
     for position, column in enumerate(columns):
         values = frame[column].str.strip()
         lower = values.str.lower()
@@ -213,14 +135,14 @@ def _numbers(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
                 f"{path}: column {column!r}, row {wrong[0] + 1}: "
                 f"{values.iloc[wrong[0]]!r} is not a number ({len(wrong)} such rows)"
             )
-        made[:, position] = numbers.to_numpy(dtype=np.float32)
+        made[:, position] = numbers.to_numpy(dtype=np.float64)
     return made
 
 
 def _weights(frame: pd.DataFrame, column: str | None, path: str) -> np.ndarray:
     if column is None:
         return np.ones(len(frame), dtype=np.float32)
-    weights = _numbers(frame, [column], path)[:, 0]
+    weights = numbers_of(frame, [column], path)[:, 0].astype(np.float32)
     wrong = np.flatnonzero(np.isnan(weights) | (weights < 0))
     if len(wrong):
         raise InputError(

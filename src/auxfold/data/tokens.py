@@ -38,11 +38,16 @@ class TokenColumn:
         return np.diff(self.offsets)
 
 
-def token_column(texts: list[str], tokenizer: Any, cache: Path) -> TokenColumn:
-    """The stored tokens of ``texts`` under ``cache``, made if they are not there yet."""
+def token_column(texts: list[str], tokenizer: Any, cache: Path | None) -> TokenColumn:
+    """The stored tokens of ``texts`` under ``cache``, made if they are not there yet.
+
+    ``cache=None`` keeps them in memory and stores nothing.
+    """
+    if cache is None:
+        return TokenColumn(*_tokenise(texts, tokenizer))
     folder = cache / _fingerprint(texts, tokenizer)
     if not folder.is_dir():
-        _tokenise(texts, tokenizer, folder)
+        _store(folder, *_tokenise(texts, tokenizer))
     return TokenColumn(
         ids=np.load(folder / "ids.npy", mmap_mode="r"),
         offsets=np.load(folder / "offsets.npy"),
@@ -55,10 +60,10 @@ def _fingerprint(texts: list[str], tokenizer: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def _tokenise(texts: list[str], tokenizer: Any, folder: Path) -> None:
-    """Write ``ids.npy`` and ``offsets.npy`` into ``folder``, whole or not at all."""
+def _tokenise(texts: list[str], tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids of all texts, one after the other, and the ``(rows + 1,)`` offsets."""
     dtype = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
-    pieces, lengths = [], []
+    pieces, lengths = [np.empty(0, dtype=dtype)], [0]
     for start in range(0, len(texts), CHUNK):
         encoded = tokenizer(
             texts[start : start + CHUNK],
@@ -70,10 +75,15 @@ def _tokenise(texts: list[str], tokenizer: Any, folder: Path) -> None:
         )["input_ids"]
         lengths += [len(row) for row in encoded]
         pieces.append(np.fromiter((i for row in encoded for i in row), dtype=dtype))
+    return np.concatenate(pieces), np.cumsum(lengths, dtype=np.int64)
+
+
+def _store(folder: Path, ids: np.ndarray, offsets: np.ndarray) -> None:
+    """Write ``ids.npy`` and ``offsets.npy`` into ``folder``, whole or not at all."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True, exist_ok=True)
-    np.save(partial / "ids.npy", np.concatenate(pieces))
-    np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    np.save(partial / "ids.npy", ids)
+    np.save(partial / "offsets.npy", offsets)
     try:
         os.replace(partial, folder)
     except OSError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,14 @@ from auxfold.experiment import Experiment, load_experiment
 from auxfold.inference.predict import predict_logits
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.precision import best_device, choose_precision
-from auxfold.run_folder import FoldFolder, RunFolder, read_json
+from auxfold.run_folder import (
+    FULL,
+    FoldFolder,
+    RunFolder,
+    check_together,
+    check_trained_with,
+    trained_folds,
+)
 from auxfold.tasks import Task, make_tasks
 
 
@@ -34,24 +43,43 @@ class Ensemble:
 
     @classmethod
     def of(cls, experiment: Experiment, folds: list[int | str] | None = None) -> Ensemble:
-        """The named folds, or all ``n_splits`` of them.
+        """The named folds, or all ``n_splits`` of them, below the current directory.
 
         Raises:
             InputError: a fold is not trained, or the folds differ in experiment or data.
         """
-        run_folder = RunFolder.of(experiment)
         names = list(range(experiment.folds.n_splits)) if folds is None else folds
-        if len(set(names)) != len(names):
-            raise InputError(f"--folds names a fold twice: {', '.join(map(str, names))}")
-        folders = [run_folder.fold(name) for name in names]
-        missing = [str(n) for n, f in zip(names, folders, strict=True) if not f.exists()]
-        if missing:
+        folders = trained_folds(RunFolder.of(experiment), names)
+        check_trained_with(folders, experiment)
+        # [inference] is the user's to change; all the rest is as trained.
+        trained = check_together(folders)
+        return cls(trained.model_copy(update={"inference": experiment.inference}), folders)
+
+    @classmethod
+    def at(cls, path: str | Path, folds: list[int | str] | None = None) -> Ensemble:
+        """The folds in a run folder (``outputs/<name>``), or the one fold of a fold folder.
+
+        Args:
+            path: where they are.
+            folds: which; all ``n_splits`` when left out, or ``full`` where there is nothing else.
+
+        Raises:
+            InputError: nothing trained there, a fold is missing, or folds do not belong together.
+        """
+        if FoldFolder(Path(path)).exists() and folds is None:
+            folders = [FoldFolder(Path(path))]
+            return cls(check_together(folders), folders)
+        run_folder = RunFolder(Path(path))
+        there = run_folder.finished()
+        if not there:
             raise InputError(
-                f"{run_folder.path}: fold {', '.join(missing)} not trained yet; run "
-                f"scripts/train.py --fold {missing[0]}, or choose others with --folds"
+                f"{path} holds no trained fold; expected a run folder such as outputs/<name>, or "
+                f"one of its folds such as outputs/<name>/fold_0"
             )
-        _check_together(experiment, folders)
-        return cls(load_experiment(folders[0].experiment), folders)
+        splits = range(load_experiment(run_folder.fold(there[0]).experiment).folds.n_splits)
+        names = folds or (there if there == [FULL] else list(splits))
+        folders = trained_folds(run_folder, names)
+        return cls(check_together(folders), folders)
 
     def tasks(self, names: list[str] | None = None) -> list[Task]:
         """The named tasks, or the main task alone.
@@ -71,6 +99,8 @@ class Ensemble:
     ) -> dict[str, np.ndarray]:
         """Task name to predictions ``(rows, n_outputs)``, in the order of the table.
 
+        One model after the other is in memory; the tokens are kept beside the folds.
+
         Args:
             table: ids and texts.
             tasks: whose heads are computed; no other head is.
@@ -78,20 +108,11 @@ class Ensemble:
             show: a progress bar.
         """
         display = Display("predict", len(self.folders) * len(table), quiet=not show)
-        sums: dict[str, np.ndarray] = {}
         try:
-            for folder in self.folders:
-                for name, logits in self._logits(folder, table, tasks, display).items():
-                    task = next(t for t in tasks if t.name == name)
-                    values = logits.astype(np.float64)
-                    values = task.activate(values) if average == "probability" else values
-                    sums[name] = sums[name] + values if name in sums else values
+            logits = (self._logits(folder, table, tasks, display) for folder in self.folders)
+            return average_folds(logits, tasks, average)
         finally:
             display.close()
-        means = {name: total / len(self.folders) for name, total in sums.items()}
-        if average == "logit":
-            means = {t.name: t.activate(means[t.name]) for t in tasks}
-        return means
 
     def _logits(
         self, folder: FoldFolder, table: Table, tasks: list[Task], display: Display
@@ -99,7 +120,7 @@ class Ensemble:
         device = best_device()
         model, tokenizer = load_fold(folder, device)
         cache = RunFolder.of(self.experiment).tokens
-        rows = tokenised_rows(table, tokenizer, self.experiment.model, cache)
+        rows = tokenised_rows(table.texts, tokenizer, self.experiment.model, cache)
         return predict_logits(
             model,
             rows,
@@ -111,6 +132,30 @@ class Ensemble:
         )
 
 
+def average_folds(
+    folds: Iterable[dict[str, np.ndarray]], tasks: list[Task], average: str
+) -> dict[str, np.ndarray]:
+    """The mean over folds, task by task.
+
+    Args:
+        folds: of every fold, task name to logits ``(rows, n_outputs)``; taken one at a time.
+        tasks: the tasks at hand.
+        average: ``probability`` (mean of the activated outputs) or ``logit``.
+    """
+    sums: dict[str, np.ndarray] = {}
+    count = 0
+    for logits in folds:
+        count += 1
+        for task in tasks:
+            values = logits[task.name].astype(np.float64)
+            values = task.activate(values) if average == "probability" else values
+            sums[task.name] = sums[task.name] + values if task.name in sums else values
+    means = {name: total / count for name, total in sums.items()}
+    if average == "logit":
+        means = {t.name: t.activate(means[t.name]) for t in tasks}
+    return means
+
+
 def load_fold(folder: FoldFolder, device: torch.device) -> tuple[MultiTaskModel, Any]:
     """The model of a fold on its device, in fp32, and its tokenizer."""
     from transformers import AutoTokenizer
@@ -118,20 +163,3 @@ def load_fold(folder: FoldFolder, device: torch.device) -> tuple[MultiTaskModel,
     model = MultiTaskModel.from_pretrained(folder.path, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(folder.path)
     return model.to(device).eval(), tokenizer
-
-
-def _check_together(experiment: Experiment, folders: list[FoldFolder]) -> None:
-    """Refuse folds of different experiments or data, or of another experiment than asked for."""
-    runs = [read_json(folder.run) for folder in folders]
-    for key in ("experiment_fingerprint", "data_fingerprint"):
-        for folder, run in zip(folders[1:], runs[1:], strict=True):
-            if run[key] != runs[0][key]:
-                raise InputError(
-                    f"{folder.path} and {folders[0].path} do not belong together: they differ in "
-                    f"{key.replace('_', ' ')}; train one of them anew with --overwrite"
-                )
-    if runs[0]["experiment_fingerprint"] != experiment.fingerprint():
-        raise InputError(
-            f"{folders[0].path} was trained with another experiment than the one given; "
-            f"compare it with {folders[0].experiment}, or train anew with --overwrite"
-        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from auxfold.data.table import read_columns
+from auxfold.data.files import read_columns
 from auxfold.errors import InputError
 
 

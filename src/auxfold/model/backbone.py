@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+import transformers
+from torch import nn
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+)
 
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
@@ -46,6 +54,10 @@ def load_tokenizer(settings: ModelSettings) -> Any:
     tokenizer = _load(AutoTokenizer, name, settings, use_fast=True)
     if not tokenizer.is_fast:
         raise InputError(f"model.backbone = {settings.backbone!r} has no fast tokenizer")
+    if tokenizer.pad_token_id is None:
+        raise InputError(
+            f"model.backbone = {settings.backbone!r} pads with no token: it is not an encoder"
+        )
     return tokenizer
 
 
@@ -61,7 +73,16 @@ def new_model(
     """
     settings = experiment.model
     name = backbone_path(settings.backbone)
+    for task in heads:
+        if hasattr(nn.ModuleDict(), task):
+            raise InputError(f"a task cannot be called {task!r} (torch uses the name); rename it")
     config = _load(AutoConfig, name, settings)
+    if config.model_type not in CONFIG_MAPPING:
+        raise InputError(
+            f"model.backbone = {settings.backbone!r} is of a type of its own "
+            f"({config.model_type!r}) that transformers {transformers.__version__} does not know: "
+            f"a trained fold could not be loaded again"
+        )
     _set_dropout(config, "hidden", settings.hidden_dropout)
     _set_dropout(config, "attention", settings.attention_dropout)
     backbone = _load(
@@ -74,6 +95,7 @@ def new_model(
     )
     if config.is_encoder_decoder or not hasattr(backbone.config, "hidden_size"):
         raise InputError(f"model.backbone = {settings.backbone!r} is not an encoder")
+    _check_length(backbone, settings)
     return MultiTaskModel(
         MultiTaskConfig(
             backbone=backbone.config.to_dict(),
@@ -86,6 +108,19 @@ def new_model(
     )
 
 
+def _check_length(backbone: PreTrainedModel, settings: ModelSettings) -> None:
+    """Refuse more tokens than a backbone with absolute positions has positions for."""
+    for name, module in backbone.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            # RoBERTa and its kin count positions from behind the padding's number.
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            if settings.max_length > module.num_embeddings - first:
+                raise InputError(
+                    f"model.max_length = {settings.max_length}, but {settings.backbone!r} has "
+                    f"positions for {module.num_embeddings - first} tokens"
+                )
+
+
 def attention_for(setting: str, device_type: str) -> str | None:
     """The attention to ask for: eager on CPU (measured faster in training), else the default."""
     if setting != "auto":
@@ -96,7 +131,7 @@ def attention_for(setting: str, device_type: str) -> str | None:
 def _load(loader: Any, name: str, settings: ModelSettings, **options: Any) -> Any:
     try:
         return loader.from_pretrained(name, trust_remote_code=settings.trust_remote_code, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"model.backbone = {name!r} cannot be loaded: it is neither a folder with a model "

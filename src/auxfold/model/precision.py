@@ -37,3 +37,9 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
 def best_device() -> torch.device:
     """CUDA where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def all_devices() -> list[torch.device]:
+    """Every CUDA device, or the CPU where there is none."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return [torch.device("cuda", number) for number in range(count)] or [torch.device("cpu")]

@@ -7,12 +7,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auxfold.data.table import Table, read_columns
+from auxfold.data.files import read_columns
+from auxfold.data.table import Table, numbers_of
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
-from auxfold.run_folder import FoldFolder, RunFolder, read_json
+from auxfold.run_folder import (
+    FoldFolder,
+    RunFolder,
+    check_trained_with,
+    read_json,
+    trained_folds,
+)
 from auxfold.tasks import Task, all_metrics, make_tasks, selection_metric
 from auxfold.tasks.metrics import METRICS
+from auxfold.tasks.task import refuse_cell
 
 # Competitions that released their test labels under another name than the training column's.
 RENAMED = {"target": "toxicity"}  # Jigsaw 2019, test_private_expanded.csv
@@ -28,16 +36,11 @@ def cross_validate(
         ``mean`` and ``std`` over folds (sample deviation), and the predictions in file order.
 
     Raises:
-        InputError: a fold is missing or was trained on other data.
+        InputError: a fold is missing, or was trained on other data or with another experiment.
     """
     run_folder = RunFolder.of(experiment)
-    folders = [run_folder.fold(k) for k in range(experiment.folds.n_splits)]
-    missing = [str(k) for k, folder in enumerate(folders) if not folder.exists()]
-    if missing:
-        raise InputError(
-            f"{run_folder.path}: fold {', '.join(missing)} not trained yet; "
-            f"run scripts/train.py --fold {missing[0]}"
-        )
+    folders = trained_folds(run_folder, list(range(experiment.folds.n_splits)))
+    check_trained_with(folders, experiment, table.fingerprint())
     tasks = make_tasks(experiment)
     oof = _collect(experiment, table, folds, folders)
     record = {
@@ -83,14 +86,8 @@ def _collect(
     experiment: Experiment, table: Table, folds: np.ndarray, folders: list[FoldFolder]
 ) -> pd.DataFrame:
     """The folds' out-of-fold files as one table in file order, joined by id."""
-    fingerprint = table.fingerprint()
     pieces = []
     for fold, folder in enumerate(folders):
-        if read_json(folder.run)["data_fingerprint"] != fingerprint:
-            raise InputError(
-                f"{folder.path} was trained on other data than {table.path}; "
-                f"train it anew with --overwrite"
-            )
         piece = pd.read_parquet(folder.oof)
         if set(piece[experiment.data.id]) != set(table.ids[folds == fold]):
             raise InputError(f"{folder.oof} does not hold the ids of fold {fold}")
@@ -138,16 +135,29 @@ def score_file(
             f"(predicted: {', '.join(predictions.columns[1:])})"
         )
     _check_ids(labels[id_column], predictions[id_column], labels_path, predictions_path)
-    joined = predictions.set_index(id_column)[columns].loc[labels[id_column]]
-    made: dict[str, float | None] = {}
-    for column in columns:
-        truth = pd.to_numeric(labels[column], errors="coerce").to_numpy(dtype=np.float64)
-        scores = pd.to_numeric(joined[column], errors="coerce").to_numpy(dtype=np.float64)
-        if np.isnan(scores).any():
-            raise InputError(f"{predictions_path}: column {column!r} holds something not a number")
-        made[f"{metric}/{column}"] = METRICS[metric](truth, scores)
+    truth = _released_labels(labels, columns, labels_path)
+    values = numbers_of(predictions, columns, predictions_path)
+    if np.isnan(values).any():
+        raise InputError(f"{predictions_path}: a prediction is empty or not a number")
+    by_id = pd.DataFrame(values, index=predictions[id_column])
+    scores = by_id.loc[labels[id_column]].to_numpy()
+    made = {
+        f"{metric}/{column}": METRICS[metric](truth[:, i], scores[:, i])
+        for i, column in enumerate(columns)
+    }
     defined = [value for value in made.values() if value is not None]
     return {metric: float(np.mean(defined)) if defined else None, **made}
+
+
+def _released_labels(labels: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
+    """``(rows, columns)``, NaN where empty or -1: Kaggle's mark for a row that was not scored."""
+    values = numbers_of(labels, columns, path)
+    values[values == -1] = np.nan
+    row, column = np.nonzero((values < 0) | (values > 1))
+    if len(row):
+        raise refuse_cell(path, columns[column[0]], row[0], values[row[0], column[0]],
+                          "labels lie in [0, 1], or are -1 where a row was not scored")  # fmt: skip
+    return values
 
 
 def _check_ids(labels: pd.Series, predictions: pd.Series, ours: str, theirs: str) -> None:

@@ -38,7 +38,9 @@ class BinaryTask(Task):
         if len(values) == 0:
             raise InputError(f"{path}: column {column!r} has no label at all; remove it")
         positive = int((values >= 0.5).sum())
-        if positive in (0, len(values)):
+        # Rare soft labels that all stay below 0.5 can be learnt, though not ranked or stratified.
+        auxiliary = not self.settings.main and values.min() < values.max()
+        if positive in (0, len(values)) and not auxiliary:
             side = ">= 0.5" if positive else "< 0.5"
             raise InputError(
                 f"{path}: all {len(values)} labels of column {column!r} are {side}; "

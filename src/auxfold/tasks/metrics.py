@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float | None:
@@ -23,6 +22,8 @@ def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float | None:
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     if n_positive == 0 or n_negative == 0:
         return None
+    from scipy.stats import rankdata  # not at the top: prediction needs no scipy
+
     ranks = rankdata(scores[known])
     wins = ranks[positive].sum() - n_positive * (n_positive + 1) / 2
     return float(wins / (n_positive * n_negative))

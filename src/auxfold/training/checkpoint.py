@@ -68,8 +68,8 @@ def load_state(path: Path, parts: dict[str, Any], signature: str) -> Progress:
     content = torch.load(path, map_location="cpu", weights_only=False)
     if content["signature"] != signature:
         raise InputError(
-            f"{path.parent} was started with another experiment or other data; "
-            f"give --overwrite to start anew"
+            f"{path.parent} was started with another experiment, other data, or on another kind of "
+            f"device; give --overwrite to start anew"
         )
     for name, part in parts.items():
         part.load_state_dict(content["parts"][name])
@@ -82,7 +82,7 @@ def _random_states() -> dict[str, Any]:
         "python": random.getstate(),
         "numpy": np.random.get_state(),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }
 
 
@@ -90,5 +90,5 @@ def _set_random_states(states: dict[str, Any]) -> None:
     random.setstate(states["python"])
     np.random.set_state(states["numpy"])
     torch.set_rng_state(states["torch"])
-    if states["cuda"]:
-        torch.cuda.set_rng_state_all(states["cuda"])
+    if states["cuda"] is not None:
+        torch.cuda.set_rng_state(states["cuda"])

@@ -25,12 +25,14 @@ from auxfold.run_folder import (
     FULL,
     FoldFolder,
     RunFolder,
+    check_trained_with,
     finish_working,
     provenance,
     start_working,
     write_frame,
     write_json,
     write_text,
+    write_whole,
 )
 from auxfold.tasks import (
     Task,
@@ -43,9 +45,11 @@ from auxfold.tasks import (
 from auxfold.tracking import Tracker
 from auxfold.training.checkpoint import Progress, load_state, save_state
 from auxfold.training.loop import Loop
+from auxfold.training.model_card import model_card
 from auxfold.training.objective import Objective
 from auxfold.training.optimizer import make_optimizer, make_schedule
 from auxfold.training.rows import checked_table, folds_info, split
+from auxfold.training.signals import ask_to_stop_on_signals
 
 
 def train_fold(
@@ -58,10 +62,11 @@ def train_fold(
             ``overwrite``).
     """
     fold_folder = RunFolder.of(experiment).fold(fold)
-    if resume and fold_folder.exists():
+    table = checked_table(experiment)
+    if resume and fold_folder.exists() and not fold_folder.working.exists():
+        check_trained_with([fold_folder], experiment, table.fingerprint())
         print(f"{fold_folder.path} is finished already")
         return fold_folder
-    table = checked_table(experiment)
     train_rows, valid_rows = split(experiment, table, fold)
     tasks = make_tasks(experiment)
     metric = _checked_metric(experiment, tasks, table, valid_rows)
@@ -126,10 +131,11 @@ class _FoldRun:
         self.train_rows, self.valid_rows = train_rows, valid_rows
         self.metric, self.info = metric, folds_info(experiment, table)
         # Each fold its own stream, each the same again for an equal seed.
-        set_seed(experiment.seed * 1000 + (999 if fold == FULL else int(fold)))
+        number = 999 if fold == FULL else int(fold)
+        set_seed((experiment.seed * 1000 + number) % 2**32)
         self.tokenizer = load_tokenizer(experiment.model)
         cache = RunFolder.of(experiment).tokens
-        self.rows = tokenised_rows(table, self.tokenizer, experiment.model, cache)
+        self.rows = tokenised_rows(table.texts, self.tokenizer, experiment.model, cache)
         model = new_model(experiment, {t.name: t.n_outputs for t in tasks}, accelerator.device.type)
         if experiment.train.head_bias_from_rate:
             self._start_heads(model)
@@ -158,7 +164,8 @@ class _FoldRun:
         return parts | ({"scaler": self.accelerator.scaler} if self.accelerator.scaler else {})
 
     def _signature(self) -> str:
-        return f"{self.experiment.fingerprint()}/{self.info['data_fingerprint']}/{self.fold}"
+        what = (self.experiment.fingerprint(), self.info["data_fingerprint"], self.fold)
+        return "/".join(map(str, (*what, self.precision, self.accelerator.device.type)))
 
     def train(self) -> None:
         """Run the loop; an interruption leaves a state that ``--resume`` continues."""
@@ -188,10 +195,8 @@ class _FoldRun:
         )
         self.display = display
         try:
-            loop.run()
-        except KeyboardInterrupt:
-            self._save()
-            raise
+            with ask_to_stop_on_signals(loop, alone=self.accelerator.num_processes == 1):
+                loop.run()
         finally:
             display.close()
 
@@ -222,7 +227,8 @@ class _FoldRun:
 
     def _keep_best(self) -> None:
         if self.accelerator.is_main_process:
-            torch.save(self._bare().state_dict(), self.folder.best)
+            weights = self._bare().state_dict()
+            write_whole(self.folder.best, lambda path: torch.save(weights, path))
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
@@ -247,7 +253,9 @@ class _FoldRun:
         lines = (json.dumps(record, allow_nan=False) for record in self.progress.history)
         write_text(working.history, "".join(line + "\n" for line in lines))
         write_json(working.metrics, metrics)
-        write_json(working.run, self._record())
+        record = self._record()
+        write_text(working.card, model_card(self.experiment, record, metrics))
+        write_json(working.run, record)
         finish_working(self.folder)
         self.tracker.finish(metrics)
 

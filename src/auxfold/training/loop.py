@@ -31,6 +31,7 @@ class Loop:
         save: called when the state should be written.
         on_step: told the progress and the rows of every finished step.
         on_evaluation: told the record of every evaluation.
+        asked_to_stop: set from outside to end the loop after the current step and its evaluation.
     """
 
     experiment: Experiment
@@ -48,9 +49,14 @@ class Loop:
     save: Callable[[], None]
     on_step: Callable[[Progress, int], None]
     on_evaluation: Callable[[dict[str, Any]], None]
+    asked_to_stop: bool = False
 
     def run(self) -> None:
-        """Train until the last epoch or until early stopping."""
+        """Train until the last epoch or until early stopping.
+
+        Raises:
+            KeyboardInterrupt: asked to stop; the state is saved.
+        """
         settings, progress = self.experiment.train, self.progress
         saved_at = time.monotonic()
         self.model.train()
@@ -64,9 +70,12 @@ class Loop:
                 self.count(losses, norm, len(steps[progress.step]))
                 if progress.step in marks:
                     self.evaluate_and_select(progress.step / len(steps))
-                if time.monotonic() - saved_at > 60 * settings.checkpoint_minutes:
+                late = time.monotonic() - saved_at > 60 * settings.checkpoint_minutes
+                if late or self.asked_to_stop:
                     self.save()
                     saved_at = time.monotonic()
+                if self.asked_to_stop:
+                    raise KeyboardInterrupt
             progress.epoch, progress.step = progress.epoch + 1, 0
             self.save()
 

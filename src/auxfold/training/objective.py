@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from auxfold.data.table import Table
-from auxfold.tasks.task import Task
+from auxfold.tasks import Task, label_slices
 
 
 class Objective:
@@ -30,15 +30,12 @@ class Objective:
         self._labels: dict[str, np.ndarray] = {}
         self._row_weights: dict[str, np.ndarray] = {}
         self._column_weights: dict[str, np.ndarray] = {}
-        start = 0
-        for task in tasks:
-            stop = start + len(task.settings.columns)
-            self._labels[task.name] = table.labels[:, start:stop]
+        for task, columns in label_slices(tasks):
+            self._labels[task.name] = table.labels[:, columns]
             own = table.task_weights.get(task.name, np.float32(1.0))
             self._row_weights[task.name] = (table.row_weights * own)[:, None]
-            columns = task.settings.column_weights or [1.0] * (stop - start)
-            self._column_weights[task.name] = np.asarray(columns, dtype=np.float32)
-            start = stop
+            weights = task.settings.column_weights or [1.0] * len(task.settings.columns)
+            self._column_weights[task.name] = np.asarray(weights, dtype=np.float32)
 
     def scales(self, step_rows: np.ndarray) -> dict[str, np.ndarray]:
         """Per task ``(columns,)``: what one cell's row weight times loss is multiplied by.

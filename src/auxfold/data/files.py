@@ -1,0 +1,173 @@
+"""Columns of a file as strings, exactly as they stand there, or an error that says where not."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zipfile
+import zlib
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from auxfold.errors import InputError, nearest
+
+FORMATS = ("csv", "tsv", "parquet", "jsonl")
+COMPRESSIONS = (".gz", ".zip")
+BLOCK = 2**26  # bytes parsed at once; no row may be longer
+UNREADABLE = (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+QUOTES = ': a quote (") opens there and is not closed; double it, or quote the whole text'
+
+
+def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Columns of a csv, tsv, parquet or jsonl file (``.gz``, ``.zip``), every value a string.
+
+    A missing value is the empty string. ``columns=None`` reads all.
+
+    Raises:
+        InputError: no such file, an unknown format, an unreadable or empty file, a missing
+            column (with the nearest name).
+    """
+    path = Path(path)
+    if not path.is_file():
+        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        hint = nearest(path.name, beside)
+        raise InputError(f"no file {path}{hint}; see input/README.md for where files go")
+    try:
+        frame = _read(path, _format(path), columns)
+    except UNREADABLE as error:
+        raise InputError(f"{path} cannot be read: {_short(error)}") from None
+    if columns is not None:
+        _require_columns(frame, columns, path)
+        frame = frame[list(dict.fromkeys(columns))]
+    if len(frame) == 0:
+        raise InputError(f"{path} has no rows")
+    return frame
+
+
+def _format(path: Path) -> str:
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSIONS:
+        suffixes.pop()
+    kind = suffixes[-1].lstrip(".") if suffixes else ""
+    if kind not in FORMATS:
+        raise InputError(f"{path}: unknown format; expected {', '.join(FORMATS)} (.gz, .zip)")
+    return kind
+
+
+def _read(path: Path, kind: str, columns: list[str] | None) -> pd.DataFrame:
+    if kind in ("csv", "tsv"):
+        return _read_separated(path, "," if kind == "csv" else "\t", columns)
+    frame = (
+        pd.read_parquet(path)
+        if kind == "parquet"
+        else pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+    )
+    if columns is not None:
+        frame = frame[[c for c in dict.fromkeys(columns) if c in frame.columns]]
+    return frame.apply(_as_strings)
+
+
+def _read_separated(path: Path, separator: str, columns: list[str] | None) -> pd.DataFrame:
+    """Strings throughout: a text "NA" is a text, an id "007" keeps its zeros.
+
+    By Arrow rather than pandas, which fills short rows and drops or shifts surplus fields.
+    """
+    content = _content(path)
+    header = _first_line(content, separator)
+    wanted = header if columns is None else [c for c in dict.fromkeys(columns) if c in header]
+    twice = [name for name in wanted if header.count(name) > 1]
+    if twice:
+        raise ValueError(f"two columns are called {twice[0]!r}")
+    # A quote that was never closed swallows rows in columns that nobody asked for, too.
+    looked_at = header if separator == "\t" else [*wanted, *header[-1:]]
+    table = _parse(content, separator, list(dict.fromkeys(looked_at)))
+    _check_quotes(table, content, separator, last=header[-1])
+    return table.select(wanted).to_pandas()
+
+
+def _parse(content: pa.Buffer, separator: str, wanted: list[str]) -> pa.Table:
+    def read(threads: bool) -> pa.Table:
+        return pa_csv.read_csv(
+            pa.BufferReader(content),
+            read_options=pa_csv.ReadOptions(block_size=BLOCK, use_threads=threads),
+            parse_options=pa_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+            convert_options=pa_csv.ConvertOptions(
+                include_columns=wanted,
+                column_types={name: pa.large_string() for name in wanted},
+                strings_can_be_null=False,
+            ),
+        )
+
+    try:
+        return read(threads=True)
+    except pa.ArrowInvalid:
+        return read(threads=False)  # fails again, and this time names the row
+
+
+def _content(path: Path) -> pa.Buffer:
+    if path.suffix.lower() == ".gz":
+        return pa.py_buffer(gzip.decompress(path.read_bytes()))
+    if path.suffix.lower() == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            files = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+            if len(files) != 1:
+                raise ValueError(f"expected one file in it, found {len(files)}")
+            return pa.py_buffer(archive.read(files[0]))
+    return pa.memory_map(str(path)).read_buffer()
+
+
+def _first_line(content: pa.Buffer, separator: str) -> list[str]:
+    start = content.slice(0, min(len(content), BLOCK)).to_pybytes()
+    lines = csv.reader(io.StringIO(start.decode("utf-8-sig", "replace")), delimiter=separator)
+    return next(lines, [])
+
+
+def _check_quotes(table: pa.Table, content: pa.Buffer, separator: str, last: str) -> None:
+    """Refuse a quote that opens a text by chance and so swallows the rows behind it."""
+    if separator == "\t":
+        for name in table.column_names:
+            both = pc.and_(
+                pc.match_substring(table[name], "\t"), pc.match_substring(table[name], "\n")
+            )
+            if pc.any(both).as_py():
+                row = pc.index(both, True).as_py() + 1
+                raise ValueError(f"column {name!r}, row {row} goes on over several lines{QUOTES}")
+    if len(table):
+        closed = content.slice(max(0, len(content) - 64)).to_pybytes().rstrip().endswith(b'"')
+        if "\n" in table[last][-1].as_py() and not closed:
+            raise ValueError(f"column {last!r}, row {len(table)} goes on to the file's end{QUOTES}")
+
+
+def _as_strings(values: pd.Series) -> pd.Series:
+    if values.map(lambda value: isinstance(value, bytes)).any():
+        raise ValueError(f"column {values.name!r} holds bytes, not text")
+    return values.map(lambda value: "" if pd.isna(value) else str(value))
+
+
+def _short(error: Exception) -> str:
+    """An error's first line; Arrow's quote the row, which may be long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:200] + " …"
+
+
+def _require_columns(frame: pd.DataFrame, columns: list[str], path: Path) -> None:
+    missing = [column for column in columns if column not in frame.columns]
+    if not missing:
+        return
+    header = _header(path)
+    raise InputError(
+        f"{path} has no column {missing[0]!r}{nearest(missing[0], header)}; "
+        f"its columns are {', '.join(header[:20])}{', …' if len(header) > 20 else ''}"
+    )
+
+
+def _header(path: Path) -> list[str]:
+    kind = _format(path)
+    if kind in ("csv", "tsv"):
+        return _first_line(_content(path), "," if kind == "csv" else "\t")
+    return list(_read(path, kind, None).columns)

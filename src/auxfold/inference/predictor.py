@@ -1,0 +1,137 @@
+"""Trained folds in Python: texts in, a DataFrame out, in the order and with the index given."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from auxfold.data.batches import Rows, tokenised_rows
+from auxfold.errors import InputError, nearest
+from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
+from auxfold.inference.predict import predict_logits
+from auxfold.model.multitask import MultiTaskModel
+from auxfold.model.precision import all_devices, choose_precision
+from auxfold.tasks import Task
+
+ROWS_AT_ONCE = 50_000  # tokenised and predicted together: bounds the memory beside the texts
+
+
+class Predictor:
+    """All models of an ensemble, kept on every device.
+
+    Args:
+        ensemble: the folds.
+        devices: where to predict, each a share of the rows; every CUDA device, or the CPU.
+    """
+
+    def __init__(self, ensemble: Ensemble, devices: list[str] | None = None) -> None:
+        self.ensemble, self.experiment = ensemble, ensemble.experiment
+        self.devices = [torch.device(d) for d in devices] if devices else all_devices()
+        self.models: list[list[MultiTaskModel]] = []
+        for device in self.devices:
+            loaded = [load_fold(folder, device) for folder in ensemble.folders]
+            self.models.append([model for model, _ in loaded])
+            self.tokenizer = loaded[0][1]  # equal in all folds of one experiment
+
+    def predict(
+        self,
+        texts: str | list[Any] | np.ndarray | pd.Series | pd.DataFrame,
+        tasks: str | list[str] | None = None,
+        average: str | None = None,
+    ) -> pd.DataFrame:
+        """Predictions of every text, averaged over the folds.
+
+        Args:
+            texts: one string, several, or a table that has the experiment's text columns; for an
+                experiment on text pairs, a list of pairs or such a table.
+            tasks: a task, several, or ``"all"``; the main task when left out.
+            average: ``probability`` or ``logit``; the experiment's own when left out.
+
+        Returns:
+            One column per predicted label; rows in the order and with the index of ``texts``.
+
+        Raises:
+            InputError: something that is not a text, a missing column, an unknown task.
+        """
+        names = [tasks] if isinstance(tasks, str) else tasks
+        if tasks == "all":
+            names = [task.name for task in self.experiment.tasks]
+        wanted = self.ensemble.tasks(names)
+        columns, index = _text_columns(texts, self.experiment.data.text_columns)
+        average = average or self.experiment.inference.average
+        if average not in ("probability", "logit"):
+            raise InputError(f"average = {average!r}; expected 'probability' or 'logit'")
+        labels = [name for task in wanted for name in task.prediction_columns]
+        made = np.empty((len(index), len(labels)))
+        for start in range(0, len(index), ROWS_AT_ONCE):
+            piece = [column[start : start + ROWS_AT_ONCE] for column in columns]
+            made[start : start + ROWS_AT_ONCE] = self._predict(piece, wanted, average)
+        return pd.DataFrame(made, columns=labels, index=index)
+
+    def _predict(self, texts: list[list[str]], tasks: list[Task], average: str) -> np.ndarray:
+        """``(rows, predicted columns)``; each device takes every n-th row by length."""
+        rows = tokenised_rows(texts, self.tokenizer, self.experiment.model)
+        order = np.argsort(rows.lengths(), kind="stable")
+        n_devices = len(self.devices)
+        shares = [order[i::n_devices] for i in range(n_devices)]
+        with ThreadPoolExecutor(n_devices) as pool:
+            jobs = [
+                pool.submit(self._on_device, number, rows, share, tasks, average)
+                for number, share in enumerate(shares)
+                if len(share)
+            ]
+            done = [job.result() for job in jobs]
+        made = np.empty((len(rows), sum(task.n_outputs for task in tasks)))
+        for share, values in zip(shares, done, strict=False):
+            made[share] = values
+        return made
+
+    def _on_device(
+        self, number: int, rows: Rows, share: np.ndarray, tasks: list[Task], average: str
+    ) -> np.ndarray:
+        precision = choose_precision(self.experiment.train.precision, self.devices[number])
+        logits = (
+            predict_logits(
+                model,
+                rows,
+                share,
+                tasks=[task.name for task in tasks],
+                max_tokens=self.experiment.inference.max_tokens_per_batch,
+                precision=precision,
+            )
+            for model in self.models[number]
+        )
+        means = average_folds(logits, tasks, average)
+        return np.concatenate([means[task.name] for task in tasks], axis=1)
+
+
+def _text_columns(texts: Any, names: list[str]) -> tuple[list[list[str]], pd.Index]:
+    """One list of strings per text column, and the index of the answer."""
+    if isinstance(texts, pd.DataFrame):
+        for name in names:
+            if name not in texts.columns:
+                raise InputError(
+                    f"the table has no text column {name!r}{nearest(name, map(str, texts.columns))}"
+                )
+        columns, index = [texts[name].tolist() for name in names], texts.index
+    else:
+        index = texts.index if isinstance(texts, pd.Series) else None
+        rows = [texts] if isinstance(texts, str) else list(texts)
+        columns = _unzip(rows) if len(names) == 2 else [rows]
+        index = pd.RangeIndex(len(rows)) if index is None else index
+    for column in columns:
+        for place, text in enumerate(column):
+            if not isinstance(text, str):
+                raise InputError(f"row {place + 1} is not a text: {text!r}")
+    return columns, index
+
+
+def _unzip(rows: list[Any]) -> list[list[Any]]:
+    for place, row in enumerate(rows):
+        if isinstance(row, str) or len(row) != 2:
+            raise InputError(f"row {place + 1} is not a pair of texts: {row!r}")
+    return [[row[0] for row in rows], [row[1] for row in rows]]

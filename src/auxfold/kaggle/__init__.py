@@ -1,0 +1,1 @@
+"""From trained folds to a Kaggle dataset and notebook, and what runs there."""

@@ -1,0 +1,196 @@
+"""Everything a submission on Kaggle needs, as a dataset folder and a notebook folder."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+import auxfold
+from auxfold.errors import InputError
+from auxfold.experiment import Experiment, to_toml
+from auxfold.inference.ensemble import Ensemble
+from auxfold.kaggle.manifest import MANIFEST, sha256
+from auxfold.run_folder import FoldFolder, RunFolder, write_json, write_text
+
+NOTEBOOK = "kaggle_inference.ipynb"
+# What training left for people, not for predictions.
+NOT_NEEDED = ("oof.parquet", "history.jsonl", "README.md")
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the dataset and the notebook are called on Kaggle.
+
+    Titles have 6 to 50 characters, slugs are the titles in lower case with dashes: Kaggle refuses a
+    notebook whose slug is not its title's.
+
+    Raises:
+        InputError: a name that Kaggle would refuse.
+    """
+
+    owner: str
+    title: str
+    competition: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.owner):
+            raise InputError(
+                f"--owner {self.owner!r}: your Kaggle user name as it stands in your profile's "
+                f"address, lower-case letters, digits and dashes"
+            )
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.competition):
+            raise InputError(
+                f"--competition {self.competition!r}: the name in the competition's address, "
+                f"lower-case letters, digits and dashes"
+            )
+        for title in (self.title, self.notebook_title):
+            if not re.fullmatch(r"[A-Za-z0-9]+([ -][A-Za-z0-9]+)*", title):
+                raise InputError(
+                    f"--title {title!r}: Kaggle makes the address from it; use letters, digits, "
+                    f"single spaces and dashes"
+                )
+            if not 6 <= len(title) <= 50:
+                raise InputError(
+                    f"--title {title!r} has {len(title)} characters; Kaggle takes 6 to 50"
+                )
+
+    @property
+    def notebook_title(self) -> str:
+        return f"{self.title} inference"
+
+    @property
+    def dataset(self) -> str:
+        """``owner/slug`` of the dataset."""
+        return f"{self.owner}/{slug_of(self.title)}"
+
+    @property
+    def notebook(self) -> str:
+        """``owner/slug`` of the notebook."""
+        return f"{self.owner}/{slug_of(self.notebook_title)}"
+
+
+def slug_of(title: str) -> str:
+    """The end of the address that Kaggle makes from a title."""
+    return title.lower().replace(" ", "-")
+
+
+def competition_of(experiment: Experiment) -> str:
+    """The competition's name: that of the folder in ``input/`` which its test file lies in."""
+    if experiment.data.test is None:
+        raise InputError("the experiment has no data.test; give --competition")
+    return Path(experiment.data.test).parent.name
+
+
+def write_bundle(
+    ensemble: Ensemble, names: Names, notebook: Path, precision: str, overwrite: bool = False
+) -> Path:
+    """Write ``outputs/<name>/kaggle/`` with its ``dataset`` and ``kernel`` folders.
+
+    Args:
+        ensemble: the folds to bundle.
+        names: what things are called on Kaggle.
+        notebook: the notebook to push.
+        precision: number format of the stored weights, ``fp16`` or ``fp32``.
+        overwrite: replace a bundle that is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: there is one already.
+    """
+    folder = RunFolder.of(ensemble.experiment).kaggle
+    if folder.exists() and not overwrite:
+        raise InputError(f"{folder} exists; give --overwrite to write it anew")
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _write_dataset(partial / "dataset", ensemble, names, precision)
+        _write_kernel(partial / "kernel", names, notebook)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _write_dataset(folder: Path, ensemble: Ensemble, names: Names, precision: str) -> None:
+    for fold in ensemble.folders:
+        _copy_fold(fold, folder / fold.path.name, precision)
+    package = Path(auxfold.__file__).parent
+    shutil.copytree(
+        package, folder / "src/auxfold", ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+    )
+    write_text(folder / "experiment.toml", to_toml(ensemble.experiment))
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest = {
+        "auxfold": auxfold.__version__,
+        "experiment": ensemble.experiment.name,
+        "competition": names.competition,
+        "folds": [fold.path.name for fold in ensemble.folders],
+        "precision": precision,
+        "files": {path.relative_to(folder).as_posix(): sha256(path) for path in paths},
+    }
+    write_json(folder / MANIFEST, manifest)
+    metadata = {"title": names.title, "id": names.dataset, "licenses": [{"name": "other"}]}
+    write_json(folder / "dataset-metadata.json", metadata)
+
+
+def _copy_fold(fold: FoldFolder, target: Path, precision: str) -> None:
+    target.mkdir(parents=True)
+    for path in sorted(fold.path.iterdir()):
+        if path.name in NOT_NEEDED:
+            continue
+        if path.suffix == ".safetensors" and precision == "fp16":
+            save_file(_halved(path), target / path.name, metadata={"format": "pt"})
+        else:
+            shutil.copy2(path, target / path.name)
+
+
+def _halved(path: Path) -> dict[str, torch.Tensor]:
+    """The weights in fp16, the half of the upload; refuses what fp16 cannot hold."""
+    made = {}
+    for name, values in load_file(path).items():
+        made[name] = values.to(torch.float16) if values.is_floating_point() else values
+        if not torch.isfinite(made[name]).all():
+            raise InputError(f"{path}: {name} does not fit into fp16; give --precision fp32")
+    return made
+
+
+def _write_kernel(folder: Path, names: Names, notebook: Path) -> None:
+    folder.mkdir(parents=True)
+    shutil.copy2(notebook, folder / NOTEBOOK)
+    metadata = {
+        "id": names.notebook,
+        "title": names.notebook_title,
+        "code_file": NOTEBOOK,
+        "language": "python",
+        "kernel_type": "notebook",
+        "is_private": True,
+        "enable_gpu": True,
+        "machine_shape": "NvidiaTeslaT4",
+        "enable_internet": False,
+        "dataset_sources": [names.dataset],
+        "competition_sources": [names.competition],
+        "kernel_sources": [],
+        "model_sources": [],
+    }
+    write_json(folder / "kernel-metadata.json", metadata)
+
+
+def commands(folder: Path, names: Names) -> list[str]:
+    """What to type, in order, from the bundle to a score."""
+    dataset, kernel = folder / "dataset", folder / "kernel"
+    return [
+        f"kaggle datasets create -p {dataset} -r zip            # the first time",
+        f'kaggle datasets version -p {dataset} -r zip -m "new folds"  # later',
+        f"kaggle kernels push -p {kernel} --accelerator NvidiaTeslaT4",
+        f"kaggle kernels status {names.notebook}",
+        f"kaggle competitions submit {names.competition} -k {names.notebook} -v 1 "
+        f'-f submission.csv -m "{names.title}"',
+    ]

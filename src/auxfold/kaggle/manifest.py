@@ -1,0 +1,14 @@
+"""What both sides of a bundle know: the name of its manifest, and how files are digested."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+MANIFEST = "auxfold_manifest.json"
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

