@@ -1,12 +1,17 @@
 """Score an experiment out of fold, or a prediction file against labels."""
 
 import json
+from typing import Any
+
+import pandas as pd
 
 from auxfold.command import experiment_from, parser, run
 from auxfold.errors import InputError
+from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder, write_frame, write_json, write_text
-from auxfold.scoring.cross_validation import cross_validate, score_file
+from auxfold.scoring.cross_validation import cross_validate, score_file, worst_errors
 from auxfold.scoring.report import cv_table, render_report
+from auxfold.tracking import Tracker
 from auxfold.training.rows import create_folds
 
 EXAMPLES = """\
@@ -38,11 +43,25 @@ def main() -> None:
     write_frame(folder.oof, oof)
     write_json(folder.cross_validation, record)
     write_text(folder.report, render_report(experiment, record, table, folds, oof))
+    track(experiment, record, worst_errors(experiment, table, folds, oof))
     if given.json:
         show(record["oof"], True)
         return
     print(cv_table(record))
     print(f"scores: {folder.cross_validation}\nreport: {folder.report}")
+
+
+def track(experiment: Experiment, record: dict[str, Any], errors: pd.DataFrame) -> None:
+    """One W&B run for the cross-validation of an experiment, the same one at every evaluation."""
+    folder = RunFolder.of(experiment)
+    run_id = f"{experiment.name}-cv-{experiment.fingerprint()}"
+    tracker = Tracker(experiment, "evaluate", "cv", folder.path, run_id=run_id)
+    for kind in ("oof", "mean", "std"):
+        tracker.summary({f"{kind}/{metric}": value for metric, value in record[kind].items()})
+    tracker.table("worst_errors", errors)
+    tracker.page("report", folder.report)
+    tracker.artifact(f"{experiment.name}-oof", "oof", folder.oof, folder.cross_validation)
+    tracker.finish()
 
 
 def show(scores: dict[str, float | None], as_json: bool) -> None:

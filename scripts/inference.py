@@ -1,5 +1,6 @@
 """Predict with the fold ensemble: a test file in, a submission out."""
 
+import time
 from pathlib import Path
 
 from auxfold.command import experiment_from, parse_folds, parser, run
@@ -11,6 +12,7 @@ from auxfold.inference.predictor import Predictor
 from auxfold.inference.submission import SampleSubmission
 from auxfold.run_folder import RunFolder, write_frame
 from auxfold.tasks import prediction_frame
+from auxfold.tracking import Tracker
 
 EXAMPLES = """\
   python scripts/inference.py --config configs/sample.toml
@@ -52,11 +54,23 @@ def main() -> None:
         columns = [column for task in tasks for column in task.prediction_columns]
         path = experiment.data.sample_submission
         sample = SampleSubmission.read(path, table.ids, columns)
+    started = time.perf_counter()
     predictions = ensemble.predict(table, tasks, experiment.inference.average)
+    track(experiment, ensemble, len(table), time.perf_counter() - started)
     frame = prediction_frame(experiment.data.id, table.ids, tasks, predictions)
     frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
     print(f"{len(frame):,} rows, {len(ensemble.folders)} models averaged: {output}")
+
+
+def track(experiment: Experiment, ensemble: Ensemble, rows: int, seconds: float) -> None:
+    """A W&B run with the size and the speed of a prediction."""
+    folds = [folder.path.name for folder in ensemble.folders]
+    folder = RunFolder.of(experiment).path
+    tracker = Tracker(experiment, "inference", "inference", folder, extra={"folds": folds})
+    tracker.summary({"rows": rows, "models": len(folds), "seconds": seconds,
+                     "rows_per_second": rows * len(folds) / max(seconds, 1e-9)})  # fmt: skip
+    tracker.finish()
 
 
 def destination(

@@ -136,7 +136,9 @@ class Tracking(Section):
     """``[tracking]``: Weights & Biases."""
 
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
-    project: str | None = None  # empty: the experiment's name
+    project: str | None = None  # empty: the folder of data.train, which is the competition's
+    log_every: PositiveInt = 20  # optimizer steps per point of the training curves
+    upload_model: bool = False  # the fold's model as an artifact; the OOF and folds files always
 
 
 class Experiment(Section):

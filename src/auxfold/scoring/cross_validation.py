@@ -70,6 +70,29 @@ def out_of_fold_scores(
     }
 
 
+def worst_errors(
+    experiment: Experiment, table: Table, folds: np.ndarray, oof: pd.DataFrame, rows: int = 300
+) -> pd.DataFrame:
+    """The rows whose main label is furthest from its out-of-fold prediction, worst first.
+
+    Columns: the id, ``fold``, ``label``, ``prediction`` and the text's first 500 characters.
+    """
+    column = experiment.main_task.columns[0]
+    label = table.labels[:, experiment.label_columns.index(column)]
+    error = np.nan_to_num(np.abs(label - oof[column].to_numpy()), nan=-1.0)
+    worst = np.argsort(-error, kind="stable")[:rows]
+    worst = worst[error[worst] >= 0]  # not labelled, not wrong
+    return pd.DataFrame(
+        {
+            experiment.data.id: table.ids[worst],
+            "fold": folds[worst],
+            "label": label[worst],
+            "prediction": oof[column].to_numpy()[worst],
+            "text": [" | ".join(t[row] for t in table.texts)[:500] for row in worst],
+        }
+    )
+
+
 def spread(per_fold: list[dict[str, float | None]]) -> dict[str, dict[str, float | None]]:
     """Mean and sample standard deviation over folds of every metric defined on all of them."""
     mean: dict[str, float | None] = {}

@@ -31,6 +31,7 @@ class Progress:
         losses: per task, summed since the last evaluation.
         gradient_norm: before clipping, summed likewise.
         steps: over how many steps.
+        tracking_id: of the W&B run, so that a resumed training continues it.
     """
 
     epoch: int = 0
@@ -45,6 +46,7 @@ class Progress:
     losses: dict[str, float] = field(default_factory=dict)
     gradient_norm: float = 0.0
     steps: int = 0
+    tracking_id: str | None = None
 
 
 def save_state(path: Path, progress: Progress, parts: dict[str, Any], signature: str) -> None:

@@ -13,7 +13,6 @@ from accelerate.utils import set_seed
 
 from auxfold.data.batches import tokenised_rows
 from auxfold.data.table import Table
-from auxfold.display import Display
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment, to_toml
 from auxfold.inference.predict import predict_logits
@@ -42,8 +41,8 @@ from auxfold.tasks import (
     prediction_frame,
     selection_metric,
 )
-from auxfold.tracking import Tracker
 from auxfold.training.checkpoint import Progress, load_state, save_state
+from auxfold.training.fold_log import FoldLog
 from auxfold.training.loop import Loop
 from auxfold.training.model_card import model_card
 from auxfold.training.objective import Objective
@@ -85,7 +84,6 @@ def train_fold(
         train_rows, valid_rows, metric,
     )  # fmt: skip
     run.train()
-    run.finish()
     return fold_folder
 
 
@@ -168,14 +166,20 @@ class _FoldRun:
         return "/".join(map(str, (*what, self.precision, self.accelerator.device.type)))
 
     def train(self) -> None:
-        """Run the loop; an interruption leaves a state that ``--resume`` continues."""
-        total = self.experiment.train.epochs * len(self.train_rows)
-        quiet = not self.accelerator.is_main_process
-        title = "full" if self.fold == FULL else f"fold {self.fold}"
-        display = Display(title, total, self.progress.rows, quiet)
-        display.say(self._header(title))
-        folder = RunFolder.of(self.experiment).path
-        self.tracker = Tracker(self.experiment, self.fold, folder, active=not quiet)
+        """Run the loop and fill the fold folder.
+
+        An interruption leaves a state that ``--resume`` continues.
+        """
+        self.log = FoldLog(
+            self.experiment,
+            self.fold,
+            self.progress,
+            rows=self.experiment.train.epochs * len(self.train_rows),
+            learning_rate=lambda: self.schedule.get_last_lr()[0],
+            facts={"precision": self.precision, "device": self.accelerator.device.type},
+            quiet=not self.accelerator.is_main_process,
+        )
+        self.log.display.say(self._header(self.log.title))
         loop = Loop(
             experiment=self.experiment,
             accelerator=self.accelerator,
@@ -190,19 +194,18 @@ class _FoldRun:
             evaluate=self._evaluate if len(self.valid_rows) else None,
             keep_best=self._keep_best,
             save=self._save,
-            on_step=display.step,
-            on_evaluation=self._on_evaluation,
+            on_step=self.log.step,
+            on_evaluation=lambda record: self.log.evaluation(
+                record, is_best=self.progress.since_best == 0
+            ),
         )
-        self.display = display
         try:
             with ask_to_stop_on_signals(loop, alone=self.accelerator.num_processes == 1):
                 loop.run()
-        finally:
-            display.close()
-
-    def _on_evaluation(self, record: dict[str, Any]) -> None:
-        self.display.evaluation(record, is_best=self.progress.since_best == 0)
-        self.tracker.log(record)
+            self._finish()
+        except BaseException:
+            self.log.fail()
+            raise
 
     def _header(self, title: str) -> str:
         return (
@@ -234,7 +237,7 @@ class _FoldRun:
         if self.accelerator.is_main_process:
             save_state(self.folder.state, self.progress, self._parts(), self._signature())
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """Best weights, out-of-fold predictions and records into the fold folder."""
         if not self.accelerator.is_main_process:
             return
@@ -257,7 +260,8 @@ class _FoldRun:
         write_text(working.card, model_card(self.experiment, record, metrics))
         write_json(working.run, record)
         finish_working(self.folder)
-        self.tracker.finish(metrics)
+        self.log.display.close()
+        self.log.finish(self.folder, metrics)
 
     def _record(self) -> dict[str, Any]:
         progress = self.progress

@@ -1,0 +1,111 @@
+"""What a person sees of a fold's training: the bar or lines, and the curves in W&B."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from auxfold.display import Display
+from auxfold.experiment import Experiment
+from auxfold.run_folder import FoldFolder, RunFolder
+from auxfold.tracking import Tracker
+from auxfold.training.checkpoint import Progress
+
+
+class FoldLog:
+    """Told of every step and every evaluation of one fold.
+
+    Args:
+        experiment: named in W&B.
+        fold: the fold's number or ``full``.
+        progress: where the training stands; keeps the id of its W&B run.
+        rows: rows of the whole training, all epochs.
+        learning_rate: gives the current one.
+        facts: what stands in the run's configuration beside the experiment.
+        quiet: say nothing (all processes but the first).
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        fold: int | str,
+        progress: Progress,
+        rows: int,
+        learning_rate: Callable[[], float],
+        facts: dict[str, Any],
+        quiet: bool,
+    ) -> None:
+        self.experiment, self.fold, self.learning_rate = experiment, fold, learning_rate
+        self.title = f"fold {fold}" if isinstance(fold, int) else fold
+        self.display = Display(self.title, rows, progress.rows, quiet)
+        self.tracker = Tracker(
+            experiment,
+            "train",
+            f"fold{fold}",
+            RunFolder.of(experiment).path,
+            run_id=progress.tracking_id,
+            active=not quiet,
+            extra={"fold": fold, **facts},
+        )
+        progress.tracking_id = self.tracker.run_id
+        self._start_window(progress)
+
+    def step(self, progress: Progress, rows: int) -> None:
+        """Count one step; every so many of them are one point of the curves."""
+        self.display.step(progress, rows)
+        if progress.steps <= self._steps:  # an evaluation has begun the sums anew
+            self._losses, self._norm, self._steps = {}, 0.0, 0
+        if progress.steps - self._steps < self.experiment.tracking.log_every:
+            return
+        steps, seconds = progress.steps - self._steps, time.monotonic() - self._since
+        record: dict[str, Any] = {
+            "rows": progress.rows,
+            "learning_rate": self.learning_rate(),
+            "gradient_norm": (progress.gradient_norm - self._norm) / steps,
+            "rows_per_second": (progress.rows - self._rows) / max(seconds, 1e-9),
+        }
+        for name, total in progress.losses.items():
+            record[f"train/{name}"] = (total - self._losses.get(name, 0.0)) / steps
+        if torch.cuda.is_available():
+            record["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+        self.tracker.log(record)
+        self._start_window(progress)
+
+    def _start_window(self, progress: Progress) -> None:
+        """Where the sums stand from which the next point is taken."""
+        self._losses, self._norm = dict(progress.losses), progress.gradient_norm
+        self._steps, self._rows, self._since = progress.steps, progress.rows, time.monotonic()
+
+    def evaluation(self, record: dict[str, Any], is_best: bool) -> None:
+        """Show one evaluation, and log its metrics with the weights of the tasks' losses."""
+        self.display.evaluation(record, is_best)
+        metrics = record.get("metrics") or {}
+        told = {"rows": record["rows"], "epoch": record["epoch"]}
+        told |= {f"valid/{name}": value for name, value in metrics.items()}
+        told |= {f"weight/{task.name}": task.weight for task in self.experiment.tasks}
+        self.tracker.log(told)
+        self._since = time.monotonic()  # the evaluation's time is not training's
+        self._rows = record["rows"]
+
+    def finish(self, folder: FoldFolder, metrics: dict[str, float | None]) -> None:
+        """The finished fold: its numbers into the summary, its files as artifacts."""
+        name = self.experiment.name
+        self.tracker.summary({f"final/{metric}": value for metric, value in metrics.items()})
+        self._files(f"{name}-folds", "folds", RunFolder.of(self.experiment).folds)
+        self._files(f"{name}-fold{self.fold}-oof", "oof", folder.oof)
+        if self.experiment.tracking.upload_model:
+            self._files(f"{name}-fold{self.fold}", "model", folder.path)
+        self.tracker.finish()
+
+    def _files(self, name: str, kind: str, path: Path) -> None:
+        if path.exists():  # "full" has neither folds nor out-of-fold rows
+            self.tracker.artifact(name, kind, path)
+
+    def fail(self) -> None:
+        """The training ended early: mark the run so, `--resume` will continue it."""
+        self.display.close()
+        self.tracker.finish(failed=True)
