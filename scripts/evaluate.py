@@ -42,8 +42,10 @@ def main() -> None:
     folder = RunFolder.of(experiment)
     write_frame(folder.oof, oof)
     write_json(folder.cross_validation, record)
-    write_text(folder.report, render_report(experiment, record, table, folds, oof))
-    track(experiment, record, worst_errors(experiment, table, folds, oof))
+    errors = worst_errors(experiment, table, folds, oof)
+    page = render_report(experiment, record, table, folds, oof, hardest=errors[:50])
+    write_text(folder.report, page)
+    track(experiment, record, errors)
     if given.json:
         show(record["oof"], True)
         return

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
+import json
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from auxfold.data.table import Table
 from auxfold.experiment import Experiment, to_toml
-from auxfold.run_folder import RunFolder
+from auxfold.run_folder import RunFolder, read_json
+from auxfold.scoring import plots
+from auxfold.scoring.plots import Plot
 from auxfold.tasks.metrics import higher_is_better
-
-matplotlib.use("svg")
-from matplotlib import pyplot as plt  # noqa: E402  (after the backend is chosen)
 
 
 def cv_table(record: dict[str, Any]) -> str:
@@ -48,11 +46,19 @@ def render_report(
     table: Table,
     folds: np.ndarray,
     oof: pd.DataFrame,
+    hardest: pd.DataFrame,
 ) -> str:
-    """The report page: scores, curves of the main target, learning curves, fold balance."""
+    """The report page: one file that needs no network.
+
+    Args:
+        experiment: what was run.
+        record: the cross-validated scores, from ``cross_validate``.
+        table: the training rows.
+        folds: their folds.
+        oof: their out-of-fold predictions.
+        hardest: what ``worst_errors`` gave; texts are hidden until asked for.
+    """
     header, rows = cv_rows(record)
-    column = experiment.main_task.columns[0]
-    labels = table.labels[:, experiment.label_columns.index(column)]
     environment = Environment(loader=PackageLoader("auxfold.scoring"), autoescape=True)
     return environment.get_template("report.html.j2").render(
         experiment=experiment,
@@ -63,12 +69,42 @@ def render_report(
         main=record["main"],
         arrow="higher is better" if higher_is_better(record["main"]) else "lower is better",
         balance=_balance(experiment, table, folds),
-        plots=[
-            ("Scores per fold", _plot_folds(record)),
-            ("Learning curves", _plot_learning(experiment, record)),
-            (f"Out-of-fold predictions of {column}", _plot_predictions(labels, oof[column])),
-        ],
+        plots=[plot for plot in _plots(experiment, record, table, folds, oof) if plot],
+        hardest=hardest.to_dict("records"),
+        id_column=experiment.data.id,
+        run=read_json(RunFolder.of(experiment).fold(0).run),
     )
+
+
+def _plots(
+    experiment: Experiment,
+    record: dict[str, Any],
+    table: Table,
+    folds: np.ndarray,
+    oof: pd.DataFrame,
+) -> list[Plot | None]:
+    column = experiment.main_task.columns[0]
+    labels = table.labels[:, experiment.label_columns.index(column)]
+    scores = oof[column].to_numpy()
+    paths = [RunFolder.of(experiment).fold(k).history for k in range(experiment.folds.n_splits)]
+    histories = [[json.loads(line) for line in p.read_text().splitlines()] for p in paths]
+    return [
+        plots.plot_folds(record),
+        plots.plot_learning(record, histories),
+        plots.plot_curves(column, labels, scores, folds),
+        plots.plot_reliability(column, labels, scores),
+        plots.plot_columns(record, _auc_of_columns(experiment)),
+        plots.plot_labels(experiment.label_columns, table.labels),
+    ]
+
+
+def _auc_of_columns(experiment: Experiment) -> dict[str, str]:
+    """Label column to the name of its AUC in the record."""
+    return {
+        column: f"{task.name}/auc/{column}" if len(task.columns) > 1 else f"{task.name}/auc"
+        for task in experiment.tasks
+        for column in task.columns
+    }
 
 
 def _balance(experiment: Experiment, table: Table, folds: np.ndarray) -> list[dict[str, Any]]:
@@ -80,44 +116,3 @@ def _balance(experiment: Experiment, table: Table, folds: np.ndarray) -> list[di
         }
         for fold in range(experiment.folds.n_splits)
     ]
-
-
-def _plot_folds(record: dict[str, Any]) -> str:
-    values = [fold[record["main"]] for fold in record["folds"]]
-    figure, axes = plt.subplots(figsize=(6, 3))
-    axes.plot(range(len(values)), values, "o", color="#3b7dd8")
-    axes.axhline(record["oof"][record["main"]], color="#888", linestyle="--", label="OOF")
-    axes.set(xlabel="fold", ylabel=record["main"], xticks=range(len(values)))
-    axes.legend(frameon=False)
-    return _svg(figure)
-
-
-def _plot_learning(experiment: Experiment, record: dict[str, Any]) -> str:
-    figure, axes = plt.subplots(figsize=(6, 3))
-    for fold in range(experiment.folds.n_splits):
-        path = RunFolder.of(experiment).fold(fold).history
-        history = pd.read_json(path, lines=True)
-        values = [metrics[record["main"]] for metrics in history["metrics"]]
-        axes.plot(history["epoch"], values, marker="o", markersize=3, label=f"fold {fold}")
-    axes.set(xlabel="epoch", ylabel=record["main"])
-    axes.legend(frameon=False, fontsize=8)
-    return _svg(figure)
-
-
-def _plot_predictions(labels: np.ndarray, predictions: pd.Series) -> str:
-    figure, axes = plt.subplots(figsize=(6, 3))
-    bins = np.linspace(0, 1, 41)
-    for name, rows in (("label < 0.5", labels < 0.5), ("label ≥ 0.5", labels >= 0.5)):
-        axes.hist(predictions[rows], bins=bins, alpha=0.6, label=name, log=True)
-    axes.set(xlabel="prediction", ylabel="rows (log)")
-    axes.legend(frameon=False)
-    return _svg(figure)
-
-
-def _svg(figure: Any) -> str:
-    figure.patch.set_alpha(0.0)
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight")
-    plt.close(figure)
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
