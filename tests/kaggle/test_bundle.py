@@ -256,9 +256,3 @@ def test_the_notebook_runs_with_no_network(place, tmp_path):
     made = pd.read_csv(tmp_path / "submission.csv")
     assert made["id"].tolist() == expected(place)["id"].tolist()
     np.testing.assert_allclose(made["prediction"], expected(place)["prediction"], atol=2e-3)
-
-
-def test_notebooks_are_committed_without_outputs():
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        cells = json.loads(path.read_text())["cells"]
-        assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in cells)
