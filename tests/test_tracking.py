@@ -263,3 +263,28 @@ def test_modes(monkeypatch, tmp_path, setting, environment, key, expected):
     monkeypatch.setenv("WANDB_MODE", environment)
     monkeypatch.setenv("WANDB_API_KEY", key)
     assert wandb_mode(setting) == expected
+
+
+def test_a_sweep_trial_trains_the_folds_and_reports_their_score(workplace, backbone):
+    """As the agent calls it, but for the server: the trial's parameters come from a file."""
+    experiment = make_experiment("train.csv", backbone, tracking={"wandb": "offline"},
+                                 train={"epochs": 1})  # fmt: skip
+    (workplace / "e.toml").write_text(to_toml(experiment))
+    (workplace / "config-defaults.yaml").write_text(
+        "train:\n  value: {learning_rate: 0.01}\ntasks:\n  value: {aux: {weight: 0.0}}\n"
+    )
+    environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_DIR": str(workplace / "trial")}
+    (workplace / "trial").mkdir()
+    command = [sys.executable, str(SCRIPTS / "sweep.py"), "--config", "e.toml"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (trial,) = [Run(path) for path in (workplace / "trial").glob("wandb/offline-run-*/run-*.wandb")]
+    (folder,) = (workplace / "outputs").iterdir()
+    assert folder.name == f"tiny-{trial.about.run_id}"
+    trained = load_experiment(folder / "fold_1/experiment.toml")
+    assert trained.train.learning_rate == 0.01 and trained.tasks[1].weight == 0.0
+    scores = json.loads((folder / "cv.json").read_text())["oof"]
+    assert trial.curve("oof/main/auc") == [pytest.approx(scores["main/auc"])]
+    runs = runs_in(folder)
+    assert {name.split("-")[-1] for name in runs} == {"fold0", "fold1", "cv"}
+    assert trial.about.run_id not in {run.about.run_id for of in runs.values() for run in of}
