@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/environment.sh
-export HF_HUB_OFFLINE=1
+export HF_HUB_OFFLINE=1 WANDB_MODE=offline
 started=$SECONDS
 
 step() {
@@ -13,7 +13,7 @@ step() {
 }
 
 config=configs/sample.toml
-[ -f input/sample/train.csv ] || step scripts/make_sample.py
+[ -f input/sample/test_labels.csv ] || step scripts/make_sample.py
 step scripts/make_folds.py --config $config
 step scripts/train.py --config $config --fold all --resume
 step scripts/inference.py --config $config

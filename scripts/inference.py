@@ -3,7 +3,10 @@
 import time
 from pathlib import Path
 
+import numpy as np
+
 from auxfold.command import experiment_from, parse_folds, parser, run
+from auxfold.data.files import read_columns
 from auxfold.data.table import read_texts
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
@@ -11,7 +14,7 @@ from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.predictor import Predictor
 from auxfold.inference.submission import SampleSubmission
 from auxfold.run_folder import RunFolder, write_frame
-from auxfold.tasks import prediction_frame
+from auxfold.tasks import Task, prediction_frame
 from auxfold.tracking import Tracker
 
 EXAMPLES = """\
@@ -43,24 +46,32 @@ def main() -> None:
     source = given.input or experiment.data.test
     if source is None:
         raise InputError("the experiment has no data.test; give --input")
-    output = destination(given.input, given.output, source, experiment)
     ensemble = Ensemble.of(experiment, parse_folds(given.folds))
     every = [task.name for task in experiment.tasks]
     tasks = ensemble.tasks(every if given.all_tasks else [given.task] if given.task else None)
     table = read_texts(experiment, source)
-    sample = None
-    is_submission = not given.input and given.task in (None, experiment.main_task.name)
-    if experiment.data.sample_submission and is_submission:
-        columns = [column for task in tasks for column in task.prediction_columns]
-        path = experiment.data.sample_submission
-        sample = SampleSubmission.read(path, table.ids, columns)
+    sample = None if given.input else sample_for(experiment, tasks, table.ids)
+    output = destination(given.input, given.output, source, experiment, tasks, sample)
     started = time.perf_counter()
     predictions = ensemble.predict(table, tasks, experiment.inference.average)
-    track(experiment, ensemble, len(table), time.perf_counter() - started)
+    seconds = time.perf_counter() - started
     frame = prediction_frame(experiment.data.id, table.ids, tasks, predictions)
     frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
     print(f"{len(frame):,} rows, {len(ensemble.folders)} models averaged: {output}")
+    track(experiment, ensemble, len(table), seconds)
+
+
+def sample_for(
+    experiment: Experiment, tasks: list[Task], ids: np.ndarray
+) -> SampleSubmission | None:
+    """The competition's sample submission, if these tasks are what it asks for."""
+    path = experiment.data.sample_submission
+    main_alone = [task.name for task in tasks] == [experiment.main_task.name]
+    columns = [column for task in tasks for column in task.prediction_columns]
+    if path is None or not (main_alone or set(read_columns(path).columns[1:]) <= set(columns)):
+        return None
+    return SampleSubmission.read(path, ids, columns)
 
 
 def track(experiment: Experiment, ensemble: Ensemble, rows: int, seconds: float) -> None:
@@ -74,12 +85,29 @@ def track(experiment: Experiment, ensemble: Ensemble, rows: int, seconds: float)
 
 
 def destination(
-    given_input: str | None, given_output: str | None, source: str, experiment: Experiment
+    given_input: str | None,
+    given_output: str | None,
+    source: str,
+    experiment: Experiment,
+    tasks: list[Task],
+    sample: SampleSubmission | None,
 ) -> Path:
-    """Where predictions go, refused before anything is computed."""
+    """Where predictions go, refused before anything is computed.
+
+    What is no submission never takes its name: tasks that the sample submission does not ask for
+    get a file of their own.
+    """
     if given_input and not given_output:
         raise InputError("--input F needs --output F: it is not the competition's submission")
-    output = Path(given_output or RunFolder.of(experiment).submission)
+    folder = RunFolder.of(experiment)
+    whole = sample is not None or experiment.data.sample_submission is None
+    main_too = experiment.main_task.name in [task.name for task in tasks]
+    default = (
+        folder.submission
+        if whole and main_too
+        else folder.predictions([task.name for task in tasks])
+    )
+    output = Path(given_output or default)
     if output.resolve() == Path(source).resolve():
         raise InputError(f"--output {output} is the table to predict; give another file")
     if output.suffix not in (".csv", ".parquet"):

@@ -1,5 +1,6 @@
 """Train one fold, every fold (one process each), or one model on all rows."""
 
+import signal
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from auxfold.run_folder import FULL
 EXAMPLES = """\
   python scripts/train.py --config configs/jigsaw_2019.toml --fold 0
   python scripts/train.py --config configs/sample.toml --fold all --resume
-  python scripts/train.py --config configs/sample.toml --fold full --set train.epochs=3
+  python scripts/train.py --config configs/sample.toml --fold full
   accelerate launch scripts/train.py --config configs/jigsaw_2019.toml --fold 0
 """
 
@@ -51,7 +52,11 @@ def train_all(n_splits: int) -> None:
 
 
 def wait_for(child: subprocess.Popen) -> int:
-    """The child's exit code; on Ctrl-C it gets the time to save (it was interrupted as well)."""
+    """The child's exit code; a signal gives it the time to save.
+
+    Ctrl-C reaches the child from the terminal as well; SIGTERM is passed on.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     while True:
         try:
             return child.wait()

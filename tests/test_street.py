@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -264,6 +265,19 @@ def test_predictions_do_not_replace_the_submission(street):
     assert (street / "outputs/tiny/submission.csv").read_bytes() == before
 
 
+def test_other_tasks_get_a_file_of_their_own(street):
+    before = (street / "outputs/tiny/submission.csv").read_bytes()
+    passes("inference", "--config", "e.toml", "--task", "aux", cwd=street)
+    passes("inference", "--config", "e.toml", "--all-tasks", cwd=street)
+    assert (street / "outputs/tiny/submission.csv").read_bytes() == before
+    aux = pd.read_csv(street / "outputs/tiny/predictions_aux.csv")
+    assert list(aux.columns) == ["id", "insult", "threat"]
+    every = pd.read_csv(street / "outputs/tiny/predictions_main_aux.csv")
+    assert list(every.columns) == ["id", "toxic", "insult", "threat"]
+    passes("inference", "--config", "e.toml", "--task", "main", cwd=street)
+    assert (street / "outputs/tiny/submission.csv").read_bytes() == before
+
+
 def test_a_text_on_the_command_line(street):
     told = passes("inference", "--config", "e.toml", "--all-tasks", "--text", "silly goose",
                   "--text", "the garden", cwd=street)  # fmt: skip
@@ -410,11 +424,14 @@ def test_two_processes_train_the_same_model(workplace, backbone):
     folder = train_fold(experiment, 0)
     whole, history = tensors(folder.path), history_of(folder)
     (workplace / "e.toml").write_text(to_toml(experiment))
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
-               "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+    # Not `accelerate launch --cpu`: it starts a single process on one machine.
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
                str(SCRIPTS / "train.py"), "--config", "e.toml", "--fold", "0"]  # fmt: skip
-    done = subprocess.run([*command, "--overwrite"], capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, "--overwrite"], capture_output=True, text=True, timeout=300,
+                          env=environment)  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert json.loads(folder.run.read_text())["processes"] == 2
     assert_same_training(folder, whole, history)
 
 

@@ -60,5 +60,5 @@ def run(main: Callable[[], None]) -> None:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("interrupted; `--resume` continues where it stopped", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -189,7 +189,7 @@ class Experiment(Section):
             exclude={
                 "tracking": True,
                 "inference": True,
-                "data": True,
+                "data": {"train", "test", "sample_submission"},
                 "train": {"max_tokens_per_batch", "checkpoint_minutes"},
             },
         )

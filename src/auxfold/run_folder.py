@@ -113,6 +113,10 @@ class RunFolder:
     def submission(self) -> Path:
         return self.path / "submission.csv"
 
+    def predictions(self, tasks: list[str]) -> Path:
+        """Predictions of the test file that are not the competition's submission."""
+        return self.path / f"predictions_{'_'.join(tasks)}.csv"
+
     @property
     def kaggle(self) -> Path:
         return self.path / "kaggle"

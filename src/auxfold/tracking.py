@@ -59,7 +59,7 @@ class Tracker:
                 # The default gives a second run in one process the first one's.
                 reinit="finish_previous",
                 config={**_config(experiment), **(extra or {})},
-                dir=folder.resolve(),  # its server may run in another directory
+                dir=str(folder.resolve()),  # its server may run in another directory
                 mode=mode,
                 settings=wandb.Settings(silent=True),
             )

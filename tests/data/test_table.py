@@ -106,9 +106,12 @@ def test_unknown_formats_and_broken_files(tmp_path):
         ("t.csv", "id,text\n1,a,0\n2,b,1\n", "Row #2: Expected 2 columns, got 3"),
         ("t.csv", "id,text,toxic\nr1,hi\n", "Row #2: Expected 3 columns, got 2"),
         ("t.csv", "id,text,text\n1,a,b\n", "two columns are called 'text'"),
-        ("t.csv", 'id,text\n1,"open\n2,b\n', "column 'text', row 1 goes on to the file's end"),
-        ("t.csv", 'id,text,o\n1,a,"x\n2,b,c\n', "column 'o', row 1 goes on to the file's end"),
-        ("t.tsv", 'id\ttext\n1\t"a\n2\tb"\n3\tc\n', "column 'text', row 1 goes on over several"),
+        ("t.csv", 'id,text\n1,"open\n2,b\n', "line 2: unexpected end of data"),
+        ("t.csv", 'id,text,o\n1,a,"x\n2,b,c\n', "line 2: unexpected end of data"),
+        ("t.csv", 'id,text,o\n1,a,b\n2,"oops,0\n3,c,1\n4,"d",0\n', "line 3: ',' expected after"),
+        ("t.csv", 'id,text\n1,"oops\n2,fine\n3,x" is\n4,b\n', "line 2: ',' expected after"),
+        ("t.csv", 'id,"text\n' + "1,a\n" * 50_000, "cannot be read: field larger than"),
+        ("t.tsv", 'id\ttext\n1\t"a\n2\tb"c\n3\td\n', "line 2: .* expected after"),
         ("t.csv", "", "Empty CSV file"),
         ("t.csv.gz", "no gzip", "Not a gzipped file"),
         ("t.csv.zip", "PK", "not a zip file"),
@@ -126,6 +129,17 @@ def test_quotes_inside_a_text_are_text(tmp_path):
     frame = read_columns(path)
     assert frame["id"].tolist() == ["1", "2", "3"]
     assert frame["text"].tolist() == ['a 5" pipe', 'say "hi",\nplease', ""]
+
+
+def test_tabs_and_lines_inside_quotes_are_text(tmp_path):
+    frame = pd.DataFrame({"id": ["1", "2"], "text": ["a\tb\nc", 'say "x"\n\nplease']})
+    frame.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    assert read_columns(tmp_path / "t.tsv")["text"].tolist() == frame["text"].tolist()
+
+
+def test_blank_lines_before_the_header(tmp_path):
+    (tmp_path / "t.csv").write_text("\n\nid,text\n1,a\n")
+    assert read_columns(tmp_path / "t.csv").to_dict("list") == {"id": ["1"], "text": ["a"]}
 
 
 def test_bytes_are_not_text(tmp_path):

@@ -153,7 +153,7 @@ def test_a_spent_budget_costs_folds_and_not_the_submission(place, tmp_path, monk
     test, sample = kernel.find_inputs(bundle, root)
     frame, folds = kernel.predict(bundle, test, sample, hours=1)
     assert folds == ["fold_0"]
-    assert "TIME IS UP: 1 of 2 folds are averaged: fold_0" in capsys.readouterr().out
+    assert "ONLY 1 OF 2 FOLDS are averaged: fold_0" in capsys.readouterr().out
     single = script("inference", "--config", "e.toml", "--folds", "0", "--output", "one.csv",
                     cwd=place)  # fmt: skip
     assert "one.csv" in single
@@ -161,6 +161,27 @@ def test_a_spent_budget_costs_folds_and_not_the_submission(place, tmp_path, monk
     np.testing.assert_allclose(frame["prediction"], one, atol=2e-3)
     with pytest.raises(InputError, match="no fold was finished within"):
         kernel.predict(bundle, test, sample, hours=0)
+
+
+def test_a_failing_fold_costs_itself_and_not_the_submission(place, tmp_path, capsys):
+    root = mounted(place, tmp_path, "old")
+    bundle = root / "auxfold-tiny"
+    (bundle / "fold_1/model.safetensors").write_bytes(b"broken")
+    test, sample = kernel.find_inputs(bundle, root)
+    _, folds = kernel.predict(bundle, test, sample, hours=1)
+    said = capsys.readouterr().out
+    assert folds == ["fold_0"] and "A PROCESS FAILED" in said and "ONLY 1 OF 2 FOLDS" in said
+
+
+def test_zipped_inputs_of_the_competition_come_before_others_of_that_name(place, tmp_path):
+    root = mounted(place, tmp_path, "old")
+    own, other = root / COMPETITION, root / "some-dataset"
+    other.mkdir()
+    shutil.copy(own / "test.csv", other)
+    pd.read_csv(own / "test.csv").to_csv(own / "test.csv.zip", index=False)
+    (own / "test.csv").unlink()
+    test, _ = kernel.find_inputs(root / "auxfold-tiny", root)
+    assert test == own / "test.csv.zip"
 
 
 def test_a_damaged_bundle_is_refused(place, tmp_path):
@@ -177,7 +198,7 @@ def test_a_damaged_bundle_is_refused(place, tmp_path):
 def test_inputs_that_are_not_attached_are_named(place, tmp_path):
     root = mounted(place, tmp_path, "new")
     shutil.rmtree(root / "competitions")
-    with pytest.raises(InputError, match="one test.csv of tiny-comments.*found none"):
+    with pytest.raises(InputError, match="no test.csv of tiny-comments.*attach"):
         kernel.find_inputs(root / "datasets/ada/auxfold-tiny", root)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from auxfold.errors import InputError, nearest
@@ -19,8 +18,10 @@ from auxfold.errors import InputError, nearest
 FORMATS = ("csv", "tsv", "parquet", "jsonl")
 COMPRESSIONS = (".gz", ".zip")
 BLOCK = 2**26  # bytes parsed at once; no row may be longer
-UNREADABLE = (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-QUOTES = ': a quote (") opens there and is not closed; double it, or quote the whole text'
+UNREADABLE = (
+    ValueError, OSError, KeyError, EOFError, csv.Error, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
+QUOTES = '; a quote (") opens a text there that no quote closes: double it, or quote the whole text'
 
 
 def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
@@ -83,11 +84,10 @@ def _read_separated(path: Path, separator: str, columns: list[str] | None) -> pd
     twice = [name for name in wanted if header.count(name) > 1]
     if twice:
         raise ValueError(f"two columns are called {twice[0]!r}")
-    # A quote that was never closed swallows rows in columns that nobody asked for, too.
-    looked_at = header if separator == "\t" else [*wanted, *header[-1:]]
-    table = _parse(content, separator, list(dict.fromkeys(looked_at)))
-    _check_quotes(table, content, separator, last=header[-1])
-    return table.select(wanted).to_pandas()
+    table = _parse(content, separator, wanted)
+    if _lines(content) > len(table) + 1:  # some text goes over several lines, or so it was read
+        _check_quotes(content, separator)
+    return table.to_pandas()
 
 
 def _parse(content: pa.Buffer, separator: str, wanted: list[str]) -> pa.Table:
@@ -124,23 +124,34 @@ def _content(path: Path) -> pa.Buffer:
 def _first_line(content: pa.Buffer, separator: str) -> list[str]:
     start = content.slice(0, min(len(content), BLOCK)).to_pybytes()
     lines = csv.reader(io.StringIO(start.decode("utf-8-sig", "replace")), delimiter=separator)
-    return next(lines, [])
+    return next((line for line in lines if line), [])
 
 
-def _check_quotes(table: pa.Table, content: pa.Buffer, separator: str, last: str) -> None:
-    """Refuse a quote that opens a text by chance and so swallows the rows behind it."""
-    if separator == "\t":
-        for name in table.column_names:
-            both = pc.and_(
-                pc.match_substring(table[name], "\t"), pc.match_substring(table[name], "\n")
-            )
-            if pc.any(both).as_py():
-                row = pc.index(both, True).as_py() + 1
-                raise ValueError(f"column {name!r}, row {row} goes on over several lines{QUOTES}")
-    if len(table):
-        closed = content.slice(max(0, len(content) - 64)).to_pybytes().rstrip().endswith(b'"')
-        if "\n" in table[last][-1].as_py() and not closed:
-            raise ValueError(f"column {last!r}, row {len(table)} goes on to the file's end{QUOTES}")
+def _lines(content: pa.Buffer) -> int:
+    """Line ends in the file, and one more where the last line has none."""
+    starts = range(0, len(content), BLOCK)
+    pieces = (content.slice(at, min(BLOCK, len(content) - at)).to_pybytes() for at in starts)
+    ends_with = content.slice(len(content) - 1).to_pybytes() if len(content) else b""
+    return sum(piece.count(b"\n") for piece in pieces) + (ends_with != b"\n")
+
+
+def _check_quotes(content: pa.Buffer, separator: str) -> None:
+    """Refuse a quote that opens a text by chance and so swallows the rows behind it.
+
+    Strictly read, a closing quote is followed by a separator or a line's end, and every quote is
+    closed: a swallowed row's own quotes break that.
+    """
+    text = io.TextIOWrapper(io.BufferedReader(pa.BufferReader(content)), "utf-8-sig", newline="")
+    limit = csv.field_size_limit(2**31 - 1)
+    rows = csv.reader(text, delimiter=separator, strict=True)
+    line = 0
+    try:
+        for _ in rows:
+            line = rows.line_num
+    except csv.Error as error:
+        raise ValueError(f"line {line + 1}: {error}{QUOTES}") from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _as_strings(values: pd.Series) -> pd.Series:

@@ -92,7 +92,7 @@ class Ensemble:
             if name not in known:
                 listed = ", ".join(known)
                 raise InputError(f"no task {name!r}{nearest(name, known)}; tasks: {listed}")
-        return [known[name] for name in names or [self.experiment.main_task.name]]
+        return [known[n] for n in dict.fromkeys(names or [self.experiment.main_task.name])]
 
     def predict(
         self, table: Table, tasks: list[Task], average: str, show: bool = True

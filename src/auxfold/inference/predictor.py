@@ -120,6 +120,8 @@ def _text_columns(texts: Any, names: list[str]) -> tuple[list[list[str]], pd.Ind
         columns, index = [texts[name].tolist() for name in names], texts.index
     else:
         index = texts.index if isinstance(texts, pd.Series) else None
+        if not isinstance(texts, str | list | tuple | np.ndarray | pd.Series):
+            raise InputError(f"expected texts, got {type(texts).__name__}; see auxfold.load")
         rows = [texts] if isinstance(texts, str) else list(texts)
         columns = _unzip(rows) if len(names) == 2 else [rows]
         index = pd.RangeIndex(len(rows)) if index is None else index
@@ -132,6 +134,6 @@ def _text_columns(texts: Any, names: list[str]) -> tuple[list[list[str]], pd.Ind
 
 def _unzip(rows: list[Any]) -> list[list[Any]]:
     for place, row in enumerate(rows):
-        if isinstance(row, str) or len(row) != 2:
+        if not isinstance(row, tuple | list) or len(row) != 2:
             raise InputError(f"row {place + 1} is not a pair of texts: {row!r}")
     return [[row[0] for row in rows], [row[1] for row in rows]]

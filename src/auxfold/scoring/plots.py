@@ -6,12 +6,11 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("svg")
-from matplotlib import pyplot as plt  # noqa: E402  (after the backend is chosen)
-from matplotlib.axes import Axes  # noqa: E402
+from cycler import cycler
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure  # without pyplot: a notebook keeps its own backend
 
 INK = "#010203"  # stands for the page's text colour, light or dark
 COLOURS = ("#3b7dd8", "#e07b39", "#4a9d5b", "#b3579b", "#8a7a2e", "#5ba7b5", "#c0504d", "#7d6bb5")
@@ -23,7 +22,7 @@ STYLE = {
     "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": plt.cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "legend.frameon": False,
     "legend.fontsize": 8,
     "svg.hashsalt": "auxfold",  # the same plot is the same file
@@ -44,8 +43,9 @@ def plot_folds(record: dict[str, Any]) -> Plot:
     """The main metric of every fold beside their mean and the out-of-fold score."""
     metric = record["main"]
     values = [fold[metric] for fold in record["folds"]]
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(6, 2.8))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6, 2.8))
+        axes = figure.subplots()
         axes.plot(range(len(values)), values, "o", color=COLOURS[0])
         axes.axhline(record["oof"][metric], color=COLOURS[1], linestyle="--", label="out of fold")
         axes.axhline(record["mean"][metric], color=COLOURS[0], linestyle=":", label="mean of folds")
@@ -58,8 +58,9 @@ def plot_folds(record: dict[str, Any]) -> Plot:
 def plot_learning(record: dict[str, Any], histories: list[list[dict[str, Any]]]) -> Plot:
     """The main metric on each fold's own rows, and the training loss of every task."""
     metric = record["main"]
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9, 3.2), layout="constrained")
+        left, right = figure.subplots(1, 2)
         for fold, history in enumerate(histories):
             epochs = [entry["epoch"] for entry in history]
             scores = [entry["metrics"][metric] for entry in history]
@@ -86,8 +87,9 @@ def plot_curves(
     positive, scores, folds = _known(labels, scores, folds)
     if positive.all() or not positive.any():
         return None
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        left, right = figure.subplots(1, 2)
         for fold in np.unique(folds):
             own = folds == fold
             if 0 < positive[own].sum() < own.sum():
@@ -125,8 +127,10 @@ def _draw_curves(
 
 
 def _thin(x: np.ndarray, y: np.ndarray, most: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """Few enough points for a page, the ends among them."""
-    keep = np.unique(np.linspace(0, len(x) - 1, min(most, len(x))).astype(int))
+    """Few enough points for a page, evenly along the curve, the ends among them."""
+    way = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
+    keep = np.unique(np.searchsorted(way, np.linspace(0, way[-1], most)).clip(0, len(x) - 1))
+    keep = np.unique([0, *keep, len(x) - 1])
     return x[keep], y[keep]
 
 
@@ -138,8 +142,9 @@ def plot_reliability(column: str, labels: np.ndarray, scores: np.ndarray) -> Plo
     bins = [np.flatnonzero(ranges == number) for number in np.unique(ranges)]
     told = np.array([scores[rows].mean() for rows in bins])
     found = np.array([labels[rows].mean() for rows in bins])
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
         top = max(told.max(), found.max(), 1e-3) * 1.05
         left.plot([0, top], [0, top], color=INK, linewidth=0.6, linestyle=":")
         left.plot(told, found, marker="o", markersize=4, color=COLOURS[1])
@@ -163,8 +168,9 @@ def plot_labels(columns: list[str], labels: np.ndarray) -> Plot:
     known = ~np.isnan(labels)
     rates = [float((labels[known[:, i], i] >= 0.5).mean()) for i in range(len(columns))]
     missing = [float(1 - known[:, i].mean()) for i in range(len(columns))]
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(9, 0.8 + 0.32 * len(columns)), layout="constrained")
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9, 0.8 + 0.32 * len(columns)), layout="constrained")
+        axes = figure.subplots()
         places = np.arange(len(columns))[::-1]
         axes.barh(places + 0.2, rates, height=0.36, color=COLOURS[1], label="label ≥ 0.5")
         if any(missing):
@@ -185,8 +191,9 @@ def plot_columns(record: dict[str, Any], columns: dict[str, str]) -> Plot | None
     shown = {c: m for c, m in columns.items() if record["oof"].get(m) is not None}
     if len(shown) < 2:
         return None
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(9, 0.8 + 0.32 * len(shown)), layout="constrained")
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9, 0.8 + 0.32 * len(shown)), layout="constrained")
+        axes = figure.subplots()
         places = np.arange(len(shown))[::-1]
         for place, metric in zip(places, shown.values(), strict=True):
             values = [fold[metric] for fold in record["folds"] if fold[metric] is not None]
@@ -208,12 +215,11 @@ def _known(
     return labels[known] >= 0.5, scores[known], folds[known]
 
 
-def _svg(figure: Any) -> str:
+def _svg(figure: Figure) -> str:
     figure.patch.set_alpha(0.0)
     for axes in figure.axes:
         axes.patch.set_alpha(0.0)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
-    plt.close(figure)
     text = buffer.getvalue()
     return text[text.index("<svg") :].replace(INK, "currentColor")

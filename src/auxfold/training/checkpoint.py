@@ -29,8 +29,9 @@ class Progress:
         stopped: whether early stopping ended the training.
         history: one record per evaluation.
         losses: per task, summed since the last evaluation.
-        gradient_norm: before clipping, summed likewise.
         steps: over how many steps.
+        gradient_norm: before clipping, summed likewise over the steps in which it is finite.
+        norms: over how many steps that is (fp16 overflows now and then and skips a step).
         tracking_id: of the W&B run, so that a resumed training continues it.
     """
 
@@ -44,8 +45,9 @@ class Progress:
     stopped: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
     losses: dict[str, float] = field(default_factory=dict)
-    gradient_norm: float = 0.0
     steps: int = 0
+    gradient_norm: float = 0.0
+    norms: int = 0
     tracking_id: str | None = None
 
 

@@ -274,6 +274,7 @@ class _FoldRun:
             "selection": {"metric": self.metric, "value": progress.best, "at": progress.best_at},
             "precision": self.precision,
             "device": self.accelerator.device.type,
+            "processes": self.accelerator.num_processes,
             "seconds": round(progress.seconds, 2),
             "rows_per_second": round(progress.rows / max(progress.seconds, 1e-9), 1),
             **provenance(),

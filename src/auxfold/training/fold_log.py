@@ -51,21 +51,24 @@ class FoldLog:
             active=not quiet,
             extra={"fold": fold, **facts},
         )
-        progress.tracking_id = self.tracker.run_id
+        # Kept when W&B is off for once: a later resumption goes on with the run.
+        progress.tracking_id = self.tracker.run_id or progress.tracking_id
+        self._points = 0
         self._start_window(progress)
 
     def step(self, progress: Progress, rows: int) -> None:
         """Count one step; every so many of them are one point of the curves."""
         self.display.step(progress, rows)
         if progress.steps <= self._steps:  # an evaluation has begun the sums anew
-            self._losses, self._norm, self._steps = {}, 0.0, 0
-        if progress.steps - self._steps < self.experiment.tracking.log_every:
+            self._losses, self._norm, self._norms, self._steps = {}, 0.0, 0, 0
+        steps = progress.steps - self._steps
+        if steps < self.experiment.tracking.log_every:
             return
-        steps, seconds = progress.steps - self._steps, time.monotonic() - self._since
+        norms, seconds = progress.norms - self._norms, time.monotonic() - self._since
         record: dict[str, Any] = {
             "rows": progress.rows,
             "learning_rate": self.learning_rate(),
-            "gradient_norm": (progress.gradient_norm - self._norm) / steps,
+            "gradient_norm": (progress.gradient_norm - self._norm) / norms if norms else None,
             "rows_per_second": (progress.rows - self._rows) / max(seconds, 1e-9),
         }
         for name, total in progress.losses.items():
@@ -74,11 +77,13 @@ class FoldLog:
             record["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
         self.tracker.log(record)
         self._start_window(progress)
+        self._points += 1
 
     def _start_window(self, progress: Progress) -> None:
         """Where the sums stand from which the next point is taken."""
-        self._losses, self._norm = dict(progress.losses), progress.gradient_norm
-        self._steps, self._rows, self._since = progress.steps, progress.rows, time.monotonic()
+        self._losses, self._steps = dict(progress.losses), progress.steps
+        self._norm, self._norms = progress.gradient_norm, progress.norms
+        self._rows, self._since = progress.rows, time.monotonic()
 
     def evaluation(self, record: dict[str, Any], is_best: bool) -> None:
         """Show one evaluation, and log its metrics with the weights of the tasks' losses."""
@@ -87,7 +92,10 @@ class FoldLog:
         told = {"rows": record["rows"], "epoch": record["epoch"]}
         told |= {f"valid/{name}": value for name, value in metrics.items()}
         told |= {f"weight/{task.name}": task.weight for task in self.experiment.tasks}
+        if not self._points:  # fewer steps than a point takes: then this is the point
+            told |= {f"train/{name}": loss for name, loss in record["train_loss"].items()}
         self.tracker.log(told)
+        self._points = 0
         self._since = time.monotonic()  # the evaluation's time is not training's
         self._rows = record["rows"]
 

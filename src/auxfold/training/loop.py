@@ -142,7 +142,9 @@ class Loop:
         progress.step += 1
         progress.steps += 1
         progress.rows += n_rows
-        progress.gradient_norm += norm
+        if np.isfinite(norm):
+            progress.gradient_norm += norm
+            progress.norms += 1
         for name, loss in losses.items():
             progress.losses[name] = progress.losses.get(name, 0.0) + float(loss)
         self.on_step(progress, n_rows)
@@ -156,9 +158,10 @@ class Loop:
             "seconds": round(progress.seconds, 2),
             "learning_rate": self.schedule.get_last_lr()[0],
             "train_loss": {k: v / progress.steps for k, v in progress.losses.items()},
-            "gradient_norm": finite_or_none(progress.gradient_norm / progress.steps),
+            "gradient_norm": progress.gradient_norm / progress.norms if progress.norms else None,
         }
-        progress.losses, progress.gradient_norm, progress.steps = {}, 0.0, 0
+        progress.losses, progress.steps = {}, 0
+        progress.gradient_norm, progress.norms = 0.0, 0
         if self.evaluate is not None:
             record["metrics"] = self.evaluate()
             self.select(record["metrics"])
@@ -184,8 +187,3 @@ class Loop:
 def evaluation_marks(n_steps: int, per_epoch: int) -> set[int]:
     """After which steps of an epoch to evaluate; the last step always."""
     return {max(1, round(n_steps * (i + 1) / per_epoch)) for i in range(per_epoch)}
-
-
-def finite_or_none(value: float) -> float | None:
-    """None for an overflow: fp16 skips such a step and lowers its scale."""
-    return value if np.isfinite(value) else None

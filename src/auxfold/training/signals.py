@@ -26,7 +26,9 @@ def ask_to_stop_on_signals(loop: Loop, alone: bool) -> Iterator[None]:
         if loop.asked_to_stop:
             raise KeyboardInterrupt
         loop.asked_to_stop = True
-        print("stopping after this step; once more to stop at once", flush=True)
+        print(
+            "stopping after this step, --resume will go on; once more to stop at once", flush=True
+        )
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, ask) for number in signals]
