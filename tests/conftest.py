@@ -110,7 +110,7 @@ def make_experiment(path: str, backbone: str, /, **changes: object) -> Experimen
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty directory to work in, with ``train.csv`` in it."""
     monkeypatch.chdir(tmp_path)
     make_frame().to_csv(tmp_path / "train.csv", index=False)

@@ -45,22 +45,22 @@ def pictures(outputs: list) -> int:
 
 
 @pytest.fixture
-def sample(workplace, backbone, monkeypatch):
+def sample(work_dir, backbone, monkeypatch):
     """A generated sample of 300 rows and an experiment on it."""
-    write_sample(workplace / "input/sample", build_sample(rows=300, test_rows=20, seed=3))
+    write_sample(work_dir / "input/sample", build_sample(rows=300, test_rows=20, seed=3))
     tasks = [
         {"name": "main", "kind": "binary", "columns": ["target"], "main": True},
         {"name": "aux", "kind": "binary", "columns": ["insult", "severe_toxicity", "muslim"]},
     ]
     data = {"train": "input/sample/train.csv", "text": "comment_text"}
     experiment = make_experiment("", backbone, data=data, tasks=tasks)
-    (workplace / "configs").mkdir()
-    (workplace / "configs/e.toml").write_text(to_toml(experiment))
+    (work_dir / "configs").mkdir()
+    (work_dir / "configs/e.toml").write_text(to_toml(experiment))
     return experiment
 
 
-def test_explore(workplace, sample, monkeypatch):
-    outputs = execute("explore.ipynb", workplace, monkeypatch, AUXFOLD_CONFIG="configs/e.toml")
+def test_explore(work_dir, sample, monkeypatch):
+    outputs = execute("explore.ipynb", work_dir, monkeypatch, AUXFOLD_CONFIG="configs/e.toml")
     told = texts(outputs)
     frame = pd.read_csv("input/sample/train.csv")
     assert "300 rows of input/sample/train.csv" in told
@@ -73,7 +73,7 @@ def test_explore(workplace, sample, monkeypatch):
     assert not any(text in told for text in frame["comment_text"].dropna() if len(text) > 30)
 
 
-def test_results(workplace, backbone, monkeypatch):
+def test_results(work_dir, backbone, monkeypatch):
     for name, epochs in (("one", 1), ("two", 2)):
         experiment = make_experiment("train.csv", backbone, name=name, train={"epochs": epochs})
         table, folds = create_folds(experiment)
@@ -82,8 +82,8 @@ def test_results(workplace, backbone, monkeypatch):
         record, oof = cross_validate(experiment, table, folds)
         write_frame(RunFolder.of(experiment).oof, oof)
         write_json(RunFolder.of(experiment).cross_validation, record)
-    (workplace / "configs").mkdir()
-    outputs = execute("results.ipynb", workplace, monkeypatch)
+    (work_dir / "configs").mkdir()
+    outputs = execute("results.ipynb", work_dir, monkeypatch)
     told = texts(outputs)
     assert "one, two" in told
     assert f"{record['oof']['main/auc']:.4f}".rstrip("0") in told

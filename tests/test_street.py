@@ -118,7 +118,7 @@ def test_inference_needs_nothing_but_the_fold_folders(street, tmp_path):
     np.testing.assert_allclose(made.loc[expected.index], expected, atol=1e-6)
 
 
-def test_groups_and_duplicates_stay_together_through_the_scripts(workplace, backbone):
+def test_groups_and_duplicates_stay_together_through_the_scripts(work_dir, backbone):
     frame = make_frame(120)
     frame["thread"] = [f"t{n // 4}" for n in range(120)]
     frame.loc[100, "text"] = "  " + frame.loc[3, "text"].upper() + "!"
@@ -126,8 +126,8 @@ def test_groups_and_duplicates_stay_together_through_the_scripts(workplace, back
     experiment = make_experiment(
         "train.csv", backbone, data={"train": "train.csv", "group": "thread"}
     )
-    (workplace / "e.toml").write_text(to_toml(experiment))
-    passes("make_folds", "--config", "e.toml", cwd=workplace)
+    (work_dir / "e.toml").write_text(to_toml(experiment))
+    passes("make_folds", "--config", "e.toml", cwd=work_dir)
     folds = pd.read_parquet("outputs/tiny/folds.parquet").set_index("id")["fold"].loc[frame["id"]]
     assert (folds.groupby(frame["thread"].to_numpy()).nunique() == 1).all()
     assert folds.iloc[100] == folds.iloc[3]
@@ -288,12 +288,12 @@ def test_a_text_on_the_command_line(street):
                                         "goose", cwd=street)  # fmt: skip
 
 
-def test_rare_soft_labels_may_stay_below_one_half_in_an_auxiliary_task(workplace, backbone):
+def test_rare_soft_labels_may_stay_below_one_half_in_an_auxiliary_task(work_dir, backbone):
     make_frame().assign(threat=lambda f: f["threat"] * 0.3).to_csv("train.csv", index=False)
-    (workplace / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
-    passes("make_folds", "--config", "e.toml", cwd=workplace)
-    passes("train", "--config", "e.toml", "--fold", "0", cwd=workplace)
-    metrics = json.loads((workplace / "outputs/tiny/fold_0/metrics.json").read_text())
+    (work_dir / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
+    passes("make_folds", "--config", "e.toml", cwd=work_dir)
+    passes("train", "--config", "e.toml", "--fold", "0", cwd=work_dir)
+    metrics = json.loads((work_dir / "outputs/tiny/fold_0/metrics.json").read_text())
     assert metrics["aux/auc/threat"] is None and metrics["aux/log_loss/threat"] > 0
 
 
@@ -352,11 +352,11 @@ def test_a_submission_with_other_ids_is_refused(street):
         (lambda f: f.assign(toxic=f["toxic"] * 0.4), "labels of column 'toxic' are < 0.5"),
     ],
 )
-def test_bad_tables_are_refused_in_one_line(workplace, backbone, change, expected):
+def test_bad_tables_are_refused_in_one_line(work_dir, backbone, change, expected):
     change(make_frame()).to_csv("train.csv", index=False)
-    (workplace / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
-    assert expected in refused("make_folds", "--config", "e.toml", cwd=workplace)
-    assert not (workplace / "outputs").exists()
+    (work_dir / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
+    assert expected in refused("make_folds", "--config", "e.toml", cwd=work_dir)
+    assert not (work_dir / "outputs").exists()
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ def history_of(folder: FoldFolder) -> list[dict]:
     return [json.loads(line) for line in folder.history.read_text().splitlines()]
 
 
-def test_accumulation_trains_the_same_model(workplace, backbone):
+def test_accumulation_trains_the_same_model(work_dir, backbone):
     experiment = make_experiment(
         "train.csv", backbone, model={"backbone": backbone, "max_length": 24, "head_dropout": 0.0,
                                       "hidden_dropout": 0.0, "attention_dropout": 0.0},
@@ -411,7 +411,7 @@ def test_accumulation_trains_the_same_model(workplace, backbone):
     assert_same_training(train_fold(small, 0, overwrite=True), whole, history)
 
 
-def test_two_processes_train_the_same_model(workplace, backbone):
+def test_two_processes_train_the_same_model(work_dir, backbone):
     none = {"head_dropout": 0.0, "hidden_dropout": 0.0, "attention_dropout": 0.0}
     # 60 rows, 30 to train on in steps of 29: the last step has one row, for two processes.
     experiment = make_experiment(
@@ -423,7 +423,7 @@ def test_two_processes_train_the_same_model(workplace, backbone):
     create_folds(experiment)
     folder = train_fold(experiment, 0)
     whole, history = tensors(folder.path), history_of(folder)
-    (workplace / "e.toml").write_text(to_toml(experiment))
+    (work_dir / "e.toml").write_text(to_toml(experiment))
     # Not `accelerate launch --cpu`: it starts a single process on one machine.
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
                str(SCRIPTS / "train.py"), "--config", "e.toml", "--fold", "0"]  # fmt: skip

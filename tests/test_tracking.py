@@ -184,7 +184,7 @@ def test_how_to_sync_is_said_once(street):
     assert sum(text.count("wandb sync outputs/tiny/wandb/offline-run-*") for text in street[2]) == 1
 
 
-def test_a_resumed_training_continues_its_run(workplace, backbone, monkeypatch):
+def test_a_resumed_training_continues_its_run(work_dir, backbone, monkeypatch):
     experiment = make_experiment("train.csv", backbone, tracking={"wandb": "offline"})
     create_folds(experiment)
     steps, original = 0, Loop.train_step
@@ -201,18 +201,18 @@ def test_a_resumed_training_continues_its_run(workplace, backbone, monkeypatch):
         train_fold(experiment, 0)
     train_fold(experiment, 0, resume=True)
     train_fold(experiment, 0, overwrite=True)
-    first, second, third = runs_in(workplace / "outputs/tiny")["tiny-fold0"]
+    first, second, third = runs_in(work_dir / "outputs/tiny")["tiny-fold0"]
     assert first.exit_code == 1 and second.exit_code == 0
     assert first.about.run_id == second.about.run_id
     assert third.about.run_id != first.about.run_id, "a new training is a new run"
 
 
-def test_models_are_uploaded_when_asked_for(workplace, backbone):
+def test_models_are_uploaded_when_asked_for(work_dir, backbone):
     tracking = {"wandb": "offline", "upload_model": True, "project": "mine"}
     experiment = make_experiment("train.csv", backbone, tracking=tracking, train={"epochs": 1})
     create_folds(experiment)
     train_fold(experiment, 0)
-    (run,) = runs_in(workplace / "outputs/tiny")["tiny-fold0"]
+    (run,) = runs_in(work_dir / "outputs/tiny")["tiny-fold0"]
     assert "tiny-fold0" in run.artifacts and run.about.project == "mine"
 
 
@@ -226,7 +226,7 @@ def test_a_missing_wandb_is_said_once_and_training_goes_on(monkeypatch, capsys, 
     assert capsys.readouterr().err.count("W&B is off for this run: ModuleNotFoundError") == 1
 
 
-def test_a_wandb_that_breaks_on_the_way_stops_no_training(workplace, backbone, monkeypatch, capsys):
+def test_a_wandb_that_breaks_on_the_way_stops_no_training(work_dir, backbone, monkeypatch, capsys):
     import wandb
 
     def broken(self, *arguments, **options):
@@ -265,21 +265,21 @@ def test_modes(monkeypatch, tmp_path, setting, environment, key, expected):
     assert wandb_mode(setting) == expected
 
 
-def test_a_sweep_trial_trains_the_folds_and_reports_their_score(workplace, backbone):
+def test_a_sweep_trial_trains_the_folds_and_reports_their_score(work_dir, backbone):
     """As the agent calls it, but for the server: the trial's parameters come from a file."""
     experiment = make_experiment("train.csv", backbone, tracking={"wandb": "offline"},
                                  train={"epochs": 1})  # fmt: skip
-    (workplace / "e.toml").write_text(to_toml(experiment))
-    (workplace / "config-defaults.yaml").write_text(
+    (work_dir / "e.toml").write_text(to_toml(experiment))
+    (work_dir / "config-defaults.yaml").write_text(
         "train:\n  value: {learning_rate: 0.01}\ntasks:\n  value: {aux: {weight: 0.0}}\n"
     )
-    environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_DIR": str(workplace / "trial")}
-    (workplace / "trial").mkdir()
+    environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_DIR": str(work_dir / "trial")}
+    (work_dir / "trial").mkdir()
     command = [sys.executable, str(SCRIPTS / "sweep.py"), "--config", "e.toml"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    (trial,) = [Run(path) for path in (workplace / "trial").glob("wandb/offline-run-*/run-*.wandb")]
-    (folder,) = (workplace / "outputs").iterdir()
+    (trial,) = [Run(path) for path in (work_dir / "trial").glob("wandb/offline-run-*/run-*.wandb")]
+    (folder,) = (work_dir / "outputs").iterdir()
     assert folder.name == f"tiny-{trial.about.run_id}"
     trained = load_experiment(folder / "fold_1/experiment.toml")
     assert trained.train.learning_rate == 0.01 and trained.tasks[1].weight == 0.0

@@ -65,7 +65,7 @@ class Model(Section):
     backbone: str = "embedded"  # hub name, local folder, or "embedded" (all-MiniLM-L6-v2)
     max_length: Annotated[int, Field(ge=4)] = 220  # tokens, special tokens included
     truncation: Literal["head", "head_tail"] = "head"
-    head_tokens: Share = 0.6  # share of the tokens kept from the start under "head_tail"
+    head_share: Share = 0.6  # share of the tokens kept from the start under "head_tail"
     pooling: Literal["mean", "cls", "attention"] = "mean"
     hidden_dropout: Share | None = None  # empty: as the backbone was published
     attention_dropout: Share | None = None

@@ -76,7 +76,7 @@ def test_a_pair_is_encoded_as_the_tokenizer_would(tmp_path):
 
 def test_head_tail_keeps_both_ends(tmp_path):
     text = " ".join(["the", "a", "garden", "train", "bread", "council", "rain", "good"])
-    rows = rows_of(tmp_path, [text], max_length=7, truncation="head_tail", head_tokens=0.6)
+    rows = rows_of(tmp_path, [text], max_length=7, truncation="head_tail", head_share=0.6)
     bare = make_tokenizer()(text, add_special_tokens=False)["input_ids"]
     assert ids_of(rows, 0) == [2, *bare[:3], *bare[-2:], 3]
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
+from huggingface_hub import ModelCard
+from transformers.utils import hub
 
 from auxfold.model.backbone import new_model
 from auxfold.model.multitask import MultiTaskModel
@@ -63,3 +68,30 @@ def test_every_parameter_takes_part_in_training(tmp_path):
     logits = model(input_ids=row, attention_mask=torch.ones_like(row))
     sum(values.sum() for values in logits.values()).backward()
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_push_to_hub_uploads_a_model_that_loads(tmp_path, monkeypatch):
+    """The hub's client is replaced; what it is given is a folder that ``from_pretrained`` reads."""
+    pushed = tmp_path / "pushed"
+    pushed.mkdir()
+
+    class Hub:
+        def create_repo(self, repo_id, **options):
+            return SimpleNamespace(repo_id=repo_id)
+
+        def create_commit(self, repo_id, operations, **options):
+            for operation in operations:
+                source = operation.path_or_fileobj
+                content = source if isinstance(source, bytes) else Path(source).read_bytes()
+                (pushed / operation.path_in_repo).write_bytes(content)
+            return repo_id
+
+    monkeypatch.setattr(hub, "hf_api", Hub)
+    monkeypatch.setattr(hub, "create_and_tag_model_card", lambda *_, **__: ModelCard("# mine"))
+    model = tiny_model(tmp_path / "backbone")
+    model.push_to_hub("ada/tiny")
+    loaded = MultiTaskModel.from_pretrained(pushed).eval()
+    row = torch.tensor([[2, 7, 8, 9, 3]])
+    batch = {"input_ids": row, "attention_mask": torch.ones_like(row)}
+    for name, logits in model(**batch).items():
+        torch.testing.assert_close(loaded(**batch)[name], logits)

@@ -55,7 +55,7 @@ def saved_head(folder: FoldFolder) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("metric", "best"), [("main/auc", 1), ("main/log_loss", 2)])
-def test_the_best_checkpoint_is_kept_not_the_last(workplace, backbone, monkeypatch, metric, best):
+def test_the_best_checkpoint_is_kept_not_the_last(work_dir, backbone, monkeypatch, metric, best):
     folder = trained(backbone, monkeypatch, [0.5, 0.7, 0.4, 0.6], metric)
     assert torch.equal(saved_head(folder), weights[best])
     assert not torch.equal(weights[best], weights[3])
@@ -63,12 +63,12 @@ def test_the_best_checkpoint_is_kept_not_the_last(workplace, backbone, monkeypat
     assert run["selection"]["value"] == [0.5, 0.7, 0.4, 0.6][best]
 
 
-def test_equal_scores_keep_the_earlier_checkpoint(workplace, backbone, monkeypatch):
+def test_equal_scores_keep_the_earlier_checkpoint(work_dir, backbone, monkeypatch):
     folder = trained(backbone, monkeypatch, [0.7, 0.7], "main/auc")
     assert torch.equal(saved_head(folder), weights[0])
 
 
-def test_early_stopping_counts_evaluations_without_improvement(workplace, backbone, monkeypatch):
+def test_early_stopping_counts_evaluations_without_improvement(work_dir, backbone, monkeypatch):
     folder = trained(
         backbone, monkeypatch, [0.5, 0.7, 0.6, 0.65, 0.9, 0.9], "main/auc", early_stopping=2
     )
@@ -76,7 +76,7 @@ def test_early_stopping_counts_evaluations_without_improvement(workplace, backbo
     assert torch.equal(saved_head(folder), weights[1])
 
 
-def test_the_recorded_loss_is_the_formula_over_all_rows_of_the_step(workplace, backbone):
+def test_the_recorded_loss_is_the_formula_over_all_rows_of_the_step(work_dir, backbone):
     """One step of the whole fold in several micro-batches, with next to no learning rate."""
     none = {"head_dropout": 0.0, "hidden_dropout": 0.0, "attention_dropout": 0.0}
     experiment = make_experiment(
@@ -102,7 +102,7 @@ def test_the_recorded_loss_is_the_formula_over_all_rows_of_the_step(workplace, b
     assert recorded["aux"] == pytest.approx(0.5 * aux, abs=1e-5)
 
 
-def test_out_of_fold_predictions_are_those_of_the_kept_checkpoint(workplace, backbone):
+def test_out_of_fold_predictions_are_those_of_the_kept_checkpoint(work_dir, backbone):
     """The fold folder, loaded as anyone would, gives the fold's own out-of-fold file."""
     experiment = make_experiment(
         "train.csv",
@@ -120,7 +120,7 @@ def test_out_of_fold_predictions_are_those_of_the_kept_checkpoint(workplace, bac
     np.testing.assert_allclose(by_id, oof[["insult", "threat"]], atol=1e-5)
 
 
-def test_a_step_moves_no_further_than_the_clipped_gradient(workplace, backbone, monkeypatch):
+def test_a_step_moves_no_further_than_the_clipped_gradient(work_dir, backbone, monkeypatch):
     """The norm that AdamW sees is at most ``max_grad_norm``, and unclipped it is larger."""
     norms: dict[float, list[float]] = {}
     for limit in (0.0, 0.05):
@@ -145,7 +145,7 @@ def test_a_step_moves_no_further_than_the_clipped_gradient(workplace, backbone, 
     assert max(norms[0.05]) <= 0.05 * (1 + 1e-4)
 
 
-def test_heads_start_at_the_rate_of_their_labels(workplace, backbone, monkeypatch):
+def test_heads_start_at_the_rate_of_their_labels(work_dir, backbone, monkeypatch):
     """Before the first step an all-zero feature predicts each label's rate on the training rows."""
     started: dict[str, np.ndarray] = {}
 
@@ -169,7 +169,7 @@ def test_the_last_step_is_always_evaluated():
     assert evaluation_marks(2, 5) == {1, 2}
 
 
-def test_a_loss_that_is_not_finite_is_said_and_not_trained_on(workplace, backbone, monkeypatch):
+def test_a_loss_that_is_not_finite_is_said_and_not_trained_on(work_dir, backbone, monkeypatch):
     def exploded(model, *arguments, **options):
         return {name: h(torch.zeros(8, 16)) * float("inf") for name, h in model.heads.items()}
 
@@ -181,7 +181,7 @@ def test_a_loss_that_is_not_finite_is_said_and_not_trained_on(workplace, backbon
     assert not Path("outputs/tiny/fold_0").exists()
 
 
-def test_experiments_of_different_precision_train_in_one_process(workplace, backbone):
+def test_experiments_of_different_precision_train_in_one_process(work_dir, backbone):
     for precision in ("fp32", "bf16", "fp32"):
         experiment = make_experiment(
             "train.csv", backbone, train={"epochs": 1, "precision": precision}

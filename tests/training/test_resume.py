@@ -44,7 +44,7 @@ def history(folder: FoldFolder) -> list[dict]:
         (_FoldRun, "_keep_best", 1),
     ],
 )
-def test_a_signal_anywhere_changes_nothing(workplace, backbone, monkeypatch, owner, method, call):
+def test_a_signal_anywhere_changes_nothing(work_dir, backbone, monkeypatch, owner, method, call):
     experiment = make_experiment("train.csv", backbone)
     create_folds(experiment)
     whole = train_fold(experiment, 0)
@@ -71,7 +71,7 @@ def test_a_signal_anywhere_changes_nothing(workplace, backbone, monkeypatch, own
     assert not resumed.working.exists()
 
 
-def test_the_second_signal_stops_at_once(workplace, backbone, monkeypatch):
+def test_the_second_signal_stops_at_once(work_dir, backbone, monkeypatch):
     experiment = make_experiment("train.csv", backbone)
     create_folds(experiment)
     finished = []
@@ -87,7 +87,7 @@ def test_the_second_signal_stops_at_once(workplace, backbone, monkeypatch):
     assert not finished
 
 
-def test_a_finished_fold_is_skipped_only_if_it_is_the_one_asked_for(workplace, backbone, capsys):
+def test_a_finished_fold_is_skipped_only_if_it_is_the_one_asked_for(work_dir, backbone, capsys):
     experiment = make_experiment("train.csv", backbone)
     create_folds(experiment)
     train_fold(experiment, 0)
@@ -98,7 +98,7 @@ def test_a_finished_fold_is_skipped_only_if_it_is_the_one_asked_for(workplace, b
         train_fold(other, 0, resume=True)
 
 
-def test_a_state_of_another_training_is_refused(workplace, backbone, monkeypatch):
+def test_a_state_of_another_training_is_refused(work_dir, backbone, monkeypatch):
     experiment = make_experiment("train.csv", backbone, train={"precision": "auto"})
     create_folds(experiment)
     original = Loop.train_step
@@ -120,11 +120,11 @@ def test_a_state_of_another_training_is_refused(workplace, backbone, monkeypatch
 
 
 @pytest.mark.parametrize("fold", ["1", "all"])
-def test_ctrl_c_in_a_terminal_saves_and_resumes(workplace, backbone, fold):
+def test_ctrl_c_in_a_terminal_saves_and_resumes(work_dir, backbone, fold):
     """The signal reaches parent and child, as it does from a terminal."""
     experiment = make_experiment("train.csv", backbone, train={"epochs": 400})
     create_folds(experiment)
-    (workplace / "e.toml").write_text(to_toml(experiment))
+    (work_dir / "e.toml").write_text(to_toml(experiment))
     command = [sys.executable, str(TRAIN), "--config", "e.toml", "--fold", fold]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     for line in process.stdout:

@@ -75,7 +75,7 @@ class Rows:
     template: Template
     max_length: int
     truncation: str = "head"
-    head_tokens: float = 0.6
+    head_share: float = 0.6
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -126,7 +126,7 @@ class Rows:
             return text
         if self.truncation == "head":
             return text[:budget]
-        head = round(budget * self.head_tokens)
+        head = round(budget * self.head_share)
         return np.concatenate([text[:head], text[len(text) - (budget - head) :]])
 
 
@@ -149,7 +149,7 @@ def tokenised_rows(
         template=template,
         max_length=settings.max_length,
         truncation=settings.truncation,
-        head_tokens=settings.head_tokens,
+        head_share=settings.head_share,
     )
 
 
