@@ -189,3 +189,17 @@ def test_experiments_of_different_precision_train_in_one_process(work_dir, backb
         create_folds(experiment)
         folder = train_fold(experiment, 0, overwrite=True)
         assert json.loads(folder.run.read_text())["precision"] == precision
+
+
+def test_dropout_is_on_again_after_an_evaluation(work_dir, backbone, monkeypatch):
+    modes, original = [], Loop.train_step
+
+    def seen(self, rows):
+        modes.append(self.model.training)
+        return original(self, rows)
+
+    monkeypatch.setattr(Loop, "train_step", seen)
+    experiment = make_experiment("train.csv", backbone, train={"evaluations_per_epoch": 2})
+    create_folds(experiment)
+    train_fold(experiment, 0)
+    assert len(modes) == 8 and all(modes)
