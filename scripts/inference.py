@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from auxfold.command import experiment_from, parse_folds, parser, run
-from auxfold.data.files import read_columns
+from auxfold.data.files import header_of
 from auxfold.data.table import read_texts
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
@@ -33,7 +33,9 @@ def main() -> None:
     what.add_argument("--input", help="table to predict (default: data.test)")
     help_text = "print the prediction of this text; repeatable; a pair: two texts"
     what.add_argument("--text", nargs="+", action="append", metavar="TEXT", help=help_text)
-    arguments.add_argument("--output", help="default: outputs/<name>/submission.csv")
+    arguments.add_argument(
+        "--output", help="default: outputs/<name>/submission.csv, or predictions_<tasks>.csv"
+    )
     which = arguments.add_mutually_exclusive_group()
     which.add_argument("--task", help="predict this task instead of the main one")
     which.add_argument("--all-tasks", action="store_true", help="predict every task's columns")
@@ -51,7 +53,8 @@ def main() -> None:
     tasks = ensemble.tasks(every if given.all_tasks else [given.task] if given.task else None)
     table = read_texts(experiment, source)
     sample = None if given.input else sample_for(experiment, tasks, table.ids)
-    output = destination(given.input, given.output, source, experiment, tasks, sample)
+    output = Path(given.output or default_output(experiment, tasks, sample))
+    check_output(output, source, is_named=given.output is not None, is_other=bool(given.input))
     started = time.perf_counter()
     predictions = ensemble.predict(table, tasks, experiment.inference.average)
     seconds = time.perf_counter() - started
@@ -69,7 +72,7 @@ def sample_for(
     path = experiment.data.sample_submission
     main_alone = [task.name for task in tasks] == [experiment.main_task.name]
     columns = [column for task in tasks for column in task.prediction_columns]
-    if path is None or not (main_alone or set(read_columns(path).columns[1:]) <= set(columns)):
+    if path is None or not (main_alone or set(header_of(path)[1:]) <= set(columns)):
         return None
     return SampleSubmission.read(path, ids, columns)
 
@@ -84,35 +87,24 @@ def track(experiment: Experiment, ensemble: Ensemble, rows: int, seconds: float)
     tracker.finish()
 
 
-def destination(
-    given_input: str | None,
-    given_output: str | None,
-    source: str,
-    experiment: Experiment,
-    tasks: list[Task],
-    sample: SampleSubmission | None,
+def default_output(
+    experiment: Experiment, tasks: list[Task], sample: SampleSubmission | None
 ) -> Path:
-    """Where predictions go, refused before anything is computed.
+    """``submission.csv``, or a file of their own for tasks that are no submission."""
+    folder, names = RunFolder.of(experiment), [task.name for task in tasks]
+    as_asked = sample is not None or experiment.data.sample_submission is None
+    is_submission = as_asked and experiment.main_task.name in names
+    return folder.submission if is_submission else folder.predictions(names)
 
-    What is no submission never takes its name: tasks that the sample submission does not ask for
-    get a file of their own.
-    """
-    if given_input and not given_output:
+
+def check_output(output: Path, source: str, is_named: bool, is_other: bool) -> None:
+    """Refuse, before anything is computed, a file that predictions must not go to."""
+    if is_other and not is_named:
         raise InputError("--input F needs --output F: it is not the competition's submission")
-    folder = RunFolder.of(experiment)
-    whole = sample is not None or experiment.data.sample_submission is None
-    main_too = experiment.main_task.name in [task.name for task in tasks]
-    default = (
-        folder.submission
-        if whole and main_too
-        else folder.predictions([task.name for task in tasks])
-    )
-    output = Path(given_output or default)
     if output.resolve() == Path(source).resolve():
         raise InputError(f"--output {output} is the table to predict; give another file")
     if output.suffix not in (".csv", ".parquet"):
         raise InputError(f"--output {output}: give a .csv or .parquet file")
-    return output
 
 
 def predict_texts(

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from auxfold.errors import InputError
 from auxfold.experiment import load_experiment, to_toml
-from auxfold.run_folder import FoldFolder
+from auxfold.run_folder import FoldFolder, RunFolder
 from auxfold.scoring.cross_validation import score_file
 from auxfold.training.fold import train_fold
 from auxfold.training.rows import create_folds
@@ -312,6 +312,14 @@ def test_foreign_folds_are_refused(street):
         assert "do not belong together" in refused("inference", "--config", "e.toml", cwd=street)
     finally:
         run.write_text(kept)
+
+
+def test_folds_without_their_record_are_made_again(work_dir, backbone):
+    """What a crash between the two files leaves."""
+    experiment = make_experiment("train.csv", backbone)
+    _, folds = create_folds(experiment)
+    RunFolder.of(experiment).folds_info.unlink()
+    np.testing.assert_array_equal(create_folds(experiment)[1], folds)
 
 
 def test_a_changed_input_file_is_refused(street, tmp_path):

@@ -237,8 +237,11 @@ def check_together(folders: list[FoldFolder]) -> Experiment:
 
 def check_trained_with(
     folders: list[FoldFolder], experiment: Experiment, data_fingerprint: str | None = None
-) -> None:
+) -> Experiment:
     """Refuse folds that were trained with another experiment, or on other data, than given.
+
+    Returns:
+        The experiment as they were trained.
 
     Raises:
         InputError: naming what differs.
@@ -255,6 +258,7 @@ def check_trained_with(
             f"{first.path} was trained on other data than {experiment.data.train}; "
             f"train it anew with --overwrite"
         )
+    return trained
 
 
 def start_working(folder: FoldFolder, resume: bool, overwrite: bool) -> None:

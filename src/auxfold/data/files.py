@@ -170,14 +170,16 @@ def _require_columns(frame: pd.DataFrame, columns: list[str], path: Path) -> Non
     missing = [column for column in columns if column not in frame.columns]
     if not missing:
         return
-    header = _header(path)
+    header = header_of(path)
     raise InputError(
         f"{path} has no column {missing[0]!r}{nearest(missing[0], header)}; "
         f"its columns are {', '.join(header[:20])}{', …' if len(header) > 20 else ''}"
     )
 
 
-def _header(path: Path) -> list[str]:
+def header_of(path: str | Path) -> list[str]:
+    """The column names of a file; of a csv or tsv no row is parsed."""
+    path = Path(path)
     kind = _format(path)
     if kind in ("csv", "tsv"):
         return _first_line(_content(path), "," if kind == "csv" else "\t")

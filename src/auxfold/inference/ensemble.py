@@ -50,9 +50,8 @@ class Ensemble:
         """
         names = list(range(experiment.folds.n_splits)) if folds is None else folds
         folders = trained_folds(RunFolder.of(experiment), names)
-        check_trained_with(folders, experiment)
+        trained = check_trained_with(folders, experiment)
         # [inference] is the user's to change; all the rest is as trained.
-        trained = check_together(folders)
         return cls(trained.model_copy(update={"inference": experiment.inference}), folders)
 
     @classmethod

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 
 from auxfold.data.batches import tokenised_rows
-from auxfold.data.files import read_columns
+from auxfold.data.files import header_of, read_columns
 from auxfold.data.table import Table, read_texts
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
@@ -31,7 +31,7 @@ from auxfold.inference.predict import predict_logits
 from auxfold.inference.submission import SampleSubmission
 from auxfold.kaggle.manifest import MANIFEST, sha256
 from auxfold.model.precision import all_devices, choose_precision
-from auxfold.run_folder import read_json, write_whole
+from auxfold.run_folder import read_json, write_frame, write_whole
 from auxfold.tasks import prediction_frame
 
 RESERVE = 60.0  # seconds kept for averaging and writing
@@ -155,7 +155,7 @@ def write_submission(frame: pd.DataFrame, sample: Path | None, path: Path) -> No
     Raises:
         InputError: what was written is not what the competition asks for.
     """
-    write_whole(path, lambda p: frame.to_csv(p, index=False))
+    write_frame(path, frame)
     if sample is None:
         return
     made, asked = read_columns(path), read_columns(sample)
@@ -174,7 +174,7 @@ def _task_names(experiment: Experiment, sample: Path | None) -> list[str] | None
     """Every task that the sample submission has columns of; None: the main task alone."""
     if sample is None:
         return None
-    wanted = set(pd.read_csv(sample, nrows=0).columns[1:])
+    wanted = set(header_of(sample)[1:])
     names = [task.name for task in experiment.tasks if wanted & set(task.columns)]
     return names or None
 

@@ -12,6 +12,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # without pyplot: a notebook keeps its own backend
 
+from auxfold.tasks.metrics import average_precision, roc_auc
+
 INK = "#010203"  # stands for the page's text colour, light or dark
 COLOURS = ("#3b7dd8", "#e07b39", "#4a9d5b", "#b3579b", "#8a7a2e", "#5ba7b5", "#c0504d", "#7d6bb5")
 STYLE = {
@@ -94,7 +96,8 @@ def plot_curves(
             own = folds == fold
             if 0 < positive[own].sum() < own.sum():
                 _draw_curves(left, right, positive[own], scores[own], COLOURS[0], 0.7, 0.35)
-        area, precision = _draw_curves(left, right, positive, scores, COLOURS[1], 1.8, 1.0)
+        _draw_curves(left, right, positive, scores, COLOURS[1], 1.8, 1.0)
+        area, precision = roc_auc(positive, scores), average_precision(positive, scores)
         rate = positive.mean()
         left.plot([0, 1], [0, 1], color=INK, linewidth=0.6, linestyle=":")
         right.axhline(rate, color=INK, linewidth=0.6, linestyle=":")
@@ -115,15 +118,13 @@ def _draw_curves(
     colour: str,
     width: float,
     alpha: float,
-) -> tuple[float, float]:
-    from sklearn.metrics import average_precision_score, precision_recall_curve, roc_curve
-    from sklearn.metrics import roc_auc_score as area_under
+) -> None:
+    from sklearn.metrics import precision_recall_curve, roc_curve
 
     false, true, _ = roc_curve(positive, scores)
     precision, recall, _ = precision_recall_curve(positive, scores)
     left.plot(*_thin(false, true), color=colour, linewidth=width, alpha=alpha)
     right.plot(*_thin(recall, precision), color=colour, linewidth=width, alpha=alpha)
-    return area_under(positive, scores), average_precision_score(positive, scores)
 
 
 def _thin(x: np.ndarray, y: np.ndarray, most: int = 400) -> tuple[np.ndarray, np.ndarray]:

@@ -49,7 +49,7 @@ def create_folds(experiment: Experiment, overwrite: bool = False) -> tuple[Table
     folder = RunFolder.of(experiment)
     table = checked_table(experiment)
     info = folds_info(experiment, table)
-    if overwrite or not folder.folds.exists():
+    if overwrite or not folder.folds_info.exists():  # written last: without it, no folds
         folds = make_folds(table, info["n_splits"], info["group_duplicates"], info["seed"])
         write_folds(folder, table.ids, folds, info)
     return table, read_folds(folder, table.ids, info)
