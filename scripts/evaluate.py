@@ -9,8 +9,9 @@ from auxfold.command import experiment_from, parser, run
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder, write_frame, write_json, write_text
-from auxfold.scoring.cross_validation import cross_validate, score_file, worst_errors
-from auxfold.scoring.report import cv_table, render_report
+from auxfold.scoring.cross_validation import cross_validate, worst_errors
+from auxfold.scoring.released import score_file
+from auxfold.scoring.report import cv_table, ensemble_line, render_report
 from auxfold.tracking import Tracker
 from auxfold.training.rows import create_folds
 
@@ -26,15 +27,14 @@ def main() -> None:
     arguments = parser(__doc__, EXAMPLES)
     arguments.add_argument("--labels", metavar="F", help="label file to score against")
     arguments.add_argument("--predictions", metavar="P", help="prediction file to score")
-    arguments.add_argument("--metric", default="auc", help="auc (default), ap or log_loss")
+    arguments.add_argument("--metric", help="default: the main task's, auc for a binary one")
     arguments.add_argument("--json", action="store_true", help="print one JSON object")
     given = arguments.parse_args()
     if (given.labels is None) != (given.predictions is None):
         raise InputError("--labels and --predictions go together")
     experiment = experiment_from(given)
     if given.labels:
-        main_column = experiment.main_task.columns[0]
-        scores = score_file(given.labels, given.predictions, given.metric, main_column)
+        scores = score_file(given.labels, given.predictions, given.metric, experiment)
         show(scores, given.json)
         return
     table, folds = create_folds(experiment)
@@ -50,6 +50,8 @@ def main() -> None:
         show(record["oof"], True)
         return
     print(cv_table(record))
+    if "test" in record:
+        print(ensemble_line(record["test"]))
     print(f"scores: {folder.cross_validation}\nreport: {folder.report}")
 
 

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from auxfold.command import experiment_from, parse_folds, parser, run
 from auxfold.data.files import header_of
@@ -12,8 +13,8 @@ from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.predictor import Predictor
-from auxfold.inference.submission import SampleSubmission
-from auxfold.run_folder import RunFolder, write_frame
+from auxfold.inference.submission import SampleSubmission, columns_asked_for
+from auxfold.run_folder import FoldFolder, RunFolder, write_frame
 from auxfold.tasks import Task, prediction_frame
 from auxfold.tracking import Tracker
 
@@ -56,11 +57,14 @@ def main() -> None:
     output = Path(given.output or default_output(experiment, tasks, sample))
     check_output(output, source, is_named=given.output is not None, is_other=bool(given.input))
     started = time.perf_counter()
-    predictions = ensemble.predict(table, tasks, experiment.inference.average)
+    by_fold = ByFold(ensemble)
+    predictions = ensemble.predict(table, tasks, experiment.inference.average, on_fold=by_fold.keep)
     seconds = time.perf_counter() - started
-    frame = prediction_frame(experiment.data.id, table.ids, tasks, predictions)
+    frame = prediction_frame(experiment.data.id_column, table.ids, tasks, predictions)
     frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
+    if given.input is None and given.folds is None:
+        by_fold.write(table.ids)
     print(f"{len(frame):,} rows, {len(ensemble.folders)} models averaged: {output}")
     track(experiment, ensemble, len(table), seconds)
 
@@ -71,10 +75,38 @@ def sample_for(
     """The competition's sample submission, if these tasks are what it asks for."""
     path = experiment.data.sample_submission
     main_alone = [task.name for task in tasks] == [experiment.main_task.name]
-    columns = [column for task in tasks for column in task.prediction_columns]
-    if path is None or not (main_alone or set(header_of(path)[1:]) <= set(columns)):
+    if path is None:
         return None
-    return SampleSubmission.read(path, ids, columns)
+    asked = set(header_of(path)[1:])
+    if not main_alone and not asked <= set(columns_asked_for(tasks)):
+        return None
+    return SampleSubmission.read(path, ids, tasks)
+
+
+class ByFold:
+    """The main task's predictions of every fold: what shows how much the ensemble brings."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self.experiment, self.main = ensemble.experiment, ensemble.tasks()[0]
+        self.kept: dict[str, np.ndarray] = {}
+
+    def keep(self, folder: FoldFolder, logits: dict[str, np.ndarray]) -> None:
+        """Take one fold's predictions, where the main task is among them."""
+        if self.main.name in logits:
+            name = folder.path.name.removeprefix("fold_")
+            self.kept[name] = self.main.activate(logits[self.main.name])
+
+    def write(self, ids: np.ndarray) -> None:
+        """All folds below each other, with a column ``fold`` behind the id."""
+        if not self.kept:
+            return
+        pieces = []
+        for fold, values in self.kept.items():
+            values = {self.main.name: values}
+            piece = prediction_frame(self.experiment.data.id_column, ids, [self.main], values)
+            piece.insert(1, "fold", fold)
+            pieces.append(piece)
+        write_frame(RunFolder.of(self.experiment).test_by_fold, pd.concat(pieces))
 
 
 def track(experiment: Experiment, ensemble: Ensemble, rows: int, seconds: float) -> None:

@@ -1,9 +1,8 @@
 """Make the folds of an experiment: outputs/<name>/folds.parquet."""
 
-import numpy as np
-
 from auxfold.command import experiment_from, parser, run
 from auxfold.run_folder import RunFolder
+from auxfold.tasks import balance, make_tasks
 from auxfold.training.rows import create_folds
 
 EXAMPLES = """\
@@ -18,13 +17,14 @@ def main() -> None:
     given = arguments.parse_args()
     experiment = experiment_from(given)
     table, folds = create_folds(experiment, given.overwrite)
+    tasks = make_tasks(experiment)
     print(f"{len(table):,} rows of {table.path}")
-    print(f"{'fold':>6} {'rows':>8}  " + "  ".join(experiment.label_columns))
     for fold in range(experiment.folds.n_splits):
         labels = table.labels[folds == fold]
-        counts = np.nansum(labels >= 0.5, axis=0)
-        cells = [f"{n:>{len(c)}}" for n, c in zip(counts, experiment.label_columns, strict=True)]
-        print(f"{fold:>6} {len(labels):>8,}  " + "  ".join(cells))
+        told = {"fold": str(fold), "rows": f"{len(labels):,}", **balance(tasks, labels)}
+        if fold == 0:
+            print("  ".join(f"{name:>6}" for name in told))
+        print("  ".join(f"{value:>{max(6, len(name))}}" for name, value in told.items()))
     print(f"folds: {RunFolder.of(experiment).folds}")
 
 

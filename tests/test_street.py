@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from auxfold.errors import InputError
 from auxfold.experiment import load_experiment, to_toml
 from auxfold.run_folder import FoldFolder, RunFolder
-from auxfold.scoring.cross_validation import score_file
+from auxfold.scoring.released import score_file
 from auxfold.training.fold import train_fold
 from auxfold.training.rows import create_folds
 from conftest import make_experiment, make_frame
@@ -201,7 +201,9 @@ def test_released_labels_may_call_the_target_toxicity(tmp_path):
     labels.to_csv(tmp_path / "labels.csv", index=False)
     predictions = pd.DataFrame({"id": ["c", "a", "b"], "prediction": [0.2, 0.8, 0.3]})
     predictions.to_csv(tmp_path / "p.csv", index=False)
-    args = (str(tmp_path / "labels.csv"), str(tmp_path / "p.csv"), "auc", "target")
+    main = {"name": "main", "kind": "binary", "columns": ["target"]}
+    experiment = make_experiment("t", "b", tasks=[main])
+    args = (str(tmp_path / "labels.csv"), str(tmp_path / "p.csv"), "auc", experiment)
     assert score_file(*args) == {"auc": 0.5, "auc/target": 0.5}
     predictions.iloc[1:].to_csv(tmp_path / "p.csv", index=False)
     with pytest.raises(InputError, match="lacks 1 of the 3 ids"):
@@ -223,11 +225,12 @@ def test_labels_that_cannot_be_scored_are_masked_or_refused(tmp_path, labels, ex
     pd.DataFrame({"id": ids, "toxic": labels}).to_csv(tmp_path / "l.csv", index=False)
     pd.DataFrame({"id": ids, "toxic": [0.9, 0.8, 0.7, 0.6]}).to_csv(tmp_path / "p.csv", index=False)
     files = str(tmp_path / "l.csv"), str(tmp_path / "p.csv")
+    experiment = make_experiment("t", "b")
     if isinstance(expected, float):
-        assert score_file(*files, "auc", "toxic")["auc/toxic"] == expected
+        assert score_file(*files, "auc", experiment)["auc/toxic"] == expected
         return
     with pytest.raises(InputError, match=expected):
-        score_file(*files, "auc", "toxic")
+        score_file(*files, "auc", experiment)
 
 
 def test_nothing_is_overwritten_unasked(street):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 PLAIN_SECONDS = 20.0  # how often a log file gets a line
@@ -17,9 +18,18 @@ class Display:
         total: rows in all.
         done: rows done before (a resumed run).
         quiet: show nothing (all but the first process).
+        headline: the metrics that a line has room for.
     """
 
-    def __init__(self, title: str, total: int, done: int = 0, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        done: int = 0,
+        quiet: bool = False,
+        headline: Sequence[str] = (),
+    ) -> None:
+        self.headline = headline
         self.title, self.total, self.done, self.quiet = title, total, done, quiet
         self.started, self.first = time.monotonic(), done
         self.spoke = self.started
@@ -55,7 +65,7 @@ class Display:
         """Show one evaluation."""
         losses = " ".join(f"{k} {v:.4f}" for k, v in record["train_loss"].items())
         metrics = record.get("metrics") or {}
-        shown = [f"{k} {v:.4f}" for k, v in metrics.items() if k.count("/") == 1 and v is not None]
+        shown = [f"{k} {metrics[k]:.4f}" for k in self.headline if metrics.get(k) is not None]
         mark = "  (best so far)" if metrics and is_best else ""
         self.say(
             f"{self.title}  epoch {record['epoch']:.2f}  train loss {losses}  "

@@ -1,4 +1,4 @@
-"""The experiment file, typed: every key with its default, unit and meaning.
+"""The experiment file: read, checked against its schema, overridden, and written back.
 
 An unknown key, a wrong type or a value out of range is an :class:`InputError` that names the
 key. ``--set key.path=value`` goes through the same schema.
@@ -10,135 +10,25 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from auxfold.errors import InputError, nearest
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-PositiveInt = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys and silent casts are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Data(Section):
-    """``[data]``: where the rows are and what their columns are called."""
-
-    train: str  # csv, tsv, parquet or jsonl (.gz, .zip)
-    test: str | None = None
-    sample_submission: str | None = None
-    id: str = "id"
-    text: str | list[str] = "text"  # two names: a text pair
-    group: str | None = None  # rows with an equal value stay in one fold
-    row_weight: str | None = None  # a column of weights >= 0, for every task
-
-    @property
-    def text_columns(self) -> list[str]:
-        """The one or two text columns."""
-        return [self.text] if isinstance(self.text, str) else list(self.text)
-
-    @model_validator(mode="after")
-    def _one_or_two_texts(self) -> Data:
-        if not 1 <= len(self.text_columns) <= 2:
-            raise ValueError("text takes one column name or a list of two (a pair)")
-        return self
-
-
-class Folds(Section):
-    """``[folds]``: how rows are divided for cross-validation."""
-
-    n_splits: Annotated[int, Field(ge=2)] = 5
-    seed: Seed | None = None  # empty: the experiment's seed
-    group_duplicates: bool = True  # equal texts (case, space, punctuation apart) share a fold
-
-
-class Model(Section):
-    """``[model]``: the backbone and how its hidden states become one vector per row."""
-
-    backbone: str = "embedded"  # hub name, local folder, or "embedded" (all-MiniLM-L6-v2)
-    max_length: Annotated[int, Field(ge=4)] = 220  # tokens, special tokens included
-    truncation: Literal["head", "head_tail"] = "head"
-    head_share: Share = 0.6  # share of the tokens kept from the start under "head_tail"
-    pooling: Literal["mean", "cls", "attention"] = "mean"
-    hidden_dropout: Share | None = None  # empty: as the backbone was published
-    attention_dropout: Share | None = None
-    head_dropout: Share = 0.1
-    attention: Literal["auto", "eager", "sdpa"] = "auto"  # auto: the faster one for the device
-    trust_remote_code: bool = False
-
-
-class Task(Section):
-    """``[[tasks]]``: one head, its columns and its weight in the objective."""
-
-    name: Name
-    kind: Literal["binary"]
-    columns: Annotated[list[str], Field(min_length=1)]
-    main: bool = False
-    weight: Annotated[float, Field(ge=0.0)] = 1.0
-    column_weights: list[Annotated[float, Field(ge=0.0)]] | None = None
-    reduction: Literal["mean", "sum"] = "mean"  # over columns; "sum": each counts in full
-    row_weight: str | None = None  # a column of weights >= 0, for this task only
-    normalize_row_weights: bool = False  # divide by the sum of weights instead of the cell count
-
-    @model_validator(mode="after")
-    def _columns_and_weights(self) -> Task:
-        if len(set(self.columns)) != len(self.columns):
-            raise ValueError("columns holds a name twice")
-        if self.column_weights is not None and len(self.column_weights) != len(self.columns):
-            raise ValueError(
-                f"column_weights has {len(self.column_weights)} numbers for "
-                f"{len(self.columns)} columns"
-            )
-        return self
-
-
-class Train(Section):
-    """``[train]``: how one fold is trained."""
-
-    epochs: PositiveInt = 2
-    batch_size: PositiveInt = 32  # rows per optimizer step, over all processes
-    max_tokens_per_batch: PositiveInt = 8192  # padded tokens of one forward pass
-    learning_rate: Annotated[float, Field(gt=0.0)] = 2e-5
-    head_learning_rate: Annotated[float, Field(gt=0.0)] | None = None  # empty: learning_rate
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
-    warmup: Share = 0.05  # share of all steps
-    schedule: Literal["linear", "cosine"] = "linear"
-    max_grad_norm: Annotated[float, Field(ge=0.0)] = 1.0  # 0: no clipping
-    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
-    window: PositiveInt = 50  # optimizer steps' worth of shuffled rows that are sorted by length
-    evaluations_per_epoch: PositiveInt = 1
-    checkpoint_minutes: Annotated[float, Field(gt=0.0)] = 10.0  # how much work a crash can cost
-    head_bias_from_rate: bool = True  # start each head's bias at the logit of the label's rate
-
-
-class Selection(Section):
-    """``[selection]``: which checkpoint of a fold is kept."""
-
-    metric: str | None = None  # "<task>/<metric>"; empty: the main task's first metric
-    early_stopping: Annotated[int, Field(ge=0)] = 0  # evaluations without improvement; 0: off
-
-
-class Inference(Section):
-    """``[inference]``: how fold models become one prediction."""
-
-    average: Literal["probability", "logit"] = "probability"
-    max_tokens_per_batch: PositiveInt = 16384
-
-
-class Tracking(Section):
-    """``[tracking]``: Weights & Biases."""
-
-    wandb: Literal["auto", "online", "offline", "off"] = "auto"
-    project: str | None = None  # empty: the folder of data.train, which is the competition's
-    log_every: PositiveInt = 20  # optimizer steps per point of the training curves
-    upload_model: bool = False  # the fold's model as an artifact; the OOF and folds files always
+from auxfold.settings import (
+    AnyTask,
+    Data,
+    Folds,
+    Inference,
+    Model,
+    Name,
+    Section,
+    Seed,
+    Selection,
+    TaskSettings,
+    Tracking,
+    Train,
+)
 
 
 class Experiment(Section):
@@ -149,7 +39,7 @@ class Experiment(Section):
     data: Data
     folds: Folds = Folds()
     model: Model = Model()
-    tasks: Annotated[list[Task], Field(min_length=1)]
+    tasks: Annotated[list[AnyTask], Field(min_length=1)]
     train: Train = Train()
     selection: Selection = Selection()
     inference: Inference = Inference()
@@ -160,17 +50,18 @@ class Experiment(Section):
         names = [task.name for task in self.tasks]
         if len(set(names)) != len(names):
             raise ValueError("two tasks have the same name")
-        columns = [column for task in self.tasks for column in task.columns]
+        columns = [c for t in self.tasks for c in {*t.columns, *t.prediction_columns}]
+        columns.append(self.data.id_column)
         twice = sorted({c for c in columns if columns.count(c) > 1})
         if twice:
-            raise ValueError(f"column {twice[0]!r} is predicted by two tasks")
+            raise ValueError(f"column {twice[0]!r} is predicted by two tasks, or is the id too")
         mains = [task.name for task in self.tasks if task.main]
         if len(mains) != 1 and len(self.tasks) > 1:
             raise ValueError(f"exactly one task needs main = true, found {len(mains)}")
         return self
 
     @property
-    def main_task(self) -> Task:
+    def main_task(self) -> TaskSettings:
         """The task that speaks at inference."""
         return next((task for task in self.tasks if task.main), self.tasks[0])
 
@@ -189,7 +80,7 @@ class Experiment(Section):
             exclude={
                 "tracking": True,
                 "inference": True,
-                "data": {"train", "test", "sample_submission"},
+                "data": {"train", "test", "sample_submission", "test_labels"},
                 "train": {"max_tokens_per_batch", "checkpoint_minutes"},
             },
         )
@@ -260,7 +151,13 @@ def _parse_value(text: str) -> Any:
 def _explain(error: ValidationError) -> str:
     """The first problem in words: the dotted key, what was given, what is expected."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(str(part) for part in _without_kinds(first["loc"]))
+    if first["type"] == "union_tag_not_found":
+        return f"{key}: 'kind' is missing; one of {', '.join(_kinds())}"
+    if first["type"] == "union_tag_invalid":
+        given = first["input"]["kind"]
+        kinds = ", ".join(_kinds())
+        return f"{key}.kind = {given!r}{nearest(str(given), _kinds())}; one of {kinds}"
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}{nearest(str(first['loc'][-1]), _keys_beside(first['loc']))}"
     if first["type"] == "missing":
@@ -271,11 +168,27 @@ def _explain(error: ValidationError) -> str:
     return f"{key} = {first['input']!r}: {message}"
 
 
+def _kinds() -> dict[str, type[TaskSettings]]:
+    """The kinds of task with their settings, read off the schema."""
+    return {
+        get_args(settings.model_fields["kind"].annotation)[0]: settings
+        for settings in get_args(get_args(AnyTask)[0])
+    }
+
+
+def _without_kinds(location: tuple[int | str, ...]) -> list[int | str]:
+    """The place of an error as its author wrote it: pydantic names the kind behind a number."""
+    pairs = zip(location, (None, *location), strict=False)
+    return [p for p, before in pairs if not (isinstance(before, int) and p in _kinds())]
+
+
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     """The keys that the schema knows in the section of ``location``."""
     section: type[BaseModel] = Experiment
     for part in location[:-1]:
-        if isinstance(part, str):
+        if section not in _kinds().values() and part in _kinds():
+            section = _kinds()[part]
+        elif isinstance(part, str):
             section = _section_in(section.model_fields[part].annotation) or section
     return list(section.model_fields)
 

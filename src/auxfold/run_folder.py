@@ -110,6 +110,11 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def test_by_fold(self) -> Path:
+        """The main task's predictions of the test file, fold by fold."""
+        return self.path / "test_by_fold.parquet"
+
+    @property
     def submission(self) -> Path:
         return self.path / "submission.csv"
 

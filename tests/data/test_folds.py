@@ -24,6 +24,10 @@ def table_of(texts, labels, groups=None) -> Table:
     )
 
 
+def folds_of(table: Table, n_splits: int, seed: int) -> np.ndarray:
+    return make_folds(table, table.labels, n_splits, True, seed)
+
+
 def test_flags_are_half_and_above_and_missing_is_its_own_flag():
     flags = label_flags(np.array([[0.5, np.nan], [0.49, 1.0], [0.2, 0.0]], dtype=np.float32))
     assert flags.tolist() == [[True, False, False], [False, True, True], [False, False, True]]
@@ -32,7 +36,7 @@ def test_flags_are_half_and_above_and_missing_is_its_own_flag():
 def test_soft_labels_are_stratified_at_half():
     # A quarter of the rows reach 0.5, all are above 0: a cast to bool would see one class.
     labels = np.where(np.arange(400) % 4 == 0, 0.6, 0.1)
-    folds = make_folds(table_of([f"text {i}" for i in range(400)], labels), 5, True, 0)
+    folds = folds_of(table_of([f"text {i}" for i in range(400)], labels), 5, 0)
     assert [int((labels[folds == f] >= 0.5).sum()) for f in range(5)] == [20] * 5
     assert np.bincount(folds).tolist() == [80] * 5
 
@@ -40,7 +44,7 @@ def test_soft_labels_are_stratified_at_half():
 def test_equal_seed_equal_folds_and_another_seed_others():
     frame = make_frame(200)
     table = table_of(frame["text"], frame[["toxic", "threat"]].to_numpy())
-    first, again, other = (make_folds(table, 5, True, seed) for seed in (1, 1, 2))
+    first, again, other = (folds_of(table, 5, seed) for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
 
@@ -73,7 +77,7 @@ def test_units_never_straddle_and_folds_stay_even(seed, n_splits, n_groups):
     units = row_units(table, True)
     if units.max() + 1 < n_splits:
         return
-    folds = make_folds(table, n_splits, True, seed)
+    folds = folds_of(table, n_splits, seed)
     for values in (groups, texts):
         for value in set(values):
             assert len(set(folds[[v == value for v in values]])) == 1

@@ -16,8 +16,8 @@ from transformers import AutoConfig, AutoModel, RobertaTokenizerFast
 from auxfold.data.batches import Rows, template_of
 from auxfold.data.tokens import token_column
 from auxfold.errors import InputError
-from auxfold.experiment import Model
 from auxfold.model.backbone import load_tokenizer, new_model
+from auxfold.settings import Model
 from conftest import ARCHITECTURES, WORDS, make_backbone, make_experiment
 
 TEXTS = ["the garden is good", "bread!", "Silly   goose, nonsense soup " * 5]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from auxfold.model.multitask import MultiTaskModel
 from auxfold.run_folder import FoldFolder
 from auxfold.tasks import make_tasks
 from auxfold.tasks.metrics import log_loss
+from auxfold.training.checkpoint import Progress
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop, evaluation_marks
 from auxfold.training.rows import create_folds
@@ -203,3 +205,21 @@ def test_dropout_is_on_again_after_an_evaluation(work_dir, backbone, monkeypatch
     create_folds(experiment)
     train_fold(experiment, 0)
     assert len(modes) == 8 and all(modes)
+
+
+def test_an_undefined_metric_is_worse_than_any_value():
+    """Constant predictions have no correlation: a checkpoint is kept, and no defined one lost."""
+    kept = []
+    experiment = make_experiment("t", "b", selection={"early_stopping": 2})
+    progress = Progress()
+    loop = SimpleNamespace(
+        metric="main/auc",
+        progress=progress,
+        experiment=experiment,
+        keep_best=lambda: kept.append(progress.epoch),
+    )
+    for epoch, value in enumerate([None, None, 0.6, None, 0.5]):
+        progress.epoch = epoch
+        Loop.select(loop, {"main/auc": value})
+        assert progress.stopped == (epoch == 4)
+    assert kept == [0, 2] and progress.best == 0.6 and progress.best_at == [2, 0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from auxfold.experiment import Train
 from auxfold.model.backbone import new_model
+from auxfold.settings import Train
 from auxfold.training.optimizer import make_optimizer, make_schedule, parameter_groups
 from conftest import make_backbone, make_experiment
 

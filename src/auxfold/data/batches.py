@@ -12,7 +12,7 @@ import torch
 
 from auxfold.data.tokens import TokenColumn, token_column
 from auxfold.errors import InputError
-from auxfold.experiment import Model
+from auxfold.settings import Model
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,17 @@ from auxfold.errors import InputError
 _NOT_WORD = re.compile(r"[\W_]+", re.UNICODE)
 
 
-def make_folds(table: Table, n_splits: int, group_duplicates: bool, seed: int) -> np.ndarray:
+def make_folds(
+    table: Table, strata: np.ndarray, n_splits: int, group_duplicates: bool, seed: int
+) -> np.ndarray:
     """The fold of every row, ``(rows,)`` int in ``[0, n_splits)``; equal for an equal seed.
+
+    Args:
+        table: whose rows are divided.
+        strata: ``(rows, flags)`` numbers whose ``>= 0.5`` is spread evenly; NaN: unlabelled.
+        n_splits: how many folds.
+        group_duplicates: whether equal texts stay together.
+        seed: of the random choices.
 
     Raises:
         InputError: fewer units than folds.
@@ -36,7 +45,7 @@ def make_folds(table: Table, n_splits: int, group_duplicates: bool, seed: int) -
             f"{table.path}: {n_splits} folds need at least {n_splits} independent groups of rows, "
             f"found {units.max() + 1}; lower folds.n_splits or check data.group"
         )
-    flags = label_flags(table.labels)
+    flags = label_flags(strata)
     sizes = np.bincount(units)
     folds = np.full(len(table), -1)
     several = np.flatnonzero(sizes > 1)
@@ -50,12 +59,21 @@ def make_folds(table: Table, n_splits: int, group_duplicates: bool, seed: int) -
     return folds
 
 
-def label_flags(labels: np.ndarray) -> np.ndarray:
-    """``(rows, flags)`` booleans to stratify: each label ``>= 0.5``, and "is labelled" where some
+def draw_rows(strata: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """About ``n`` row numbers in file order, drawn so that every flag keeps its share."""
+    random = np.random.RandomState(seed)
+    order = random.permutation(len(strata))
+    shares = np.array([n, len(strata) - n]) / len(strata)
+    sides = IterativeStratification(label_flags(strata)[order], shares, random)
+    return np.sort(order[sides == 0])
+
+
+def label_flags(strata: np.ndarray) -> np.ndarray:
+    """``(rows, flags)`` booleans to stratify: each number ``>= 0.5``, and "is labelled" where some
     rows are not. Soft labels are binarised here, since the library would cast them to ``> 0``.
     """
-    flags = [np.nan_to_num(labels, nan=0.0) >= 0.5]
-    missing = np.isnan(labels)
+    flags = [np.nan_to_num(strata, nan=0.0) >= 0.5]
+    missing = np.isnan(strata)
     partly = missing.any(axis=0) & ~missing.all(axis=0)
     flags.append(~missing[:, partly])
     return np.concatenate(flags, axis=1)

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from auxfold.data.files import read_columns
-from auxfold.errors import InputError
+from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
+from auxfold.settings import MulticlassSettings, TaskSettings
 
 MISSING_LABELS = {"", "na", "n/a", "nan", "null", "none", "<na>"}
 
@@ -45,6 +46,18 @@ class Table:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def take(self, rows: np.ndarray) -> Table:
+        """The given rows, in the given order."""
+        return Table(
+            path=self.path,
+            ids=self.ids[rows],
+            texts=[[column[row] for row in rows] for column in self.texts],
+            labels=self.labels[rows],
+            row_weights=self.row_weights[rows],
+            task_weights={name: weights[rows] for name, weights in self.task_weights.items()},
+            groups=None if self.groups is None else self.groups[rows],
+        )
+
     def fingerprint(self) -> str:
         """A digest of ids, texts, labels, weights and groups, in file order."""
         digest = hashlib.sha256()
@@ -66,14 +79,16 @@ def read_train(experiment: Experiment) -> Table:
     """
     data = experiment.data
     weight_columns = {task.name: task.row_weight for task in experiment.tasks if task.row_weight}
-    wanted = [data.id, *data.text_columns, *experiment.label_columns, *weight_columns.values()]
-    wanted += [c for c in (data.group, data.row_weight) if c]
+    wanted = [*data.text_columns, *experiment.label_columns, *weight_columns.values()]
+    wanted += [c for c in (data.id, data.group, data.row_weight) if c]
     frame = read_columns(data.train, wanted)
     return Table(
         path=data.train,
         ids=_ids(frame, data.id, data.train),
         texts=_texts(frame, data.text_columns),
-        labels=numbers_of(frame, experiment.label_columns, data.train).astype(np.float32),
+        labels=np.concatenate(
+            [labels_of(frame, task, data.train) for task in experiment.tasks], axis=1
+        ).astype(np.float32),
         row_weights=_weights(frame, data.row_weight, data.train),
         task_weights={
             name: _weights(frame, column, data.train) for name, column in weight_columns.items()
@@ -85,7 +100,7 @@ def read_train(experiment: Experiment) -> Table:
 def read_texts(experiment: Experiment, path: str) -> Table:
     """A table to predict: ids and texts; label columns are not looked at."""
     data = experiment.data
-    frame = read_columns(path, [data.id, *data.text_columns])
+    frame = read_columns(path, [c for c in (data.id, *data.text_columns) if c])
     return Table(
         path=path,
         ids=_ids(frame, data.id, path),
@@ -98,6 +113,8 @@ def read_texts(experiment: Experiment, path: str) -> Table:
 
 
 def _ids(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:
+    if not column:
+        return np.array([str(number) for number in range(len(frame))], dtype=object)
     ids = frame[column].to_numpy(dtype=object)
     empty = np.flatnonzero(ids == "")
     if len(empty):
@@ -114,6 +131,33 @@ def _ids(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:
 
 def _texts(frame: pd.DataFrame, columns: list[str]) -> list[list[str]]:
     return [frame[column].tolist() for column in columns]
+
+
+def labels_of(frame: pd.DataFrame, task: TaskSettings, path: str) -> np.ndarray:
+    """``(rows, columns)`` float64 labels of a task, NaN where empty; classes as their numbers.
+
+    Raises:
+        InputError: naming file, column and row.
+    """
+    if not isinstance(task, MulticlassSettings):
+        return numbers_of(frame, task.columns, path)
+    column, names = task.columns[0], task.class_names
+    known = {name: float(number) for number, name in enumerate(names)}
+    values = frame[column].str.strip()
+    empty = values.str.lower().isin(MISSING_LABELS) & ~values.isin(known)
+    # A class by its number is understood where no class is called by a number.
+    if not any(name.lstrip("-").isdecimal() for name in names):
+        known |= {str(number): float(number) for number in range(len(names))}
+    numbers = values.where(~empty).map(known)
+    wrong = np.flatnonzero(numbers.isna() & ~empty)
+    if len(wrong):
+        given = values.iloc[wrong[0]]
+        raise InputError(
+            f"{path}: column {column!r}, row {wrong[0] + 1}: {given!r} is none of the classes of "
+            f"tasks.{task.name}{nearest(given, names)} ({len(wrong)} such rows); classes: "
+            f"{', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
+        )
+    return numbers.to_numpy(dtype=np.float64)[:, None]
 
 
 def numbers_of(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:

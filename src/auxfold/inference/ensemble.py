@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,12 @@ class Ensemble:
         return [known[n] for n in dict.fromkeys(names or [self.experiment.main_task.name])]
 
     def predict(
-        self, table: Table, tasks: list[Task], average: str, show: bool = True
+        self,
+        table: Table,
+        tasks: list[Task],
+        average: str,
+        show: bool = True,
+        on_fold: Callable[[FoldFolder, dict[str, np.ndarray]], object] = lambda *_: None,
     ) -> dict[str, np.ndarray]:
         """Task name to predictions ``(rows, n_outputs)``, in the order of the table.
 
@@ -105,13 +110,26 @@ class Ensemble:
             tasks: whose heads are computed; no other head is.
             average: ``probability`` (mean of the activated outputs) or ``logit``.
             show: a progress bar.
+            on_fold: told each fold and its logits by task name.
         """
         display = Display("predict", len(self.folders) * len(table), quiet=not show)
         try:
-            logits = (self._logits(folder, table, tasks, display) for folder in self.folders)
+            logits = self._logits_of_folds(table, tasks, display, on_fold)
             return average_folds(logits, tasks, average)
         finally:
             display.close()
+
+    def _logits_of_folds(
+        self,
+        table: Table,
+        tasks: list[Task],
+        display: Display,
+        on_fold: Callable[[FoldFolder, dict[str, np.ndarray]], object],
+    ) -> Iterator[dict[str, np.ndarray]]:
+        for folder in self.folders:
+            logits = self._logits(folder, table, tasks, display)
+            on_fold(folder, logits)
+            yield logits
 
     def _logits(
         self, folder: FoldFolder, table: Table, tasks: list[Task], display: Display

@@ -52,7 +52,8 @@ class Predictor:
             average: ``probability`` or ``logit``; the experiment's own when left out.
 
         Returns:
-            One column per predicted label; rows in the order and with the index of ``texts``.
+            One column per predicted label (of a multi-class task the likeliest class, then each
+            class's probability); rows in the order and with the index of ``texts``.
 
         Raises:
             InputError: something that is not a text, a missing column, an unknown task.
@@ -65,12 +66,15 @@ class Predictor:
         average = average or self.experiment.inference.average
         if average not in ("probability", "logit"):
             raise InputError(f"average = {average!r}; expected 'probability' or 'logit'")
-        labels = [name for task in wanted for name in task.prediction_columns]
-        made = np.empty((len(index), len(labels)))
+        made = np.empty((len(index), sum(task.n_outputs for task in wanted)))
         for start in range(0, len(index), ROWS_AT_ONCE):
             piece = [column[start : start + ROWS_AT_ONCE] for column in columns]
             made[start : start + ROWS_AT_ONCE] = self._predict(piece, wanted, average)
-        return pd.DataFrame(made, columns=labels, index=index)
+        edges = np.cumsum([0, *(task.n_outputs for task in wanted)])
+        told: dict[str, np.ndarray] = {}
+        for task, start, stop in zip(wanted, edges, edges[1:], strict=False):
+            told |= task.answers(made[:, start:stop])
+        return pd.DataFrame(told, index=index)
 
     def _predict(self, texts: list[list[str]], tasks: list[Task], average: str) -> np.ndarray:
         """``(rows, predicted columns)``; each device takes every n-th row by length."""

@@ -9,6 +9,8 @@ import pandas as pd
 
 from auxfold.data.files import read_columns
 from auxfold.errors import InputError
+from auxfold.settings import MulticlassSettings
+from auxfold.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,13 @@ class SampleSubmission:
     columns: list[str]
 
     @classmethod
-    def read(cls, path: str, ids: np.ndarray, predicted: list[str]) -> SampleSubmission:
+    def read(cls, path: str, ids: np.ndarray, tasks: list[Task]) -> SampleSubmission:
         """Read and check, before anything is computed.
 
         Args:
             path: the sample submission.
             ids: the ids of the rows to predict.
-            predicted: the columns that will be predicted.
+            tasks: what will be predicted. A column called like a class asks for its probability.
 
         Raises:
             InputError: ids that differ, or columns that cannot be matched.
@@ -40,15 +42,17 @@ class SampleSubmission:
         if frame[id_column].duplicated().any():
             raise InputError(f"{path}: an id stands in more than one row")
         _same_ids(set(ids), set(frame[id_column]), path)
+        asked_for = columns_asked_for(tasks)
+        predicted = list(dict.fromkeys(asked_for.values()))
         if len(wanted) == len(predicted) == 1:
             return cls(frame, predicted)  # "prediction" or whatever the competition calls it
-        missing = [column for column in wanted if column not in predicted]
+        missing = [column for column in wanted if column not in asked_for]
         if missing:
             raise InputError(
                 f"{path} wants column {missing[0]!r} ({len(wanted)} in all), predicted are "
                 f"{', '.join(predicted)}; --all-tasks predicts every task's columns"
             )
-        return cls(frame, wanted)
+        return cls(frame, [asked_for[column] for column in wanted])
 
     def fill(self, predictions: pd.DataFrame) -> pd.DataFrame:
         """The predictions under the sample's ids and column names, in its order.
@@ -62,6 +66,17 @@ class SampleSubmission:
         if aligned.isna().any().any():
             raise InputError("a prediction is NaN; the submission was not written")
         return aligned.rename_axis(id_column).reset_index()
+
+
+def columns_asked_for(tasks: list[Task]) -> dict[str, str]:
+    """A sample submission's column to the predicted column that fills it."""
+    made: dict[str, str] = {}
+    for task in tasks:
+        if isinstance(task.settings, MulticlassSettings):
+            made |= dict(zip(task.settings.class_names, task.prediction_columns, strict=True))
+    for task in tasks:  # a predicted column's own name comes before a class's
+        made |= {name: name for name in (*task.settings.columns, *task.prediction_columns)}
+    return made
 
 
 def _same_ids(ours: set[str], theirs: set[str], sample_path: str) -> None:

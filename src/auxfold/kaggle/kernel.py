@@ -28,11 +28,11 @@ from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
 from auxfold.inference.predict import predict_logits
-from auxfold.inference.submission import SampleSubmission
+from auxfold.inference.submission import SampleSubmission, columns_asked_for
 from auxfold.kaggle.manifest import MANIFEST, sha256
 from auxfold.model.precision import all_devices, choose_precision
 from auxfold.run_folder import read_json, write_frame, write_whole
-from auxfold.tasks import prediction_frame
+from auxfold.tasks import make_tasks, prediction_frame
 
 RESERVE = 60.0  # seconds kept for averaging and writing
 
@@ -126,8 +126,7 @@ def predict(
     experiment = ensemble.experiment
     table = read_texts(experiment, str(test))
     tasks = ensemble.tasks(_task_names(experiment, sample))
-    columns = [name for task in tasks for name in task.prediction_columns]
-    shape = SampleSubmission.read(str(sample), table.ids, columns) if sample else None
+    shape = SampleSubmission.read(str(sample), table.ids, tasks) if sample else None
     with tempfile.TemporaryDirectory() as out:
         names = (devices or [str(device) for device in all_devices()])[: len(table)]
         shares = [
@@ -145,7 +144,7 @@ def predict(
         means = average_folds(logits, tasks, experiment.inference.average)
     if len(done) < len(folds):
         print(f"ONLY {len(done)} OF {len(folds)} FOLDS are averaged: {', '.join(done)}")
-    frame = prediction_frame(experiment.data.id, table.ids, tasks, means)
+    frame = prediction_frame(experiment.data.id_column, table.ids, tasks, means)
     return (shape.fill(frame) if shape else frame), done
 
 
@@ -175,7 +174,7 @@ def _task_names(experiment: Experiment, sample: Path | None) -> list[str] | None
     if sample is None:
         return None
     wanted = set(header_of(sample)[1:])
-    names = [task.name for task in experiment.tasks if wanted & set(task.columns)]
+    names = [t.name for t in make_tasks(experiment) if wanted & set(columns_asked_for([t]))]
     return names or None
 
 

@@ -19,8 +19,8 @@ from transformers import (
 
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
-from auxfold.experiment import Model as ModelSettings
 from auxfold.model.multitask import MultiTaskConfig, MultiTaskModel
+from auxfold.settings import Model as ModelSettings
 
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 

@@ -23,6 +23,8 @@ class MultiTaskConfig(PreTrainedConfig):
         main_task: the head that ``forward`` computes when none is named at inference.
         pooling: ``mean``, ``cls`` or ``attention``.
         head_dropout: dropout before every head.
+        scales: head name to ``mean`` and ``std`` of its targets, one number per output: the
+            head's outputs are given back in the targets' own units.
     """
 
     model_type = "auxfold"
@@ -34,6 +36,7 @@ class MultiTaskConfig(PreTrainedConfig):
         main_task: str = "",
         pooling: str = "mean",
         head_dropout: float = 0.1,
+        scales: dict[str, dict[str, list[float]]] | None = None,
         **kwargs: Any,
     ) -> None:
         self.backbone = backbone or {}
@@ -41,6 +44,7 @@ class MultiTaskConfig(PreTrainedConfig):
         self.main_task = main_task
         self.pooling = pooling
         self.head_dropout = head_dropout
+        self.scales = scales or {}
         super().__init__(**kwargs)
 
     def backbone_config(self) -> PreTrainedConfig:
@@ -96,7 +100,14 @@ class MultiTaskModel(PreTrainedModel):
         features = self.features(input_ids, attention_mask, token_type_ids)
         names = list(self.heads) if tasks is None else tasks
         with torch.autocast(features.device.type, enabled=False):
-            return {name: self.heads[name](self.dropout(features)) for name in names}
+            return {name: self._head(name, self.dropout(features)) for name in names}
+
+    def _head(self, name: str, features: torch.Tensor) -> torch.Tensor:
+        outputs, scale = self.heads[name](features), self.config.scales.get(name)
+        if scale is None:
+            return outputs
+        # From the configuration, not buffers: exact whatever format the weights are stored in.
+        return outputs * outputs.new_tensor(scale["std"]) + outputs.new_tensor(scale["mean"])
 
     def features(
         self,
@@ -114,6 +125,10 @@ class MultiTaskModel(PreTrainedModel):
         if self.pool is not None:
             return self.pool(hidden, attention_mask).float()
         return mean_pool(hidden, attention_mask)
+
+    def set_scale(self, task: str, mean: list[float], std: list[float]) -> None:
+        """What a head's outputs are multiplied by and moved to, one number per output."""
+        self.config.scales = {**self.config.scales, task: {"mean": mean, "std": std}}
 
     def set_head_bias(self, task: str, bias: torch.Tensor) -> None:
         """Start a head at a bias ``(width,)``."""

@@ -1,4 +1,4 @@
-"""Out-of-fold scores over all folds, and scores of a prediction file against labels."""
+"""Out-of-fold scores over all folds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auxfold.data.files import read_columns
-from auxfold.data.table import Table, numbers_of
-from auxfold.errors import InputError, nearest
+from auxfold.data.table import Table
+from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.run_folder import (
     FoldFolder,
@@ -18,12 +17,8 @@ from auxfold.run_folder import (
     read_json,
     trained_folds,
 )
-from auxfold.tasks import Task, all_metrics, make_tasks, selection_metric
-from auxfold.tasks.metrics import METRICS
-from auxfold.tasks.task import refuse_cell
-
-# Competitions that released their test labels under another name than the training column's.
-RENAMED = {"target": "toxicity"}  # Jigsaw 2019, test_private_expanded.csv
+from auxfold.scoring.released import ensemble_against_folds
+from auxfold.tasks import Task, all_metrics, label_slices, make_tasks, selection_metric
 
 
 def cross_validate(
@@ -33,7 +28,8 @@ def cross_validate(
 
     Returns:
         A record with ``oof`` (metrics over all rows at once), ``folds`` (metrics per fold),
-        ``mean`` and ``std`` over folds (sample deviation), and the predictions in file order.
+        ``mean`` and ``std`` over folds (sample deviation), ``test`` where test labels are known
+        (see ``ensemble_against_folds``), and the predictions in file order.
 
     Raises:
         InputError: a fold is missing, or was trained on other data or with another experiment.
@@ -43,13 +39,15 @@ def cross_validate(
     check_trained_with(folders, experiment, table.fingerprint())
     tasks = make_tasks(experiment)
     oof = _collect(experiment, table, folds, folders)
-    record = {
+    record: dict[str, Any] = {
         "experiment": experiment.name,
         "main": selection_metric(experiment),
         "rows": len(table),
         **out_of_fold_scores(tasks, table.labels, oof, folds),
         "training": [_training(folder) for folder in folders],
     }
+    test = ensemble_against_folds(experiment)
+    record |= {"test": test} if test else {}
     return record, oof
 
 
@@ -77,20 +75,27 @@ def worst_errors(
 
     Columns: the id, ``fold``, ``label``, ``prediction`` and the text's first 500 characters.
     """
-    column = experiment.main_task.columns[0]
-    label = table.labels[:, experiment.label_columns.index(column)]
-    error = np.nan_to_num(np.abs(label - oof[column].to_numpy()), nan=-1.0)
+    task, columns = main_slice(experiment)
+    labels, predictions = table.labels[:, columns], oof[task.prediction_columns].to_numpy()
+    error = np.nan_to_num(task.errors(labels, predictions), nan=-1.0)
     worst = np.argsort(-error, kind="stable")[:rows]
     worst = worst[error[worst] >= 0]  # not labelled, not wrong
+    label, prediction = task.told(labels[worst], predictions[worst])
     return pd.DataFrame(
         {
-            experiment.data.id: table.ids[worst],
+            experiment.data.id_column: table.ids[worst],
             "fold": folds[worst],
-            "label": label[worst],
-            "prediction": oof[column].to_numpy()[worst],
+            "label": label,
+            "prediction": prediction,
             "text": [" | ".join(t[row] for t in table.texts)[:500] for row in worst],
         }
     )
+
+
+def main_slice(experiment: Experiment) -> tuple[Task, slice]:
+    """The main task with its columns' place in ``Table.labels``."""
+    pairs = label_slices(make_tasks(experiment))
+    return next(pair for pair in pairs if pair[0].name == experiment.main_task.name)
 
 
 def spread(per_fold: list[dict[str, float | None]]) -> dict[str, dict[str, float | None]]:
@@ -112,84 +117,13 @@ def _collect(
     pieces = []
     for fold, folder in enumerate(folders):
         piece = pd.read_parquet(folder.oof)
-        if set(piece[experiment.data.id]) != set(table.ids[folds == fold]):
+        if set(piece[experiment.data.id_column]) != set(table.ids[folds == fold]):
             raise InputError(f"{folder.oof} does not hold the ids of fold {fold}")
         pieces.append(piece)
-    by_id = pd.concat(pieces).set_index(experiment.data.id)
-    return by_id.loc[table.ids].rename_axis(experiment.data.id).reset_index()
+    by_id = pd.concat(pieces).set_index(experiment.data.id_column)
+    return by_id.loc[table.ids].rename_axis(experiment.data.id_column).reset_index()
 
 
 def _training(folder: FoldFolder) -> dict[str, Any]:
     run = read_json(folder.run)
     return {key: run[key] for key in ("fold", "seconds", "rows_per_second", "precision", "device")}
-
-
-def score_file(
-    labels_path: str, predictions_path: str, metric: str, main_column: str
-) -> dict[str, float | None]:
-    """Score a prediction file against a label file, joined by id.
-
-    Args:
-        labels_path: a table with an id column (named as in the predictions) and labels.
-        predictions_path: the id column first, then predicted columns; a single one called
-            ``prediction`` stands for ``main_column``.
-        metric: ``auc``, ``ap`` or ``log_loss``.
-        main_column: see above.
-
-    Returns:
-        ``metric`` (the mean over columns on which it is defined) and ``metric/<column>``.
-
-    Raises:
-        InputError: unknown metric, no common column, ids that differ, values that are no numbers.
-    """
-    if metric not in METRICS:
-        raise InputError(f"no metric {metric!r}{nearest(metric, METRICS)}; {', '.join(METRICS)}")
-    predictions, labels = read_columns(predictions_path), read_columns(labels_path)
-    id_column = predictions.columns[0]
-    if list(predictions.columns[1:]) == ["prediction"]:
-        predictions = predictions.rename(columns={"prediction": main_column})
-    for trained, released in RENAMED.items():
-        if trained in predictions.columns and trained not in labels.columns:
-            labels = labels.rename(columns={released: trained})
-    columns = [c for c in predictions.columns[1:] if c in labels.columns]
-    if id_column not in labels.columns or not columns:
-        raise InputError(
-            f"{labels_path} shares no label column with {predictions_path} "
-            f"(predicted: {', '.join(predictions.columns[1:])})"
-        )
-    _check_ids(labels[id_column], predictions[id_column], labels_path, predictions_path)
-    truth = _released_labels(labels, columns, labels_path)
-    values = numbers_of(predictions, columns, predictions_path)
-    if np.isnan(values).any():
-        raise InputError(f"{predictions_path}: a prediction is empty or not a number")
-    by_id = pd.DataFrame(values, index=predictions[id_column])
-    scores = by_id.loc[labels[id_column]].to_numpy()
-    made = {
-        f"{metric}/{column}": METRICS[metric](truth[:, i], scores[:, i])
-        for i, column in enumerate(columns)
-    }
-    defined = [value for value in made.values() if value is not None]
-    return {metric: float(np.mean(defined)) if defined else None, **made}
-
-
-def _released_labels(labels: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
-    """``(rows, columns)``, NaN where empty or -1: Kaggle's mark for a row that was not scored."""
-    values = numbers_of(labels, columns, path)
-    values[values == -1] = np.nan
-    row, column = np.nonzero((values < 0) | (values > 1))
-    if len(row):
-        raise refuse_cell(path, columns[column[0]], row[0], values[row[0], column[0]],
-                          "labels lie in [0, 1], or are -1 where a row was not scored")  # fmt: skip
-    return values
-
-
-def _check_ids(labels: pd.Series, predictions: pd.Series, ours: str, theirs: str) -> None:
-    for path, ids in ((ours, labels), (theirs, predictions)):
-        if ids.duplicated().any():
-            raise InputError(f"{path}: id {ids[ids.duplicated()].iloc[0]!r} stands there twice")
-    lacking = set(labels) - set(predictions)
-    if lacking:
-        raise InputError(
-            f"{theirs} lacks {len(lacking)} of the {len(labels)} ids of {ours}, "
-            f"e.g. {sorted(lacking)[0]!r}"
-        )

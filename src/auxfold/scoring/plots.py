@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 from cycler import cycler
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # without pyplot: a notebook keeps its own backend
-
-from auxfold.tasks.metrics import average_precision, roc_auc
 
 INK = "#010203"  # stands for the page's text colour, light or dark
 COLOURS = ("#3b7dd8", "#e07b39", "#4a9d5b", "#b3579b", "#8a7a2e", "#5ba7b5", "#c0504d", "#7d6bb5")
@@ -54,7 +51,7 @@ def plot_folds(record: dict[str, Any]) -> Plot:
         axes.set(xlabel="fold", ylabel=metric, xticks=range(len(values)))
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         told = ", ".join(f"{value:.4f}" for value in values)
-        return Plot("Scores per fold", _svg(figure), f"{metric} of each fold: {told}.")
+        return Plot("Scores per fold", svg_of(figure), f"{metric} of each fold: {told}.")
 
 
 def plot_learning(record: dict[str, Any], histories: list[list[dict[str, Any]]]) -> Plot:
@@ -79,89 +76,25 @@ def plot_learning(record: dict[str, Any], histories: list[list[dict[str, Any]]])
         right.legend()
         last = ", ".join(f"{history[-1]['metrics'][metric]:.4f}" for history in histories)
         alt = f"{metric} of each fold over the epochs, at the end {last}; training loss per task."
-        return Plot("Learning curves", _svg(figure), alt)
+        return Plot("Learning curves", svg_of(figure), alt)
 
 
-def plot_curves(
-    column: str, labels: np.ndarray, scores: np.ndarray, folds: np.ndarray
-) -> Plot | None:
-    """ROC and precision-recall curves of one column, all rows and fold by fold."""
-    positive, scores, folds = _known(labels, scores, folds)
-    if positive.all() or not positive.any():
-        return None
+def plot_ensemble(test: dict[str, Any]) -> Plot:
+    """The ensemble of one fold, of two …, on test rows; what ``ensemble_against_folds`` gives."""
+    scores = {int(n): [v for v in values if v is not None] for n, values in test["scores"].items()}
+    scores = {n: values for n, values in scores.items() if values}
     with rc_context(STYLE):
-        figure = Figure(figsize=(9, 3.6), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        for fold in np.unique(folds):
-            own = folds == fold
-            if 0 < positive[own].sum() < own.sum():
-                _draw_curves(left, right, positive[own], scores[own], COLOURS[0], 0.7, 0.35)
-        _draw_curves(left, right, positive, scores, COLOURS[1], 1.8, 1.0)
-        area, precision = roc_auc(positive, scores), average_precision(positive, scores)
-        rate = positive.mean()
-        left.plot([0, 1], [0, 1], color=INK, linewidth=0.6, linestyle=":")
-        right.axhline(rate, color=INK, linewidth=0.6, linestyle=":")
-        left.set(xlabel="false positive rate", ylabel="true positive rate")
-        right.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
-        alt = (
-            f"ROC curve of {column} with area {area:.4f}, and precision-recall curve with average "
-            f"precision {precision:.4f} at a rate of {rate:.3f}; thin lines are single folds."
-        )
-        return Plot(f"ROC and precision-recall of {column}", _svg(figure), alt)
-
-
-def _draw_curves(
-    left: Axes,
-    right: Axes,
-    positive: np.ndarray,
-    scores: np.ndarray,
-    colour: str,
-    width: float,
-    alpha: float,
-) -> None:
-    from sklearn.metrics import precision_recall_curve, roc_curve
-
-    false, true, _ = roc_curve(positive, scores)
-    precision, recall, _ = precision_recall_curve(positive, scores)
-    left.plot(*_thin(false, true), color=colour, linewidth=width, alpha=alpha)
-    right.plot(*_thin(recall, precision), color=colour, linewidth=width, alpha=alpha)
-
-
-def _thin(x: np.ndarray, y: np.ndarray, most: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """Few enough points for a page, evenly along the curve, the ends among them."""
-    way = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
-    keep = np.unique(np.searchsorted(way, np.linspace(0, way[-1], most)).clip(0, len(x) - 1))
-    keep = np.unique([0, *keep, len(x) - 1])
-    return x[keep], y[keep]
-
-
-def plot_reliability(column: str, labels: np.ndarray, scores: np.ndarray) -> Plot:
-    """Mean label against mean prediction, in ten equal ranges of predictions."""
-    known = ~np.isnan(labels)
-    labels, scores = labels[known], scores[known]
-    ranges = np.minimum((scores * 10).astype(int), 9)
-    bins = [np.flatnonzero(ranges == number) for number in np.unique(ranges)]
-    told = np.array([scores[rows].mean() for rows in bins])
-    found = np.array([labels[rows].mean() for rows in bins])
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9, 3.4), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        top = max(told.max(), found.max(), 1e-3) * 1.05
-        left.plot([0, top], [0, top], color=INK, linewidth=0.6, linestyle=":")
-        left.plot(told, found, marker="o", markersize=4, color=COLOURS[1])
-        left.set(xlabel="mean prediction", ylabel="mean label")
-        edges = np.linspace(0, 1, 41)
-        sides = (("label < 0.5", labels < 0.5), ("label ≥ 0.5", labels >= 0.5))
-        for colour, (name, side) in zip(COLOURS, sides, strict=False):
-            right.hist(scores[side], bins=edges, alpha=0.6, label=name, color=colour, log=True)
-        right.set(xlabel="prediction", ylabel="rows (logarithmic)")
-        right.legend()
-        gap = np.abs(told - found).max()
-        alt = (
-            f"Mean label against mean prediction of {column} in ten ranges of predictions, at most "
-            f"{gap:.3f} apart; predictions of rows with labels below and above 0.5."
-        )
-        return Plot(f"Reliability and predictions of {column}", _svg(figure), alt)
+        figure = Figure(figsize=(6, 3))
+        axes = figure.subplots()
+        for count, values in scores.items():
+            axes.plot([count] * len(values), values, "o", color=COLOURS[0], alpha=0.5, markersize=4)
+        means = [float(np.mean(values)) for values in scores.values()]
+        axes.plot(list(scores), means, color=COLOURS[1], marker="D", label="mean")
+        axes.set(xlabel="folds averaged", ylabel=test["metric"], xticks=list(scores))
+        axes.legend(loc="lower right")
+        told = ", ".join(f"{n}: {m:.4f}" for n, m in zip(scores, means, strict=True))
+        alt = f"{test['metric']} on {test['rows']:,} test rows by number of folds averaged: {told}."
+        return Plot("Ensemble against single folds", svg_of(figure), alt)
 
 
 def plot_labels(columns: list[str], labels: np.ndarray) -> Plot:
@@ -179,14 +112,15 @@ def plot_labels(columns: list[str], labels: np.ndarray) -> Plot:
         axes.set(yticks=places, yticklabels=columns, xlabel="share of rows (of labelled rows)")
         axes.legend()
         told = ", ".join(f"{c} {r:.3f}" for c, r in zip(columns, rates, strict=True))
-        return Plot("Labels", _svg(figure), f"Share of rows with a label of 0.5 or more: {told}.")
+        return Plot("Labels", svg_of(figure), f"Share of rows with a label of 0.5 or more: {told}.")
 
 
-def plot_columns(record: dict[str, Any], columns: dict[str, str]) -> Plot | None:
+def plot_columns(record: dict[str, Any], metric: str, columns: dict[str, str]) -> Plot | None:
     """A metric of every label column, out of fold and in each fold.
 
     Args:
         record: the cross-validated scores.
+        metric: what the metric is called.
         columns: column name to the name of its metric in the record.
     """
     shown = {c: m for c, m in columns.items() if record["oof"].get(m) is not None}
@@ -196,27 +130,21 @@ def plot_columns(record: dict[str, Any], columns: dict[str, str]) -> Plot | None
         figure = Figure(figsize=(9, 0.8 + 0.32 * len(shown)), layout="constrained")
         axes = figure.subplots()
         places = np.arange(len(shown))[::-1]
-        for place, metric in zip(places, shown.values(), strict=True):
-            values = [fold[metric] for fold in record["folds"] if fold[metric] is not None]
+        for place, name in zip(places, shown.values(), strict=True):
+            values = [fold[name] for fold in record["folds"] if fold[name] is not None]
             axes.plot(values, [place] * len(values), "o", color=COLOURS[0], alpha=0.6, markersize=4)
-            axes.plot(record["oof"][metric], place, "D", color=COLOURS[1], markersize=6)
+            axes.plot(record["oof"][name], place, "D", color=COLOURS[1], markersize=6)
         for marker, name, colour in (("o", "folds", COLOURS[0]), ("D", "out of fold", COLOURS[1])):
             axes.plot([], [], marker, color=colour, label=name)
-        axes.set(yticks=places, yticklabels=list(shown), xlabel="AUC")
+        axes.set(yticks=places, yticklabels=list(shown), xlabel=metric)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         axes.grid(axis="x", alpha=0.2)
         told = ", ".join(f"{c} {record['oof'][m]:.4f}" for c, m in shown.items())
-        return Plot("Every label", _svg(figure), f"Out-of-fold AUC: {told}.")
+        return Plot(f"Every label, {metric}", svg_of(figure), f"Out-of-fold {metric}: {told}.")
 
 
-def _known(
-    labels: np.ndarray, scores: np.ndarray, folds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    known = ~np.isnan(labels)
-    return labels[known] >= 0.5, scores[known], folds[known]
-
-
-def _svg(figure: Figure) -> str:
+def svg_of(figure: Figure) -> str:
+    """A figure without a ground of its own, in the page's text colour."""
     figure.patch.set_alpha(0.0)
     for axes in figure.axes:
         axes.patch.set_alpha(0.0)

@@ -13,7 +13,10 @@ from auxfold.data.table import Table
 from auxfold.experiment import Experiment, to_toml
 from auxfold.run_folder import RunFolder, read_json
 from auxfold.scoring import plots
+from auxfold.scoring.cross_validation import main_slice
+from auxfold.scoring.main_plots import plot_main
 from auxfold.scoring.plots import Plot
+from auxfold.tasks import balance, label_slices, make_tasks
 from auxfold.tasks.metrics import higher_is_better
 
 
@@ -71,7 +74,7 @@ def render_report(
         balance=_balance(experiment, table, folds),
         plots=[plot for plot in _plots(experiment, record, table, folds, oof) if plot],
         hardest=hardest.to_dict("records"),
-        id_column=experiment.data.id,
+        id_column=experiment.data.id_column,
         run=read_json(RunFolder.of(experiment).fold(0).run),
     )
 
@@ -83,36 +86,60 @@ def _plots(
     folds: np.ndarray,
     oof: pd.DataFrame,
 ) -> list[Plot | None]:
-    column = experiment.main_task.columns[0]
-    labels = table.labels[:, experiment.label_columns.index(column)]
-    scores = oof[column].to_numpy()
+    task, columns = main_slice(experiment)
+    predictions = oof[task.prediction_columns].to_numpy()
     paths = [RunFolder.of(experiment).fold(k).history for k in range(experiment.folds.n_splits)]
     histories = [[json.loads(line) for line in p.read_text().splitlines()] for p in paths]
     return [
         plots.plot_folds(record),
+        plots.plot_ensemble(record["test"]) if "test" in record else None,
         plots.plot_learning(record, histories),
-        plots.plot_curves(column, labels, scores, folds),
-        plots.plot_reliability(column, labels, scores),
-        plots.plot_columns(record, _auc_of_columns(experiment)),
-        plots.plot_labels(experiment.label_columns, table.labels),
+        *plot_main(task, table.labels[:, columns], predictions, folds),
+        *_every_label(experiment, record),
+        *_binary_labels(experiment, table),
     ]
 
 
-def _auc_of_columns(experiment: Experiment) -> dict[str, str]:
-    """Label column to the name of its AUC in the record."""
-    return {
-        column: f"{task.name}/auc/{column}" if len(task.columns) > 1 else f"{task.name}/auc"
-        for task in experiment.tasks
-        for column in task.columns
-    }
+def _every_label(experiment: Experiment, record: dict[str, Any]) -> list[Plot | None]:
+    """One plot per kind of task: its default metric, column by column."""
+    made: dict[str, dict[str, str]] = {}
+    for task in make_tasks(experiment):
+        several = len(task.settings.columns) > 1
+        for column in task.settings.columns:
+            name = f"{task.name}/{task.default_metric}" + (f"/{column}" if several else "")
+            made.setdefault(task.default_metric, {})[column] = name
+    return [plots.plot_columns(record, metric, columns) for metric, columns in made.items()]
+
+
+def _binary_labels(experiment: Experiment, table: Table) -> list[Plot]:
+    pairs = label_slices(make_tasks(experiment))
+    binary = [(task, columns) for task, columns in pairs if task.settings.kind == "binary"]
+    if not binary:
+        return []
+    names = [column for task, _ in binary for column in task.settings.columns]
+    labels = np.concatenate([table.labels[:, columns] for _, columns in binary], axis=1)
+    return [plots.plot_labels(names, labels)]
+
+
+def ensemble_line(test: dict[str, Any]) -> str:
+    """The ensemble beside its single folds on test rows, in one line."""
+    *_, whole = test["scores"].values()
+    single = [value for value in test["scores"]["1"] if value is not None]
+    if not single or whole[0] is None:
+        return f"test rows: {test['metric']} is undefined on them"
+    return (
+        f"{test['rows']:,} test rows, {test['metric']}: ensemble {whole[0]:.4f}, "
+        f"single folds {min(single):.4f} to {max(single):.4f}"
+    )
 
 
 def _balance(experiment: Experiment, table: Table, folds: np.ndarray) -> list[dict[str, Any]]:
+    tasks = make_tasks(experiment)
     return [
         {
             "fold": fold,
             "rows": int((folds == fold).sum()),
-            "positive": [int(n) for n in np.nansum(table.labels[folds == fold] >= 0.5, axis=0)],
+            "told": balance(tasks, table.labels[folds == fold]),
         }
         for fold in range(experiment.folds.n_splits)
     ]

@@ -9,14 +9,40 @@ import pandas as pd
 
 from auxfold.experiment import Experiment
 from auxfold.tasks.binary import BinaryTask
+from auxfold.tasks.multiclass import MulticlassTask
+from auxfold.tasks.regression import RegressionTask
 from auxfold.tasks.task import Task
 
-KINDS: dict[str, type[Task]] = {"binary": BinaryTask}
+KINDS: dict[str, type[Task]] = {
+    "binary": BinaryTask,
+    "multiclass": MulticlassTask,
+    "regression": RegressionTask,
+}
 
 
 def make_tasks(experiment: Experiment) -> list[Task]:
     """The tasks of an experiment, in the order of its label columns."""
     return [KINDS[settings.kind](settings) for settings in experiment.tasks]
+
+
+def strata(tasks: list[Task], labels: np.ndarray) -> np.ndarray:
+    """``(rows, flags)``: what folds are stratified by, task by task; NaN where not labelled."""
+    return np.concatenate(
+        [task.strata(labels[:, columns]) for task, columns in label_slices(tasks)], axis=1
+    )
+
+
+def balance(tasks: list[Task], labels: np.ndarray) -> dict[str, str]:
+    """What a person compares between folds, by column heading."""
+    made: dict[str, str] = {}
+    for task, columns in label_slices(tasks):
+        made |= task.balance(labels[:, columns])
+    return made
+
+
+def headline(tasks: list[Task]) -> list[str]:
+    """The metrics that a line on the console has room for."""
+    return [f"{task.name}/{metric}" for task in tasks for metric in task.headline]
 
 
 def selection_metric(experiment: Experiment) -> str:
@@ -40,6 +66,9 @@ def all_metrics(
 ) -> dict[str, float | None]:
     """``<task>/<metric>`` of every task.
 
+    With several multi-class tasks also ``<metric>``, the mean over them, and ``<metric>_std``,
+    their population deviation (None where the metric is undefined for one of them).
+
     Args:
         tasks: all tasks of the experiment.
         labels: as in ``Table.labels``.
@@ -49,15 +78,21 @@ def all_metrics(
     for task, columns in label_slices(tasks):
         values = task.metrics(labels[:, columns], predictions[task.name])
         made |= {f"{task.name}/{name}": value for name, value in values.items()}
+    several = [task for task in tasks if isinstance(task, MulticlassTask)]
+    if len(several) > 1:
+        for name in MulticlassTask.functions:
+            values = [made[f"{task.name}/{name}"] for task in several]
+            defined = None not in values
+            made[name] = float(np.mean(values)) if defined else None
+            made[f"{name}_std"] = float(np.std(values)) if defined else None
     return made
 
 
 def prediction_frame(
     id_column: str, ids: np.ndarray, tasks: list[Task], predictions: dict[str, np.ndarray]
 ) -> pd.DataFrame:
-    """The id column first, then one column per predicted label of the tasks at hand."""
+    """The id column first, then the columns that the tasks at hand predict."""
     made: dict[str, Any] = {id_column: ids}
     for task in tasks:
-        values = predictions[task.name]
-        made |= {c: values[:, i] for i, c in enumerate(task.prediction_columns)}
+        made |= task.answers(predictions[task.name])
     return pd.DataFrame(made)

@@ -7,22 +7,22 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from auxfold.errors import InputError
-from auxfold.tasks.metrics import binary_metrics
+from auxfold.settings import BinarySettings
+from auxfold.tasks.metrics import BINARY_METRICS
 from auxfold.tasks.task import Task, refuse_cell
 
 
 class BinaryTask(Task):
     """Sigmoid cross-entropy per column; soft labels are trained on as they are."""
 
+    settings: BinarySettings
     default_metric = "auc"
+    headline = ("auc", "ap", "log_loss")
+    functions = BINARY_METRICS
 
     @property
     def n_outputs(self) -> int:
         return len(self.settings.columns)
-
-    @property
-    def prediction_columns(self) -> list[str]:
-        return list(self.settings.columns)
 
     def check_labels(self, labels: np.ndarray, path: str) -> None:
         for position, column in enumerate(self.settings.columns):
@@ -47,6 +47,9 @@ class BinaryTask(Task):
                 f"a binary column needs both classes, or has to leave tasks.{self.name}.columns"
             )
 
+    def strata(self, labels: np.ndarray) -> np.ndarray:
+        return labels
+
     def initial_bias(self, labels: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):
             counts = np.maximum((~np.isnan(labels)).sum(axis=0), 1)
@@ -62,5 +65,10 @@ class BinaryTask(Task):
         # tanh form: exact in both tails, no overflow.
         return 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
 
-    def metrics(self, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float | None]:
-        return binary_metrics(labels, predictions, self.settings.columns)
+    def balance(self, labels: np.ndarray) -> dict[str, str]:
+        counts = np.nansum(labels >= 0.5, axis=0)
+        pairs = zip(self.settings.columns, counts, strict=True)
+        return {f"{column} ≥ 0.5": f"{int(n):,}" for column, n in pairs}
+
+    def errors(self, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        return np.abs(labels[:, 0] - predictions[:, 0])

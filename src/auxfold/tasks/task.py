@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from auxfold.errors import InputError
-from auxfold.experiment import Task as TaskSettings
+from auxfold.settings import TaskSettings
+from auxfold.tasks.metrics import Metric
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Mean and deviation of every column of a standardised task, in the columns' own units."""
+
+    mean: list[float]
+    std: list[float]
+
+    def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """``(columns,)`` float32 mean and deviation."""
+        return torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)
 
 
 class Task(ABC):
     """One head: which label columns it reads, what its loss is and what it predicts.
 
     Shapes: ``labels`` are ``(rows, len(settings.columns))`` with NaN where not labelled;
-    ``logits`` are ``(rows, n_outputs)``.
+    ``logits`` and ``predictions`` are ``(rows, n_outputs)``.
+
+    Attributes:
+        default_metric: selects checkpoints when the experiment names none.
+        headline: the metrics that a line on the console has room for.
+        functions: metric name to a function of one column's labels and its predictions.
+        scale: what the head's outputs are multiplied by and moved to, learnt by :meth:`fit`.
     """
+
+    default_metric: ClassVar[str]
+    headline: ClassVar[tuple[str, ...]]
+    functions: ClassVar[dict[str, Metric]]
+    scale: Scale | None = None
 
     def __init__(self, settings: TaskSettings) -> None:
         self.settings = settings
@@ -28,14 +54,9 @@ class Task(ABC):
         """Width of the head."""
 
     @property
-    @abstractmethod
     def prediction_columns(self) -> list[str]:
         """Names of the predicted columns, ``(n_outputs,)``."""
-
-    @property
-    @abstractmethod
-    def default_metric(self) -> str:
-        """The metric that selects checkpoints when the experiment names none."""
+        return self.settings.prediction_columns
 
     @abstractmethod
     def check_labels(self, labels: np.ndarray, path: str) -> None:
@@ -44,6 +65,10 @@ class Task(ABC):
         Raises:
             InputError: naming file, column and row.
         """
+
+    @abstractmethod
+    def strata(self, labels: np.ndarray) -> np.ndarray:
+        """``(rows, flags)`` numbers whose ``>= 0.5`` folds spread evenly; NaN: not labelled."""
 
     @abstractmethod
     def initial_bias(self, labels: np.ndarray) -> np.ndarray:
@@ -58,8 +83,47 @@ class Task(ABC):
         """Logits to predictions, ``(rows, n_outputs)``."""
 
     @abstractmethod
+    def balance(self, labels: np.ndarray) -> dict[str, str]:
+        """What a person compares between folds, by column heading."""
+
+    @abstractmethod
+    def errors(self, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        """``(rows,)`` how far the first column's prediction is off; NaN where not labelled."""
+
+    def fit(self, labels: np.ndarray) -> None:  # noqa: B027, most kinds have nothing to learn
+        """Learn from a fold's training rows what the loss needs."""
+
+    def of_column(self, predictions: np.ndarray, position: int) -> np.ndarray:
+        """The part of the predictions that a metric of the column at ``position`` looks at."""
+        return predictions[:, position]
+
+    def answers(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
+        """Column name to values ``(rows,)``, as they stand in a prediction file."""
+        return {c: predictions[:, i] for i, c in enumerate(self.prediction_columns)}
+
+    def told(self, labels: np.ndarray, predictions: np.ndarray) -> tuple[list[str], list[str]]:
+        """Labels and predictions of the first column, as a person reads them."""
+        columns = (labels[:, 0], predictions[:, 0])
+        right, predicted = (["" if np.isnan(v) else f"{v:.3g}" for v in c] for c in columns)
+        return right, predicted
+
     def metrics(self, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float | None]:
-        """Metric name to value over the labelled cells; None where a metric is undefined."""
+        """Every metric: the mean over columns, and ``<metric>/<column>`` where there are several.
+
+        The mean is over the columns on which the metric is defined; None if there is none.
+        """
+        columns = self.settings.columns
+        means: dict[str, float | None] = {}
+        single: dict[str, float | None] = {}
+        for name, function in self.functions.items():
+            values = [
+                function(labels[:, i], self.of_column(predictions, i)) for i in range(len(columns))
+            ]
+            defined = [value for value in values if value is not None]
+            means[name] = float(np.mean(defined)) if defined else None
+            if len(columns) > 1:
+                single |= {f"{name}/{c}": v for c, v in zip(columns, values, strict=True)}
+        return means | single
 
 
 def refuse_cell(path: str, column: str, row: int, value: float, expected: str) -> InputError:

@@ -69,13 +69,7 @@ def train_fold(
     train_rows, valid_rows = split(experiment, table, fold)
     tasks = make_tasks(experiment)
     metric = _checked_metric(experiment, tasks, table, valid_rows)
-    device = best_device()
-    precision = choose_precision(experiment.train.precision, device)
-    # Accelerate refuses another precision in the same process (a notebook), unless reset.
-    AcceleratorState._reset_state()
-    accelerator = Accelerator(mixed_precision="no" if precision == "fp32" else precision)
-    if device.type == "cpu":
-        keep_freed_memory()
+    accelerator, precision = start_accelerator(experiment)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             start_working(fold_folder, resume, overwrite)
@@ -87,14 +81,26 @@ def train_fold(
     return fold_folder
 
 
+def start_accelerator(experiment: Experiment) -> tuple[Accelerator, str]:
+    """The device and its number format: ``bf16``, ``fp16`` or ``fp32``."""
+    device = best_device()
+    precision = choose_precision(experiment.train.precision, device)
+    # Accelerate refuses another precision in the same process (a notebook), unless reset.
+    AcceleratorState._reset_state()
+    if device.type == "cpu":
+        keep_freed_memory()
+    return Accelerator(mixed_precision="no" if precision == "fp32" else precision), precision
+
+
 def _checked_metric(
     experiment: Experiment, tasks: list[Task], table: Table, valid_rows: np.ndarray
 ) -> str:
     """The metric of checkpoint selection, checked to be defined on the validation rows."""
     metric = selection_metric(experiment)
     rows = valid_rows if len(valid_rows) else np.arange(len(table))
-    constant = {t.name: np.full((len(rows), t.n_outputs), 0.5) for t in tasks}
-    metrics = all_metrics(tasks, table.labels[rows], constant)
+    random = np.random.default_rng(0)
+    guesses = {t.name: random.random((len(rows), t.n_outputs)) for t in tasks}
+    metrics = all_metrics(tasks, table.labels[rows], guesses)
     if metric not in metrics:
         raise InputError(
             f"selection.metric = {metric!r} is unknown{nearest(metric, metrics)}; "
@@ -103,9 +109,27 @@ def _checked_metric(
     if metrics[metric] is None:
         raise InputError(
             f"selection.metric = {metric!r} is undefined on the validation rows of this fold "
-            f"(only one class there); choose another metric or lower folds.n_splits"
+            f"(one class or one value alone there); choose another metric or lower folds.n_splits"
         )
     return metric
+
+
+def start_heads(
+    model: MultiTaskModel, experiment: Experiment, tasks: list[Task], labels: np.ndarray
+) -> None:
+    """Fit tasks and heads to the labels of the rows to train on, ``(rows, label columns)``."""
+    for task, columns in label_slices(tasks):
+        task.fit(labels[:, columns])
+        if task.scale is not None:
+            model.set_scale(task.name, task.scale.mean, task.scale.std)
+        if experiment.train.head_bias_from_rate:
+            bias = torch.from_numpy(task.initial_bias(labels[:, columns]))
+            model.set_head_bias(task.name, bias)
+
+
+def steps_per_epoch(experiment: Experiment, n_rows: int) -> int:
+    """Optimizer steps of one epoch; the last may be smaller."""
+    return -(-n_rows // experiment.train.batch_size)
 
 
 class _FoldRun:
@@ -135,24 +159,14 @@ class _FoldRun:
         cache = RunFolder.of(experiment).tokens
         self.rows = tokenised_rows(table.texts, self.tokenizer, experiment.model, cache)
         model = new_model(experiment, {t.name: t.n_outputs for t in tasks}, accelerator.device.type)
-        if experiment.train.head_bias_from_rate:
-            self._start_heads(model)
+        start_heads(model, experiment, tasks, table.labels[train_rows])
         optimizer = make_optimizer(model, experiment.train)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.schedule = make_schedule(self.optimizer.optimizer, experiment.train, self._n_steps())
+        n_steps = experiment.train.epochs * steps_per_epoch(experiment, len(train_rows))
+        self.schedule = make_schedule(self.optimizer.optimizer, experiment.train, n_steps)
         self.progress = Progress()
         if folder.state.is_file():
             self.progress = load_state(folder.state, self._parts(), self._signature())
-
-    def _start_heads(self, model: MultiTaskModel) -> None:
-        labels = self.table.labels[self.train_rows]
-        for task, columns in label_slices(self.tasks):
-            bias = torch.from_numpy(task.initial_bias(labels[:, columns]))
-            model.set_head_bias(task.name, bias)
-
-    def _n_steps(self) -> int:
-        settings = self.experiment.train
-        return settings.epochs * -(-len(self.train_rows) // settings.batch_size)
 
     def _bare(self) -> MultiTaskModel:
         return self.accelerator.unwrap_model(self.model)
@@ -248,7 +262,7 @@ class _FoldRun:
             predictions = self._predict()
             metrics = all_metrics(self.tasks, self.table.labels[self.valid_rows], predictions)
             ids = self.table.ids[self.valid_rows]
-            name = self.experiment.data.id
+            name = self.experiment.data.id_column
             write_frame(working.oof, prediction_frame(name, ids, self.tasks, predictions))
         model.save_pretrained(working.path)
         self.tokenizer.save_pretrained(working.path)

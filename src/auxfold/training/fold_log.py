@@ -12,6 +12,7 @@ import torch
 from auxfold.display import Display
 from auxfold.experiment import Experiment
 from auxfold.run_folder import FoldFolder, RunFolder
+from auxfold.tasks import headline, make_tasks
 from auxfold.tracking import Tracker
 from auxfold.training.checkpoint import Progress
 
@@ -41,7 +42,8 @@ class FoldLog:
     ) -> None:
         self.experiment, self.fold, self.learning_rate = experiment, fold, learning_rate
         self.title = f"fold {fold}" if isinstance(fold, int) else fold
-        self.display = Display(self.title, rows, progress.rows, quiet)
+        shown = headline(make_tasks(experiment))
+        self.display = Display(self.title, rows, progress.rows, quiet, shown)
         self.tracker = Tracker(
             experiment,
             "train",

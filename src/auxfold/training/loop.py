@@ -172,9 +172,13 @@ class Loop:
         """Compare the selection metric with the best so far."""
         progress = self.progress
         value = metrics[self.metric]
-        assert value is not None, "checked before training"
         sign = 1 if higher_is_better(self.metric) else -1
-        if progress.best is None or sign * value > sign * progress.best:
+        first = progress.best_at is None
+        # Undefined (a correlation of constant predictions) is worse than any value.
+        better = value is not None and (
+            progress.best is None or sign * value > sign * progress.best
+        )
+        if first or better:
             progress.best, progress.since_best = value, 0
             progress.best_at = [progress.epoch, progress.step]
             self.keep_best()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers import get_scheduler
 
-from auxfold.experiment import Train
+from auxfold.settings import Train
 
 
 def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object]]:

@@ -6,24 +6,36 @@ from typing import Any
 
 import numpy as np
 
-from auxfold.data.folds import make_folds
+from auxfold.data.folds import draw_rows, make_folds
 from auxfold.data.table import Table, read_train
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.run_folder import FULL, RunFolder, read_folds, write_folds
-from auxfold.tasks import label_slices, make_tasks
+from auxfold.tasks import Task, label_slices, make_tasks, strata
 
 
 def checked_table(experiment: Experiment) -> Table:
-    """The training table with every task's labels checked.
+    """The training table, or ``data.rows`` of it, with every task's labels checked.
 
     Raises:
         InputError: anything in the file that cannot be trained on.
     """
-    table = read_train(experiment)
-    for task, columns in label_slices(make_tasks(experiment)):
-        task.check_labels(table.labels[:, columns], table.path)
+    table, tasks = read_train(experiment), make_tasks(experiment)
+    _check(table, tasks)
+    n = experiment.data.rows
+    if n is None or n >= len(table):
+        return table
+    table = table.take(draw_rows(strata(tasks, table.labels), n, experiment.seed))
+    try:
+        _check(table, tasks)
+    except InputError as error:
+        raise InputError(f"too few rows with data.rows = {n}: {error}") from None
     return table
+
+
+def _check(table: Table, tasks: list[Task]) -> None:
+    for task, columns in label_slices(tasks):
+        task.check_labels(table.labels[:, columns], table.path)
 
 
 def folds_info(experiment: Experiment, table: Table) -> dict[str, Any]:
@@ -50,9 +62,19 @@ def create_folds(experiment: Experiment, overwrite: bool = False) -> tuple[Table
     table = checked_table(experiment)
     info = folds_info(experiment, table)
     if overwrite or not folder.folds_info.exists():  # written last: without it, no folds
-        folds = make_folds(table, info["n_splits"], info["group_duplicates"], info["seed"])
-        write_folds(folder, table.ids, folds, info)
+        write_folds(folder, table.ids, _make(experiment, table, info), info)
     return table, read_folds(folder, table.ids, info)
+
+
+def planned_split(
+    experiment: Experiment, table: Table, fold: int | str
+) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`split`; folds that are not made yet are made, and not stored."""
+    if fold == FULL or RunFolder.of(experiment).folds_info.exists():
+        return split(experiment, table, fold)
+    _check_fold(experiment, fold)
+    folds = _make(experiment, table, folds_info(experiment, table))
+    return np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
 
 
 def split(experiment: Experiment, table: Table, fold: int | str) -> tuple[np.ndarray, np.ndarray]:
@@ -63,8 +85,17 @@ def split(experiment: Experiment, table: Table, fold: int | str) -> tuple[np.nda
     """
     if fold == FULL:
         return np.arange(len(table)), np.arange(0)
+    _check_fold(experiment, fold)
+    folds = read_folds(RunFolder.of(experiment), table.ids, folds_info(experiment, table))
+    return np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+
+
+def _check_fold(experiment: Experiment, fold: int | str) -> None:
     n_splits = experiment.folds.n_splits
     if fold not in range(n_splits):
         raise InputError(f"--fold {fold}: folds are 0 to {n_splits - 1}, or 'all', or 'full'")
-    folds = read_folds(RunFolder.of(experiment), table.ids, folds_info(experiment, table))
-    return np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+
+
+def _make(experiment: Experiment, table: Table, info: dict[str, Any]) -> np.ndarray:
+    flags = strata(make_tasks(experiment), table.labels)
+    return make_folds(table, flags, info["n_splits"], info["group_duplicates"], info["seed"])

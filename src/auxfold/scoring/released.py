@@ -1,0 +1,168 @@
+"""Predictions scored against labels that a competition released, joined by id."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from auxfold.data.files import read_columns
+from auxfold.data.table import labels_of
+from auxfold.errors import InputError, nearest
+from auxfold.experiment import Experiment
+from auxfold.run_folder import RunFolder
+from auxfold.settings import BinarySettings, MulticlassSettings
+from auxfold.tasks import KINDS, Task, make_tasks
+from auxfold.tasks.metrics import BINARY_METRICS
+from auxfold.tasks.task import refuse_cell
+
+# Competitions that released their test labels under another name than the training column's.
+RENAMED = {"target": "toxicity"}  # Jigsaw 2019, test_private_expanded.csv
+SUBSETS = 10  # of each number of folds, how many are averaged and scored at most
+
+
+def score_file(
+    labels_path: str, predictions_path: str, metric: str | None, experiment: Experiment
+) -> dict[str, float | None]:
+    """Score a prediction file against a label file, joined by id.
+
+    Args:
+        labels_path: a table with an id column (named as in the predictions) and labels; -1 in a
+            binary column is Kaggle's mark for a row that was not scored.
+        predictions_path: the id column first, then predicted columns; a single one called
+            ``prediction`` stands for the main column.
+        metric: of the columns' kinds; the main task's default when left out.
+        experiment: tells which kind a column is of; an unknown column counts as binary.
+
+    Returns:
+        ``metric`` (the mean over columns on which it is defined) and ``metric/<column>``.
+
+    Raises:
+        InputError: unknown metric, no common column, ids that differ, values that are no numbers.
+    """
+    tasks = make_tasks(experiment)
+    kinds = {column: task for task in tasks for column in task.settings.columns}
+    main = kinds[experiment.main_task.columns[0]]
+    metric = metric or main.default_metric
+    predictions, labels = read_columns(predictions_path), read_columns(labels_path)
+    id_column = predictions.columns[0]
+    if list(predictions.columns[1:]) == ["prediction"]:
+        predictions = predictions.rename(columns={"prediction": experiment.main_task.columns[0]})
+    labels = renamed(labels, list(predictions.columns))
+    columns = [c for c in predictions.columns[1:] if c in labels.columns]
+    if id_column not in labels.columns or not columns:
+        raise InputError(
+            f"{labels_path} shares no label column with {predictions_path} "
+            f"(predicted: {', '.join(predictions.columns[1:])})"
+        )
+    _check_ids(labels[id_column], predictions[id_column], labels_path, predictions_path)
+    predictions = predictions.set_index(id_column, drop=False).loc[labels[id_column]]
+    made = {}
+    for column in columns:
+        task = kinds.get(column) or _binary(column)
+        if metric in task.functions:
+            truth = released_labels(task, column, labels, labels_path)
+            values = _values(task, column, predictions, metric, predictions_path)
+            made[f"{metric}/{column}"] = task.functions[metric](truth, values)
+    if not made:
+        known = dict.fromkeys([*main.functions, *BINARY_METRICS])
+        raise InputError(f"no metric {metric!r}{nearest(metric, known)}; {', '.join(known)}")
+    defined = [value for value in made.values() if value is not None]
+    return {metric: float(np.mean(defined)) if defined else None, **made}
+
+
+def renamed(labels: pd.DataFrame, predicted: list[str]) -> pd.DataFrame:
+    """The labels under the names of the predicted columns, where a competition changed one."""
+    for trained, released in RENAMED.items():
+        if trained in predicted and trained not in labels.columns:
+            labels = labels.rename(columns={released: trained})
+    return labels
+
+
+def released_labels(task: Task, column: str, labels: pd.DataFrame, path: str) -> np.ndarray:
+    """``(rows,)`` labels of one column, NaN where empty or not scored."""
+    values = labels_of(labels, task.settings.model_copy(update={"columns": [column]}), path)[:, 0]
+    if isinstance(task.settings, BinarySettings):
+        values[values == -1] = np.nan
+        wrong = np.flatnonzero((values < 0) | (values > 1))
+        if len(wrong):
+            expected = "labels lie in [0, 1], or are -1 where a row was not scored"
+            raise refuse_cell(path, column, wrong[0], values[wrong[0]], expected)
+    return values
+
+
+def _binary(column: str) -> Task:
+    return KINDS["binary"](BinarySettings(name="column", kind="binary", columns=[column]))
+
+
+def _values(
+    task: Task, column: str, predictions: pd.DataFrame, metric: str, path: str
+) -> np.ndarray:
+    """What the metric of a column takes: ``(rows,)``, or ``(rows, classes)``."""
+    if not isinstance(task.settings, MulticlassSettings):
+        return _numbers(predictions, [column], path)[:, 0]
+    if set(task.prediction_columns) <= set(predictions.columns):
+        return _numbers(predictions, task.prediction_columns, path)
+    if metric in ("auroc", "log_loss"):
+        raise InputError(
+            f"{path}: {metric} needs every class's probability, in columns such as "
+            f"{task.prediction_columns[0]!r}"
+        )
+    numbers = labels_of(predictions, task.settings, path)
+    if np.isnan(numbers).any():
+        raise InputError(f"{path}: a prediction in column {column!r} is empty")
+    return (numbers == np.arange(task.n_outputs)) * 1.0
+
+
+def _numbers(predictions: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
+    values = predictions[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"{path}: a prediction is empty or not a number")
+    return values
+
+
+def _check_ids(labels: pd.Series, predictions: pd.Series, ours: str, theirs: str) -> None:
+    for path, ids in ((ours, labels), (theirs, predictions)):
+        if ids.duplicated().any():
+            raise InputError(f"{path}: id {ids[ids.duplicated()].iloc[0]!r} stands there twice")
+    lacking = set(labels) - set(predictions)
+    if lacking:
+        raise InputError(
+            f"{theirs} lacks {len(lacking)} of the {len(labels)} ids of {ours}, "
+            f"e.g. {sorted(lacking)[0]!r}"
+        )
+
+
+def ensemble_against_folds(experiment: Experiment) -> dict[str, Any] | None:
+    """The fold ensemble beside its single folds on test rows, which none of them saw.
+
+    Needs ``data.test_labels`` and the folds' own predictions, which ``scripts/inference.py``
+    leaves beside the submission; None without them.
+
+    Returns:
+        ``metric`` (the main task's default, of its first column), ``rows`` that were scored and
+        ``scores``: number of folds averaged to the scores of up to ten choices of so many.
+    """
+    path, by_fold = experiment.data.test_labels, RunFolder.of(experiment).test_by_fold
+    if path is None or not by_fold.is_file():
+        return None
+    task = KINDS[experiment.main_task.kind](experiment.main_task)
+    column, id_column = experiment.main_task.columns[0], experiment.data.id_column
+    frame = pd.read_parquet(by_fold)
+    labels = renamed(read_columns(path), [column])
+    _check_ids(labels[id_column], frame.loc[frame["fold"] == "0", id_column], path, str(by_fold))
+    truth = released_labels(task, column, labels, path)
+    folds = [
+        piece.set_index(id_column).loc[labels[id_column], task.prediction_columns].to_numpy()
+        for _, piece in frame.groupby("fold")
+    ]
+    metric = task.functions[task.default_metric]
+    scores = {}
+    for count in range(1, len(folds) + 1):
+        chosen = list(combinations(folds, count))[:SUBSETS]
+        means = (task.of_column(np.mean(some, axis=0), 0) for some in chosen)
+        scores[str(count)] = [metric(truth, mean) for mean in means]
+    name = f"{task.name}/{task.default_metric}"
+    return {"metric": name, "rows": int((~np.isnan(truth)).sum()), "scores": scores}

@@ -1,0 +1,190 @@
+"""The sections of an experiment file: every key with its default, unit and meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+PositiveInt = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys and silent casts are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Data(Section):
+    """``[data]``: where the rows are and what their columns are called."""
+
+    train: str  # csv, tsv, parquet or jsonl (.gz, .zip)
+    test: str | None = None
+    sample_submission: str | None = None
+    id: str = "id"  # "": the file has none, its rows are numbered from 0
+    text: str | list[str] = "text"  # two names: a text pair
+    group: str | None = None  # rows with an equal value stay in one fold
+    row_weight: str | None = None  # a column of weights >= 0, for every task
+    rows: PositiveInt | None = None  # train on so many rows only, drawn evenly in every label
+    test_labels: str | None = None  # released labels of test rows: scores the ensemble by fold
+
+    @property
+    def id_column(self) -> str:
+        """What the id column is called in what is written."""
+        return self.id or "row"
+
+    @property
+    def text_columns(self) -> list[str]:
+        """The one or two text columns."""
+        return [self.text] if isinstance(self.text, str) else list(self.text)
+
+    @model_validator(mode="after")
+    def _one_or_two_texts(self) -> Data:
+        if not 1 <= len(self.text_columns) <= 2:
+            raise ValueError("text takes one column name or a list of two (a pair)")
+        return self
+
+
+class Folds(Section):
+    """``[folds]``: how rows are divided for cross-validation."""
+
+    n_splits: Annotated[int, Field(ge=2)] = 5
+    seed: Seed | None = None  # empty: the experiment's seed
+    group_duplicates: bool = True  # equal texts (case, space, punctuation apart) share a fold
+
+
+class Model(Section):
+    """``[model]``: the backbone and how its hidden states become one vector per row."""
+
+    backbone: str = "embedded"  # hub name, local folder, or "embedded" (all-MiniLM-L6-v2)
+    max_length: Annotated[int, Field(ge=4)] = 220  # tokens, special tokens included
+    truncation: Literal["head", "head_tail"] = "head"
+    head_share: Share = 0.6  # share of the tokens kept from the start under "head_tail"
+    pooling: Literal["mean", "cls", "attention"] = "mean"
+    hidden_dropout: Share | None = None  # empty: as the backbone was published
+    attention_dropout: Share | None = None
+    head_dropout: Share = 0.1
+    attention: Literal["auto", "eager", "sdpa"] = "auto"  # auto: the faster one for the device
+    trust_remote_code: bool = False
+
+
+class TaskSettings(Section):
+    """``[[tasks]]``: one head, its columns and its weight in the objective."""
+
+    name: Name
+    columns: Annotated[list[str], Field(min_length=1)]
+    main: bool = False
+    weight: Annotated[float, Field(ge=0.0)] = 1.0
+    column_weights: list[Annotated[float, Field(ge=0.0)]] | None = None
+    reduction: Literal["mean", "sum"] = "mean"  # over columns; "sum": each counts in full
+    row_weight: str | None = None  # a column of weights >= 0, for this task only
+    normalize_row_weights: bool = False  # divide by the sum of weights instead of the cell count
+
+    @property
+    def prediction_columns(self) -> list[str]:
+        """The columns that the head predicts, one per output."""
+        return list(self.columns)
+
+    @model_validator(mode="after")
+    def _columns_and_weights(self) -> TaskSettings:
+        if len(set(self.columns)) != len(self.columns):
+            raise ValueError("columns holds a name twice")
+        if self.column_weights is not None and len(self.column_weights) != len(self.columns):
+            raise ValueError(
+                f"column_weights has {len(self.column_weights)} numbers for "
+                f"{len(self.columns)} columns"
+            )
+        return self
+
+
+class BinarySettings(TaskSettings):
+    """One sigmoid per column; labels in [0, 1], hard or soft."""
+
+    kind: Literal["binary"]
+
+
+class MulticlassSettings(TaskSettings):
+    """One softmax over the classes of one column."""
+
+    kind: Literal["multiclass"]
+    classes: Annotated[list[str], Field(min_length=2)] | Annotated[int, Field(ge=2)]
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes by name; ``classes = 3`` stands for ``["0", "1", "2"]``."""
+        if isinstance(self.classes, int):
+            return [str(number) for number in range(self.classes)]
+        return list(self.classes)
+
+    @property
+    def prediction_columns(self) -> list[str]:
+        """A column per class, ``<column>_<class>``."""
+        return [f"{self.columns[0]}_{name}" for name in self.class_names]
+
+    @model_validator(mode="after")
+    def _one_column_of_distinct_classes(self) -> MulticlassSettings:
+        if len(self.columns) != 1:
+            raise ValueError("a multiclass task has one column; make a task of each")
+        if len(set(self.class_names)) != len(self.class_names) or "" in self.class_names:
+            raise ValueError("classes holds a name twice, or an empty one")
+        return self
+
+
+class RegressionSettings(TaskSettings):
+    """One number per column, in its own units."""
+
+    kind: Literal["regression"]
+    loss: Literal["mse", "mae", "huber"] = "mse"
+    huber_delta: Annotated[float, Field(gt=0.0)] = 1.0  # in deviations where standardised
+    standardize: bool = True  # learn (label - mean) / deviation of the fold's training rows
+
+
+AnyTask = Annotated[
+    BinarySettings | MulticlassSettings | RegressionSettings, Field(discriminator="kind")
+]
+
+
+class Train(Section):
+    """``[train]``: how one fold is trained."""
+
+    epochs: PositiveInt = 2
+    batch_size: PositiveInt = 32  # rows per optimizer step, over all processes
+    max_tokens_per_batch: PositiveInt = 8192  # padded tokens of one forward pass
+    learning_rate: Annotated[float, Field(gt=0.0)] = 2e-5
+    head_learning_rate: Annotated[float, Field(gt=0.0)] | None = None  # empty: learning_rate
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    warmup: Share = 0.05  # share of all steps
+    schedule: Literal["linear", "cosine"] = "linear"
+    max_grad_norm: Annotated[float, Field(ge=0.0)] = 1.0  # 0: no clipping
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    window: PositiveInt = 50  # optimizer steps' worth of shuffled rows that are sorted by length
+    evaluations_per_epoch: PositiveInt = 1
+    checkpoint_minutes: Annotated[float, Field(gt=0.0)] = 10.0  # how much work a crash can cost
+    head_bias_from_rate: bool = True  # start each head's bias at the logit of the label's rate
+
+
+class Selection(Section):
+    """``[selection]``: which checkpoint of a fold is kept."""
+
+    metric: str | None = None  # "<task>/<metric>"; empty: the main task's first metric
+    early_stopping: Annotated[int, Field(ge=0)] = 0  # evaluations without improvement; 0: off
+
+
+class Inference(Section):
+    """``[inference]``: how fold models become one prediction."""
+
+    average: Literal["probability", "logit"] = "probability"
+    max_tokens_per_batch: PositiveInt = 16384
+
+
+class Tracking(Section):
+    """``[tracking]``: Weights & Biases."""
+
+    wandb: Literal["auto", "online", "offline", "off"] = "auto"
+    project: str | None = None  # empty: the folder of data.train, which is the competition's
+    log_every: PositiveInt = 20  # optimizer steps per point of the training curves
+    upload_model: bool = False  # the fold's model as an artifact; the OOF and folds files always
