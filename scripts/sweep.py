@@ -26,6 +26,7 @@ def main() -> None:
     with wandb.init(job_type="sweep") as trial:
         name = f"{experiment.name}-{trial.id}"
         settings = [*given.set, *overrides(dict(trial.config)), f"name={name}"]
+        settings += [f"data.rows={given.rows}"] if given.rows else []
         scores = run_trial(given.config, settings)
         trial.log({f"oof/{metric}": value for metric, value in scores.items() if value is not None})
         trial.summary["experiment"] = name

@@ -12,6 +12,7 @@ EXAMPLES = """\
   python scripts/train.py --config configs/jigsaw_2019.toml --fold 0
   python scripts/train.py --config configs/sample.toml --fold all --resume
   python scripts/train.py --config configs/sample.toml --fold full
+  python scripts/train.py --config configs/sample.toml --fold 0 --dry-run
   accelerate launch scripts/train.py --config configs/jigsaw_2019.toml --fold 0
 """
 
@@ -21,15 +22,22 @@ def main() -> None:
     arguments.add_argument("--fold", required=True, help="a number from 0, 'all' or 'full'")
     arguments.add_argument("--resume", action="store_true", help="continue where it stopped")
     arguments.add_argument("--overwrite", action="store_true", help="train a finished fold anew")
+    help_text = "say what would happen, with steps, memory and time; write nothing"
+    arguments.add_argument("--dry-run", action="store_true", help=help_text)
     given = arguments.parse_args()
     if given.resume and given.overwrite:
         raise InputError("--resume and --overwrite contradict each other; give one")
     experiment = experiment_from(given)
+    if given.fold not in ("all", FULL) and not given.fold.isdecimal():
+        raise InputError(f"--fold {given.fold}: a number from 0, 'all' or 'full'")
+    if given.dry_run:
+        from auxfold.training.plan import n_folds_of, plan_fold
+
+        print(plan_fold(experiment, *n_folds_of(experiment, given.fold)))
+        return
     if given.fold == "all":
         train_all(experiment.folds.n_splits)
         return
-    if given.fold != FULL and not given.fold.isdecimal():
-        raise InputError(f"--fold {given.fold}: a number from 0, 'all' or 'full'")
     from auxfold.training.fold import train_fold
 
     fold = FULL if given.fold == FULL else int(given.fold)

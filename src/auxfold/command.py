@@ -34,12 +34,23 @@ def parser(description: str, examples: str) -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="override one key of the experiment file, e.g. --set train.epochs=3; repeatable",
     )
+    made.add_argument(
+        "--rows",
+        type=int,
+        metavar="N",
+        help="a quick trial on N rows of the training file; its name gets _rowsN",
+    )
     return made
 
 
 def experiment_from(arguments: argparse.Namespace) -> Experiment:
-    """The experiment named by ``--config`` with every ``--set`` applied."""
-    return load_experiment(arguments.config, arguments.set)
+    """The experiment named by ``--config`` with every ``--set`` and ``--rows`` applied."""
+    experiment = load_experiment(arguments.config, arguments.set)
+    if arguments.rows is None:
+        return experiment
+    # A name of its own: what is tried on a few rows never mixes with the real thing.
+    trial = [f"data.rows={arguments.rows}", f"name={experiment.name}_rows{arguments.rows}"]
+    return load_experiment(arguments.config, [*arguments.set, *trial])
 
 
 def parse_folds(text: str | None) -> list[int | str] | None:
