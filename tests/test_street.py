@@ -451,3 +451,38 @@ def test_fold_full_trains_on_every_row(street):
     run = json.loads((street / "outputs/tiny/fold_full/run.json").read_text())
     assert run["rows"] == {"train": 60, "valid": 0}
     passes("inference", "--config", "e.toml", "--folds", "full", "--output", "full.csv", cwd=street)
+
+
+def files_below(place: Path) -> set[tuple[str, int]]:
+    return {(str(p), p.stat().st_mtime_ns) for p in place.rglob("*") if p.is_file()}
+
+
+def test_a_dry_run_tells_everything_and_writes_nothing(street):
+    before = files_below(street)
+    told = passes("train", "--config", "e.toml", "--fold", "all", "--dry-run", cwd=street)
+    assert "60 of train.csv: 30 to train on, 30 to validate" in told
+    assert "steps      8 of 8 rows: 2 epochs of 4; 0 of warm-up, 2 evaluations by main/auc" in told
+    assert "2 folds" in told and "GB at the longest batch" in told
+    assert "fold_0 exists: it needs --overwrite" in told
+    fresh = ("--set", "name=fresh", "--set", "train.evaluations_per_epoch=2")
+    told = passes("train", "--config", "e.toml", *fresh, "--fold", "1", "--dry-run", cwd=street)
+    assert "fold 1 of fresh" in told and "4 evaluations" in told and "exists" not in told
+    assert files_below(street) == before
+    told = refused("train", "--config", "e.toml", "--fold", "7", "--dry-run", cwd=street)
+    assert "folds are 0 to 1" in told
+
+
+def test_a_trial_on_few_rows_has_a_name_of_its_own(street):
+    trial = ("--config", "e.toml", "--rows", "20", "--set", "train.epochs=1")
+    told = passes("make_folds", *trial, cwd=street)
+    assert "20 rows of train.csv" in told
+    frame = pd.read_csv(street / "train.csv")
+    folds = pd.read_parquet(street / "outputs/tiny_rows20/folds.parquet")
+    assert len(folds) == 20 and set(folds["id"]) < set(frame["id"])
+    share = frame.set_index("id").loc[folds["id"], "toxic"].ge(0.5).mean()
+    assert abs(share - frame["toxic"].ge(0.5).mean()) <= 0.5 / 20 + 1e-9, "drawn evenly"
+    passes("train", *trial, "--fold", "all", cwd=street)
+    passes("evaluate", *trial, cwd=street)
+    told = refused("make_folds", "--config", "e.toml", "--rows", "1", cwd=street)
+    assert "too few rows with data.rows = 1" in told
+    assert "data.rows" in refused("make_folds", "--config", "e.toml", "--rows", "0", cwd=street)
