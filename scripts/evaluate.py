@@ -62,6 +62,9 @@ def track(experiment: Experiment, record: dict[str, Any], errors: pd.DataFrame) 
     tracker = Tracker(experiment, "evaluate", "cv", folder.path, run_id=run_id)
     for kind in ("oof", "mean", "std"):
         tracker.summary({f"{kind}/{metric}": value for metric, value in record[kind].items()})
+    if "test" in record:
+        counts = record["test"]["scores"]
+        tracker.summary({"test/single_folds": counts["1"], "test/ensemble": counts[max(counts)][0]})
     tracker.table("worst_errors", errors)
     tracker.page("report", folder.report)
     tracker.artifact(f"{experiment.name}-oof", "oof", folder.oof, folder.cross_validation)

@@ -69,7 +69,8 @@ def plot_learning(record: dict[str, Any], histories: list[list[dict[str, Any]]])
                 epochs = [entry["epoch"] for entry in history]
                 losses = [entry["train_loss"][task] for entry in history]
                 label = task if fold == 0 else None
-                right.plot(epochs, losses, color=COLOURS[number % len(COLOURS)], label=label)
+                colour = COLOURS[number % len(COLOURS)]
+                right.plot(epochs, losses, color=colour, label=label, marker="o", markersize=3)
         left.set(xlabel="epoch", ylabel=f"{metric}, held-out rows")
         right.set(xlabel="epoch", ylabel="weighted training loss", ylim=(0, None))
         left.legend(loc="lower right", ncols=2)
@@ -137,6 +138,7 @@ def plot_columns(record: dict[str, Any], metric: str, columns: dict[str, str]) -
         for marker, name, colour in (("o", "folds", COLOURS[0]), ("D", "out of fold", COLOURS[1])):
             axes.plot([], [], marker, color=colour, label=name)
         axes.set(yticks=places, yticklabels=list(shown), xlabel=metric)
+        axes.set_ylim(-0.6, len(shown) - 0.4)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         axes.grid(axis="x", alpha=0.2)
         told = ", ".join(f"{c} {record['oof'][m]:.4f}" for c, m in shown.items())

@@ -39,8 +39,14 @@ def cv_rows(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     for name in record["oof"]:
         values = [record["oof"][name], record["mean"][name], record["std"][name]]
         values += [fold[name] for fold in record["folds"]]
-        rows.append([name, *["–" if v is None else f"{v:.4f}" for v in values]])
+        rows.append([name, *map(_cell, values)])
     return header, rows
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"  # large ones have units
 
 
 def render_report(
@@ -101,13 +107,14 @@ def _plots(
 
 
 def _every_label(experiment: Experiment, record: dict[str, Any]) -> list[Plot | None]:
-    """One plot per kind of task: its default metric, column by column."""
+    """One plot per kind of task: a metric without units, column by column."""
     made: dict[str, dict[str, str]] = {}
     for task in make_tasks(experiment):
         several = len(task.settings.columns) > 1
         for column in task.settings.columns:
-            name = f"{task.name}/{task.default_metric}" + (f"/{column}" if several else "")
-            made.setdefault(task.default_metric, {})[column] = name
+            metric = task.headline[0]
+            name = f"{task.name}/{metric}" + (f"/{column}" if several else "")
+            made.setdefault(metric, {})[column] = name
     return [plots.plot_columns(record, metric, columns) for metric, columns in made.items()]
 
 
