@@ -63,8 +63,8 @@ def track(experiment: Experiment, record: dict[str, Any], errors: pd.DataFrame) 
     for kind in ("oof", "mean", "std"):
         tracker.summary({f"{kind}/{metric}": value for metric, value in record[kind].items()})
     if "test" in record:
-        counts = record["test"]["scores"]
-        tracker.summary({"test/single_folds": counts["1"], "test/ensemble": counts[max(counts)][0]})
+        *_, whole = record["test"]["scores"].values()
+        tracker.summary({f"test/{record['test']['metric']}": whole[0]})
     tracker.table("worst_errors", errors)
     tracker.page("report", folder.report)
     tracker.artifact(f"{experiment.name}-oof", "oof", folder.oof, folder.cross_validation)

@@ -55,6 +55,8 @@ class Experiment(Section):
         twice = sorted({c for c in columns if columns.count(c) > 1})
         if twice:
             raise ValueError(f"column {twice[0]!r} is predicted by two tasks, or is the id too")
+        if self.model.both_orders and len(self.data.text_columns) != 2:
+            raise ValueError("model.both_orders is for text pairs; data.text names one column")
         mains = [task.name for task in self.tasks if task.main]
         if len(mains) != 1 and len(self.tasks) > 1:
             raise ValueError(f"exactly one task needs main = true, found {len(mains)}")

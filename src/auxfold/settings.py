@@ -67,6 +67,8 @@ class Model(Section):
     hidden_dropout: Share | None = None  # empty: as the backbone was published
     attention_dropout: Share | None = None
     head_dropout: Share = 0.1
+    dropout_samples: PositiveInt = 1  # dropout masks per row before the heads, logits averaged
+    both_orders: bool = False  # pairs: trained in random order, predicted in both
     attention: Literal["auto", "eager", "sdpa"] = "auto"  # auto: the faster one for the device
     trust_remote_code: bool = False
 
@@ -104,6 +106,7 @@ class BinarySettings(TaskSettings):
     """One sigmoid per column; labels in [0, 1], hard or soft."""
 
     kind: Literal["binary"]
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # moves labels towards 0.5
 
 
 class MulticlassSettings(TaskSettings):
@@ -156,9 +159,11 @@ class Train(Section):
     max_tokens_per_batch: PositiveInt = 8192  # padded tokens of one forward pass
     learning_rate: Annotated[float, Field(gt=0.0)] = 2e-5
     head_learning_rate: Annotated[float, Field(gt=0.0)] | None = None  # empty: learning_rate
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # of the rate, layer by layer down
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
     warmup: Share = 0.05  # share of all steps
     schedule: Literal["linear", "cosine"] = "linear"
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None  # decay of averaged weights, 0.99
     max_grad_norm: Annotated[float, Field(ge=0.0)] = 1.0  # 0: no clipping
     precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
     window: PositiveInt = 50  # optimizer steps' worth of shuffled rows that are sorted by length
@@ -172,6 +177,7 @@ class Selection(Section):
 
     metric: str | None = None  # "<task>/<metric>"; empty: the main task's first metric
     early_stopping: Annotated[int, Field(ge=0)] = 0  # evaluations without improvement; 0: off
+    keep: Literal["best", "last"] = "best"  # "last": no fold's checkpoint is chosen on its rows
 
 
 class Inference(Section):

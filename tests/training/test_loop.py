@@ -216,7 +216,7 @@ def test_an_undefined_metric_is_worse_than_any_value():
         metric="main/auc",
         progress=progress,
         experiment=experiment,
-        keep_best=lambda: kept.append(progress.epoch),
+        keep=lambda: kept.append(progress.epoch),
     )
     for epoch, value in enumerate([None, None, 0.6, None, 0.5]):
         progress.epoch = epoch

@@ -41,7 +41,7 @@ def history(folder: FoldFolder) -> list[dict]:
         (Loop, "train_step", 1),
         (_FoldRun, "_evaluate", 1),  # after a step was counted and before its record is kept
         (_FoldRun, "_evaluate", 2),
-        (_FoldRun, "_keep_best", 1),
+        (_FoldRun, "_keep", 1),
     ],
 )
 def test_a_signal_anywhere_changes_nothing(work_dir, backbone, monkeypatch, owner, method, call):

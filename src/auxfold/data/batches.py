@@ -76,6 +76,7 @@ class Rows:
     max_length: int
     truncation: str = "head"
     head_share: float = 0.6
+    both_orders: bool = False
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -89,12 +90,18 @@ class Rows:
         total = sum(column.lengths() for column in self.columns)
         return np.minimum(total + self.template.extra, self.max_length)
 
-    def batch(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+    def batch(self, rows: np.ndarray, turned: np.ndarray | bool = False) -> dict[str, torch.Tensor]:
         """``input_ids``, ``attention_mask`` and, where known, ``token_type_ids``.
 
         Each is int64 ``(len(rows), longest)``, padded on the right.
+
+        Args:
+            rows: which rows.
+            turned: of which of them the second text of a pair comes first.
         """
-        encoded = [self._encode(int(row)) for row in rows]
+        sides = np.broadcast_to(turned, len(rows))
+        pairs = zip(rows, sides, strict=True)
+        encoded = [self._encode(int(row), bool(side)) for row, side in pairs]
         longest = max(len(ids) for ids, _ in encoded)
         ids = np.full((len(rows), longest), self.template.pad, dtype=np.int64)
         mask = np.zeros((len(rows), longest), dtype=np.int64)
@@ -108,8 +115,9 @@ class Rows:
             made["token_type_ids"] = torch.from_numpy(types)
         return made
 
-    def _encode(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+    def _encode(self, row: int, turned: bool) -> tuple[np.ndarray, np.ndarray]:
         texts = [column.row(row) for column in self.columns]
+        texts = texts[::-1] if turned else texts
         budgets = _budgets([len(t) for t in texts], self.max_length - self.template.extra)
         ids, types = [], []
         for position, piece in enumerate(self.template.pieces):
@@ -150,6 +158,7 @@ def tokenised_rows(
         max_length=settings.max_length,
         truncation=settings.truncation,
         head_share=settings.head_share,
+        both_orders=settings.both_orders,
     )
 
 
@@ -182,6 +191,11 @@ def training_steps(
         rows = rows[np.argsort(lengths[rows], kind="stable")]
         steps += [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
     return [steps[i] for i in random.permutation(len(steps))]
+
+
+def turned_rows(n_rows: int, seed: int, epoch: int) -> np.ndarray:
+    """``(n_rows,)`` booleans: whose texts change places in this epoch, half of them."""
+    return np.random.default_rng([seed, epoch, 1]).random(n_rows) < 0.5
 
 
 def cut_by_tokens(rows: np.ndarray, lengths: np.ndarray, max_tokens: int) -> list[np.ndarray]:

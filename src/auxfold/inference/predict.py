@@ -23,7 +23,7 @@ def predict_logits(
     precision: str,
     on_batch: Callable[[int], object] = lambda done: None,
 ) -> dict[str, np.ndarray]:
-    """Logits of the named tasks only.
+    """Logits of the named tasks only; of pairs read in both orders, their mean.
 
     Args:
         model: a :class:`MultiTaskModel` on its device.
@@ -43,10 +43,14 @@ def predict_logits(
     lengths = rows.lengths()
     made: dict[str, np.ndarray] = {}
     for places in cut_by_tokens(np.arange(len(indices)), lengths[indices], max_tokens):
-        batch = {k: v.to(device) for k, v in rows.batch(indices[places]).items()}
-        with autocast(precision, device):
-            logits = model(**batch, tasks=tasks)
-        for name, values in logits.items():
+        orders = (False, True) if rows.both_orders else (False,)
+        passes = []
+        for turned in orders:
+            batch = {k: v.to(device) for k, v in rows.batch(indices[places], turned).items()}
+            with autocast(precision, device):
+                passes.append(model(**batch, tasks=tasks))
+        for name in passes[0]:
+            values = sum(one[name] for one in passes) / len(passes)
             if name not in made:
                 made[name] = np.empty((len(indices), values.shape[1]), dtype=np.float32)
             made[name][places] = values.float().cpu().numpy()

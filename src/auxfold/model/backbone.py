@@ -103,6 +103,7 @@ def new_model(
             main_task=experiment.main_task.name,
             pooling=settings.pooling,
             head_dropout=settings.head_dropout,
+            dropout_samples=settings.dropout_samples,
         ),
         backbone=backbone,
     )

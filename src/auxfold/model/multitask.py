@@ -23,6 +23,7 @@ class MultiTaskConfig(PreTrainedConfig):
         main_task: the head that ``forward`` computes when none is named at inference.
         pooling: ``mean``, ``cls`` or ``attention``.
         head_dropout: dropout before every head.
+        dropout_samples: dropout masks per row in training, whose logits are averaged (Inoue 2019).
         scales: head name to ``mean`` and ``std`` of its targets, one number per output: the
             head's outputs are given back in the targets' own units.
     """
@@ -36,6 +37,7 @@ class MultiTaskConfig(PreTrainedConfig):
         main_task: str = "",
         pooling: str = "mean",
         head_dropout: float = 0.1,
+        dropout_samples: int = 1,
         scales: dict[str, dict[str, list[float]]] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -44,6 +46,7 @@ class MultiTaskConfig(PreTrainedConfig):
         self.main_task = main_task
         self.pooling = pooling
         self.head_dropout = head_dropout
+        self.dropout_samples = dropout_samples
         self.scales = scales or {}
         super().__init__(**kwargs)
 
@@ -100,10 +103,12 @@ class MultiTaskModel(PreTrainedModel):
         features = self.features(input_ids, attention_mask, token_type_ids)
         names = list(self.heads) if tasks is None else tasks
         with torch.autocast(features.device.type, enabled=False):
-            return {name: self._head(name, self.dropout(features)) for name in names}
+            return {name: self._head(name, features) for name in names}
 
     def _head(self, name: str, features: torch.Tensor) -> torch.Tensor:
-        outputs, scale = self.heads[name](features), self.config.scales.get(name)
+        masks = self.config.dropout_samples if self.training else 1
+        outputs = sum(self.heads[name](self.dropout(features)) for _ in range(masks)) / masks
+        scale = self.config.scales.get(name)
         if scale is None:
             return outputs
         # From the configuration, not buffers: exact whatever format the weights are stored in.

@@ -59,6 +59,8 @@ class BinaryTask(Task):
         return np.log(rates / (1 - rates)).astype(np.float32)
 
     def cell_losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        smoothing = self.settings.label_smoothing
+        labels = labels * (1 - smoothing) + 0.5 * smoothing
         return binary_cross_entropy_with_logits(logits, labels, reduction="none")
 
     def activate(self, logits: np.ndarray) -> np.ndarray:

@@ -43,6 +43,16 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float | None:
     return float(np.sum(np.diff(hits, prepend=0) / hits[-1] * (hits / seen)))
 
 
+def f1_at_half(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """F1 of ``probabilities >= 0.5``; None without a positive row. Its mean is the macro F1."""
+    known = ~np.isnan(labels)
+    positive, predicted = labels[known] >= 0.5, probabilities[known] >= 0.5
+    if not positive.any():
+        return None
+    hits = (positive & predicted).sum()
+    return float(2 * hits / (positive.sum() + predicted.sum()))
+
+
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Mean cross-entropy against the labels as they are (soft ones too); None without labels."""
     known = ~np.isnan(labels)
@@ -181,7 +191,12 @@ def _macro(parts: np.ndarray, wholes: np.ndarray, counts: np.ndarray) -> float |
 
 Metric = Callable[[np.ndarray, np.ndarray], float | None]
 
-BINARY_METRICS: dict[str, Metric] = {"auc": roc_auc, "ap": average_precision, "log_loss": log_loss}
+BINARY_METRICS: dict[str, Metric] = {
+    "auc": roc_auc,
+    "ap": average_precision,
+    "f1": f1_at_half,
+    "log_loss": log_loss,
+}
 MULTICLASS_METRICS: dict[str, Metric] = {
     "accuracy": accuracy,
     "balanced_accuracy": balanced_accuracy,

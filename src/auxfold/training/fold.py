@@ -46,7 +46,7 @@ from auxfold.training.fold_log import FoldLog
 from auxfold.training.loop import Loop
 from auxfold.training.model_card import model_card
 from auxfold.training.objective import Objective
-from auxfold.training.optimizer import make_optimizer, make_schedule
+from auxfold.training.optimizer import averaged, make_optimizer, make_schedule
 from auxfold.training.rows import checked_table, folds_info, split
 from auxfold.training.signals import ask_to_stop_on_signals
 
@@ -164,6 +164,9 @@ class _FoldRun:
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         n_steps = experiment.train.epochs * steps_per_epoch(experiment, len(train_rows))
         self.schedule = make_schedule(self.optimizer.optimizer, experiment.train, n_steps)
+        self.averaged = None
+        if experiment.train.ema is not None:
+            self.averaged = averaged(self._bare(), experiment.train.ema)
         self.progress = Progress()
         if folder.state.is_file():
             self.progress = load_state(folder.state, self._parts(), self._signature())
@@ -173,7 +176,17 @@ class _FoldRun:
 
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self._bare(), "optimizer": self.optimizer, "schedule": self.schedule}
-        return parts | ({"scaler": self.accelerator.scaler} if self.accelerator.scaler else {})
+        extra = {"scaler": self.accelerator.scaler, "averaged": self.averaged}
+        return parts | {name: part for name, part in extra.items() if part is not None}
+
+    def _kept(self) -> MultiTaskModel:
+        """The model whose weights are evaluated and kept: the trained one, or its average."""
+        return self._bare() if self.averaged is None else self.averaged.module
+
+    def _step_done(self, progress: Progress, rows: int) -> None:
+        if self.averaged is not None:
+            self.averaged.update_parameters(self._bare())
+        self.log.step(progress, rows)
 
     def _signature(self) -> str:
         what = (self.experiment.fingerprint(), self.info["data_fingerprint"], self.fold)
@@ -206,9 +219,9 @@ class _FoldRun:
             progress=self.progress,
             metric=self.metric,
             evaluate=self._evaluate if len(self.valid_rows) else None,
-            keep_best=self._keep_best,
+            keep=self._keep,
             save=self._save,
-            on_step=self.log.step,
+            on_step=self._step_done,
             on_evaluation=lambda record: self.log.evaluation(
                 record, is_best=self.progress.since_best == 0
             ),
@@ -230,7 +243,7 @@ class _FoldRun:
 
     def _predict(self) -> dict[str, np.ndarray]:
         logits = predict_logits(
-            self._bare(),
+            self._kept(),
             self.rows,
             self.valid_rows,
             tasks=[task.name for task in self.tasks],
@@ -242,9 +255,9 @@ class _FoldRun:
     def _evaluate(self) -> dict[str, float | None]:
         return all_metrics(self.tasks, self.table.labels[self.valid_rows], self._predict())
 
-    def _keep_best(self) -> None:
+    def _keep(self) -> None:
         if self.accelerator.is_main_process:
-            weights = self._bare().state_dict()
+            weights = self._kept().state_dict()
             write_whole(self.folder.best, lambda path: torch.save(weights, path))
 
     def _save(self) -> None:
@@ -255,7 +268,7 @@ class _FoldRun:
         """Best weights, out-of-fold predictions and records into the fold folder."""
         if not self.accelerator.is_main_process:
             return
-        model, working = self._bare(), FoldFolder(self.folder.working)
+        model, working = self._kept(), FoldFolder(self.folder.working)
         metrics: dict[str, float | None] = {}
         if len(self.valid_rows):
             model.load_state_dict(torch.load(self.folder.best, map_location=model.device))

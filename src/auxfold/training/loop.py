@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from auxfold.data.batches import Rows, cut_by_tokens, training_steps
+from auxfold.data.batches import Rows, cut_by_tokens, training_steps, turned_rows
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.tasks.metrics import higher_is_better
@@ -27,10 +27,11 @@ class Loop:
     Attributes:
         evaluate: gives the validation metrics of the current weights (``<task>/<metric>``);
             None when there is nothing to validate on.
-        keep_best: called when the selection metric improved.
+        keep: called when the weights are those to keep, so far.
         save: called when the state should be written.
         on_step: told the progress and the rows of every finished step.
         on_evaluation: told the record of every evaluation.
+        turned: of which rows the texts of a pair change places in this epoch.
         asked_to_stop: set from outside to end the loop after the current step and its evaluation.
     """
 
@@ -45,11 +46,12 @@ class Loop:
     progress: Progress
     metric: str
     evaluate: Callable[[], dict[str, float | None]] | None
-    keep_best: Callable[[], None]
+    keep: Callable[[], None]
     save: Callable[[], None]
     on_step: Callable[[Progress, int], None]
     on_evaluation: Callable[[dict[str, Any]], None]
     asked_to_stop: bool = False
+    turned: np.ndarray | None = None
 
     def run(self) -> None:
         """Train until the last epoch or until early stopping.
@@ -63,6 +65,9 @@ class Loop:
         while progress.epoch < settings.epochs and not progress.stopped:
             steps = self.steps(progress.epoch)
             marks = evaluation_marks(len(steps), settings.evaluations_per_epoch)
+            if self.rows.both_orders:
+                seed = self.experiment.seed
+                self.turned = turned_rows(len(self.rows), seed, progress.epoch)
             while progress.step < len(steps) and not progress.stopped:
                 started = time.perf_counter()
                 losses, norm = self.train_step(steps[progress.step])
@@ -102,7 +107,9 @@ class Loop:
         for number, rows in enumerate(micro_batches):
             last = number == len(micro_batches) - 1
             with nullcontext() if last else accelerator.no_sync(self.model):
-                batch = {k: v.to(accelerator.device) for k, v in self.rows.batch(rows).items()}
+                turned = False if self.turned is None else self.turned[rows]
+                batch = self.rows.batch(rows, turned)
+                batch = {k: v.to(accelerator.device) for k, v in batch.items()}
                 logits = self.model(**batch)
                 loss, parts = self.objective.loss(logits, rows, scales)
                 # Processes average their gradients; the objective wants their sum.
@@ -181,9 +188,10 @@ class Loop:
         if first or better:
             progress.best, progress.since_best = value, 0
             progress.best_at = [progress.epoch, progress.step]
-            self.keep_best()
         else:
             progress.since_best += 1
+        if first or better or self.experiment.selection.keep == "last":
+            self.keep()
         patience = self.experiment.selection.early_stopping
         progress.stopped = 0 < patience <= progress.since_best
 

@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 from transformers import get_scheduler
 
+from auxfold.errors import InputError
 from auxfold.settings import Train
+
+_LAYER = re.compile(r"^backbone\..*\blayers?\.(\d+)\.")
 
 
 def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object]]:
-    """Optimizer groups: backbone and heads, each with and without weight decay.
+    """Optimizer groups: layers of the backbone and heads, each with and without weight decay.
 
-    Biases and one-dimensional weights (layer norms) are not decayed. Every trainable parameter
-    is in exactly one group, which is asserted.
+    Biases and one-dimensional weights (layer norms) are not decayed. With ``layer_decay`` each
+    layer learns at that share of the rate of the one above it, the embeddings slowest (Howard and
+    Ruder 2018). Every trainable parameter is in exactly one group, which is asserted.
+
+    Raises:
+        InputError: ``layer_decay`` for a backbone whose layers are not numbered.
     """
-    head_rate = settings.head_learning_rate or settings.learning_rate
-    groups = {
-        (part, decays): {
-            "params": [],
-            "names": [],
-            "lr": settings.learning_rate if part == "backbone" else head_rate,
-            "weight_decay": settings.weight_decay if decays else 0.0,
-        }
-        for part in ("backbone", "head")
-        for decays in (True, False)
-    }
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            part = "backbone" if name.startswith("backbone.") else "head"
-            group = groups[part, parameter.ndim >= 2]
-            group["params"].append(parameter)
-            group["names"].append(name)
-    placed = [name for group in groups.values() for name in group["names"]]
-    trainable = [name for name, p in model.named_parameters() if p.requires_grad]
-    assert sorted(placed) == sorted(trainable), "every parameter in exactly one group"
-    return [group for group in groups.values() if group["params"]]
+    trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    depths = [int(found[1]) for name, _ in trainable if (found := _LAYER.search(name))]
+    if settings.layer_decay < 1 and not depths:
+        raise InputError("train.layer_decay: this backbone has no layers of its own to tell apart")
+    n_layers = max(depths, default=-1) + 1
+    groups: dict[tuple[bool, float, bool], dict[str, Any]] = {}
+    for name, parameter in reversed(trainable):  # the top first: its rate is the one shown
+        rate, decays = _rate(name, n_layers, settings), parameter.ndim >= 2
+        empty = {"params": [], "names": [], "lr": rate,
+                 "weight_decay": settings.weight_decay if decays else 0.0}  # fmt: skip
+        group = groups.setdefault((name.startswith("backbone."), rate, decays), empty)
+        group["params"].append(parameter)
+        group["names"].append(name)
+    made = sorted(groups.values(), key=lambda group: not group["names"][0].startswith("backbone."))
+    placed = [name for group in made for name in group["names"]]
+    assert sorted(placed) == sorted(n for n, _ in trainable), "every parameter in exactly one group"
+    return made
+
+
+def _rate(name: str, n_layers: int, settings: Train) -> float:
+    """The learning rate of one parameter."""
+    if not name.startswith("backbone."):
+        return settings.head_learning_rate or settings.learning_rate
+    layer = _LAYER.search(name)
+    below = n_layers if "embeddings" in name else n_layers - 1 - int(layer[1]) if layer else 0
+    return settings.learning_rate * settings.layer_decay**below
 
 
 def make_optimizer(model: nn.Module, settings: Train) -> torch.optim.AdamW:
@@ -44,6 +60,20 @@ def make_optimizer(model: nn.Module, settings: Train) -> torch.optim.AdamW:
     for group in groups:
         del group["names"]  # for people and tests; not part of the saved state
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+
+
+def averaged(model: nn.Module, decay: float) -> AveragedModel:
+    """A copy of the model whose weights follow the trained ones (Polyak averaging).
+
+    After step t they move by ``1 - min(decay, (1 + t) / (10 + t))`` of the way: the start, which
+    knows nothing, is forgotten soon.
+    """
+
+    def follow(kept: list[torch.Tensor], new: list[torch.Tensor], steps: torch.Tensor) -> None:
+        share = 1 - min(decay, (1 + float(steps)) / (10 + float(steps)))
+        torch._foreach_lerp_(kept, new, share)
+
+    return AveragedModel(model, multi_avg_fn=torch.no_grad()(follow))
 
 
 def make_schedule(

@@ -97,7 +97,7 @@ class _Trial:
             progress=Progress(),
             metric=selection_metric(experiment),
             evaluate=None,
-            keep_best=lambda: None,
+            keep=lambda: None,
             save=lambda: None,
             on_step=lambda *_: None,
             on_evaluation=lambda _: None,
