@@ -1,18 +1,16 @@
 """Ours beside the peers, on the rows and folds of an experiment.
 
 kinds:
-  tfidf   out-of-fold scores of TF-IDF + logistic regression on the same folds
+  tfidf   out-of-fold scores of TF-IDF + logistic (ridge) regression on the same folds
 """
 
 import json
-
-import pandas as pd
 
 from auxfold.command import experiment_from, parser, run
 from auxfold.scoring.baseline import tfidf_out_of_fold
 from auxfold.scoring.cross_validation import out_of_fold_scores
 from auxfold.scoring.report import cv_table
-from auxfold.tasks import make_tasks
+from auxfold.tasks import make_tasks, selection_metric
 from auxfold.training.rows import create_folds
 
 EXAMPLES = """\
@@ -27,9 +25,10 @@ def main() -> None:
     given = arguments.parse_args()
     experiment = experiment_from(given)
     table, folds = create_folds(experiment)
-    predictions = tfidf_out_of_fold(table, folds)
-    oof = pd.DataFrame(predictions, columns=experiment.label_columns)
-    scores = out_of_fold_scores(make_tasks(experiment), table.labels, oof, folds)
+    tasks = make_tasks(experiment)
+    oof = tfidf_out_of_fold(tasks, table, folds)
+    scores = out_of_fold_scores(tasks, table.labels, oof, folds)
+    scores["main"] = selection_metric(experiment)
     print(json.dumps(scores, allow_nan=False) if given.json else cv_table(scores))
 
 

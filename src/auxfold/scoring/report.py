@@ -17,12 +17,17 @@ from auxfold.scoring.cross_validation import main_slice
 from auxfold.scoring.main_plots import plot_main
 from auxfold.scoring.plots import Plot
 from auxfold.tasks import balance, label_slices, make_tasks
-from auxfold.tasks.metrics import higher_is_better
+from auxfold.tasks.metrics import higher_is_better, metric_name
 
 
 def cv_table(record: dict[str, Any]) -> str:
-    """The scores per fold, their mean, spread and the out-of-fold score, as plain text."""
+    """The scores per fold, their mean, spread and the out-of-fold score, as plain text.
+
+    Of single labels the main metric alone: the report has the others.
+    """
     header, rows = cv_rows(record)
+    main = metric_name(record["main"])
+    rows = [row for row in rows if row[0].count("/") < 2 or metric_name(row[0]) == main]
     widths = [max(len(r[i]) for r in [header, *rows]) for i in range(len(header))]
     lines = [
         "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(pairs))
@@ -74,7 +79,8 @@ def render_report(
         toml=to_toml(experiment),
         record=record,
         header=header,
-        rows=rows,
+        rows=[row for row in rows if row[0].count("/") < 2],
+        label_rows=[row for row in rows if row[0].count("/") == 2],
         main=record["main"],
         arrow="higher is better" if higher_is_better(record["main"]) else "lower is better",
         balance=_balance(experiment, table, folds),

@@ -221,5 +221,10 @@ LOWER_IS_BETTER = {"log_loss", "rmse", "mse", "mae", "mcrmse"}
 
 def higher_is_better(metric: str) -> bool:
     """Whether a larger value of ``<task>/<metric>[/<column>]`` or ``<metric>`` is better."""
+    return metric_name(metric) not in LOWER_IS_BETTER
+
+
+def metric_name(metric: str) -> str:
+    """``auc`` of ``<task>/auc``, ``<task>/auc/<column>`` and ``auc``."""
     parts = metric.split("/")
-    return (parts[1] if len(parts) > 1 else parts[0]) not in LOWER_IS_BETTER
+    return parts[1] if len(parts) > 1 else parts[0]
