@@ -11,7 +11,7 @@ from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder, write_frame, write_json, write_text
 from auxfold.scoring.cross_validation import cross_validate, worst_errors
 from auxfold.scoring.released import score_file
-from auxfold.scoring.report import cv_table, ensemble_line, render_report
+from auxfold.scoring.report import cv_table, ensemble_line, render_report, threshold_lines
 from auxfold.tracking import Tracker
 from auxfold.training.rows import create_folds
 
@@ -27,7 +27,7 @@ def main() -> None:
     arguments = parser(__doc__, EXAMPLES)
     arguments.add_argument("--labels", metavar="F", help="label file to score against")
     arguments.add_argument("--predictions", metavar="P", help="prediction file to score")
-    arguments.add_argument("--metric", help="default: the main task's, auc for a binary one")
+    arguments.add_argument("--metric", help="default: the main task's (auc if binary)")
     arguments.add_argument("--json", action="store_true", help="print one JSON object")
     given = arguments.parse_args()
     if (given.labels is None) != (given.predictions is None):
@@ -50,6 +50,8 @@ def main() -> None:
         show(record["oof"], True)
         return
     print(cv_table(record))
+    for line in threshold_lines(record.get("thresholds", {})):
+        print(line)
     if "test" in record:
         print(ensemble_line(record["test"]))
     print(f"scores: {folder.cross_validation}\nreport: {folder.report}")

@@ -123,6 +123,10 @@ class RunFolder:
         return self.path / f"predictions_{'_'.join(tasks)}.csv"
 
     @property
+    def ablation(self) -> Path:
+        return self.path / "ablation.json"
+
+    @property
     def kaggle(self) -> Path:
         return self.path / "kaggle"
 

@@ -18,6 +18,7 @@ from auxfold.run_folder import (
     trained_folds,
 )
 from auxfold.scoring.released import ensemble_against_folds
+from auxfold.scoring.thresholds import tune_thresholds
 from auxfold.tasks import Task, all_metrics, label_slices, make_tasks, selection_metric
 
 
@@ -28,7 +29,8 @@ def cross_validate(
 
     Returns:
         A record with ``oof`` (metrics over all rows at once), ``folds`` (metrics per fold),
-        ``mean`` and ``std`` over folds (sample deviation), ``test`` where test labels are known
+        ``mean`` and ``std`` over folds (sample deviation), ``thresholds`` (see
+        ``tune_thresholds``), ``test`` where test labels are known
         (see ``ensemble_against_folds``), and the predictions in file order.
 
     Raises:
@@ -46,6 +48,8 @@ def cross_validate(
         **out_of_fold_scores(tasks, table.labels, oof, folds),
         "training": [_training(folder) for folder in folders],
     }
+    thresholds = tune_thresholds(tasks, table.labels, oof, folds)
+    record |= {"thresholds": thresholds} if thresholds else {}
     test = ensemble_against_folds(experiment)
     record |= {"test": test} if test else {}
     return record, oof

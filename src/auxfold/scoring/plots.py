@@ -98,6 +98,28 @@ def plot_ensemble(test: dict[str, Any]) -> Plot:
         return Plot("Ensemble against single folds", svg_of(figure), alt)
 
 
+def plot_ablation(record: dict[str, Any]) -> Plot:
+    """What leaving out each auxiliary target costs; the record of ``ablation.collect``."""
+    told = record["differences"]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9, 1.0 + 0.36 * len(told)), layout="constrained")
+        axes = figure.subplots()
+        places = np.arange(len(told))[::-1]
+        means = np.array([one["mean"] for one in told.values()])
+        ends = np.array([[one["low"], one["high"]] for one in told.values()])
+        spans = np.abs(ends.T - means)
+        axes.errorbar(means, places, xerr=spans, fmt="o", capsize=3, color=COLOURS[0])
+        axes.axvline(0, color=INK, linewidth=0.6, linestyle=":")
+        names = [name.removeprefix("without_") for name in told]
+        names = ["all of them" if name == "none" else name for name in names]
+        xlabel = f"what it brings to {record['metric']} (above zero: it helps)"
+        axes.set(yticks=places, yticklabels=names, xlabel=xlabel)
+        axes.set_ylim(-0.6, len(told) - 0.4)
+        lines = ", ".join(f"{n} {m:+.4f}" for n, m in zip(names, means, strict=True))
+        alt = f"Mean paired difference with its 95 % interval, per auxiliary target: {lines}."
+        return Plot("What each auxiliary target brings", svg_of(figure), alt)
+
+
 def plot_labels(columns: list[str], labels: np.ndarray) -> Plot:
     """How labels are spread: the share of rows at or above 0.5, and of rows without a label."""
     known = ~np.isnan(labels)

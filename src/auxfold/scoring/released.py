@@ -12,14 +12,15 @@ from auxfold.data.files import read_columns
 from auxfold.data.table import labels_of
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
-from auxfold.run_folder import RunFolder
+from auxfold.run_folder import RunFolder, read_json
 from auxfold.settings import BinarySettings, MulticlassSettings
 from auxfold.tasks import KINDS, Task, make_tasks
-from auxfold.tasks.metrics import BINARY_METRICS
+from auxfold.tasks.metrics import BINARY_METRICS, f1_at_half
 from auxfold.tasks.task import refuse_cell
 
 # Competitions that released their test labels under another name than the training column's.
 RENAMED = {"target": "toxicity"}  # Jigsaw 2019, test_private_expanded.csv
+TUNED = "f1_tuned"
 SUBSETS = 10  # of each number of folds, how many are averaged and scored at most
 
 
@@ -33,7 +34,8 @@ def score_file(
             binary column is Kaggle's mark for a row that was not scored.
         predictions_path: the id column first, then predicted columns; a single one called
             ``prediction`` stands for the main column.
-        metric: of the columns' kinds; the main task's default when left out.
+        metric: of the columns' kinds; the main task's default when left out. ``f1_tuned`` decides
+            by the thresholds that ``scripts/evaluate.py`` tuned out of fold.
         experiment: tells which kind a column is of; an unknown column counts as binary.
 
     Returns:
@@ -46,6 +48,7 @@ def score_file(
     kinds = {column: task for task in tasks for column in task.settings.columns}
     main = kinds[experiment.main_task.columns[0]]
     metric = metric or main.default_metric
+    cuts = _thresholds(experiment) if metric == TUNED else {}
     predictions, labels = read_columns(predictions_path), read_columns(labels_path)
     id_column = predictions.columns[0]
     if list(predictions.columns[1:]) == ["prediction"]:
@@ -62,15 +65,26 @@ def score_file(
     made = {}
     for column in columns:
         task = kinds.get(column) or _binary(column)
-        if metric in task.functions:
+        if column in cuts:
+            truth = released_labels(task, column, labels, labels_path)
+            decided = _numbers(predictions, [column], predictions_path)[:, 0] >= cuts[column]
+            made[f"{metric}/{column}"] = f1_at_half(truth, decided * 1.0)
+        elif metric in task.functions:
             truth = released_labels(task, column, labels, labels_path)
             values = _values(task, column, predictions, metric, predictions_path)
             made[f"{metric}/{column}"] = task.functions[metric](truth, values)
     if not made:
-        known = dict.fromkeys([*main.functions, *BINARY_METRICS])
+        known = dict.fromkeys([*main.functions, *BINARY_METRICS, TUNED])
         raise InputError(f"no metric {metric!r}{nearest(metric, known)}; {', '.join(known)}")
     defined = [value for value in made.values() if value is not None]
     return {metric: float(np.mean(defined)) if defined else None, **made}
+
+
+def _thresholds(experiment: Experiment) -> dict[str, float]:
+    path = RunFolder.of(experiment).cross_validation
+    if not path.is_file():
+        raise InputError(f"no {path} with thresholds; run scripts/evaluate.py first")
+    return read_json(path).get("thresholds", {}).get("values", {})
 
 
 def renamed(labels: pd.DataFrame, predicted: list[str]) -> pd.DataFrame:

@@ -86,6 +86,7 @@ def render_report(
         balance=_balance(experiment, table, folds),
         plots=[plot for plot in _plots(experiment, record, table, folds, oof) if plot],
         hardest=hardest.to_dict("records"),
+        threshold_lines=threshold_lines(record.get("thresholds", {})),
         id_column=experiment.data.id_column,
         run=read_json(RunFolder.of(experiment).fold(0).run),
     )
@@ -101,11 +102,13 @@ def _plots(
     task, columns = main_slice(experiment)
     predictions = oof[task.prediction_columns].to_numpy()
     paths = [RunFolder.of(experiment).fold(k).history for k in range(experiment.folds.n_splits)]
+    ablation = RunFolder.of(experiment).ablation
     histories = [[json.loads(line) for line in p.read_text().splitlines()] for p in paths]
     return [
         plots.plot_folds(record),
         plots.plot_ensemble(record["test"]) if "test" in record else None,
         plots.plot_learning(record, histories),
+        plots.plot_ablation(read_json(ablation)) if ablation.is_file() else None,
         *plot_main(task, table.labels[:, columns], predictions, folds),
         *_every_label(experiment, record),
         *_binary_labels(experiment, table),
@@ -132,6 +135,16 @@ def _binary_labels(experiment: Experiment, table: Table) -> list[Plot]:
     names = [column for task, _ in binary for column in task.settings.columns]
     labels = np.concatenate([table.labels[:, columns] for _, columns in binary], axis=1)
     return [plots.plot_labels(names, labels)]
+
+
+def threshold_lines(thresholds: dict[str, Any]) -> list[str]:
+    """What thresholds tuned out of fold bring, task by task."""
+    return [
+        f"{task}: macro F1 {told['at_half']:.4f} at 0.5, {told['tuned']:.4f} at thresholds tuned "
+        f"on the other folds"
+        for task, told in thresholds.get("f1", {}).items()
+        if told["at_half"] is not None and told["tuned"] is not None
+    ]
 
 
 def ensemble_line(test: dict[str, Any]) -> str:

@@ -1,0 +1,115 @@
+"""Does each auxiliary target help? Paired differences of the main metric, fold by fold.
+
+A target is left out by giving it no weight, so that rows, folds, heads and their first values are
+the same in every run, and what differs is its gradient alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from auxfold.errors import InputError
+from auxfold.experiment import Experiment
+from auxfold.run_folder import OUTPUTS, RunFolder, read_json
+from auxfold.tasks import selection_metric
+from auxfold.tasks.metrics import higher_is_better
+
+ALL, NONE = "all", "none"
+DRAWS = 10_000
+
+
+def variants(experiment: Experiment, by_column: bool = False) -> dict[str, list[str]]:
+    """What is trained: name to the ``key=value`` that leaves targets out; ``all`` leaves none.
+
+    Args:
+        experiment: with its auxiliary tasks.
+        by_column: leave out columns of tasks rather than whole tasks.
+
+    Raises:
+        InputError: there is no auxiliary target.
+    """
+    tasks = [task for task in experiment.tasks if task.name != experiment.main_task.name]
+    if not any(task.weight for task in tasks):
+        raise InputError(f"{experiment.name} has no auxiliary task with a weight to leave out")
+    made: dict[str, list[str]] = {ALL: []}
+    for task in tasks:
+        if by_column and len(task.columns) > 1:
+            for place, column in enumerate(task.columns):
+                weights = list(task.column_weights or [1.0] * len(task.columns))
+                weights[place] = 0.0
+                made[f"without_{column}"] = [f"tasks.{task.name}.column_weights={weights}"]
+        else:
+            made[f"without_{task.name}"] = [f"tasks.{task.name}.weight=0"]
+    made[NONE] = [f"tasks.{task.name}.weight=0" for task in tasks]
+    if len(made) == 3 and not by_column:  # one auxiliary task: without it is with none
+        del made[f"without_{tasks[0].name}"]
+    return made
+
+
+def run_name(experiment: Experiment, variant: str, seed: int) -> str:
+    """The experiment that one variant is trained as."""
+    plain = "".join(c if c.isalnum() or c in "_-" else "_" for c in variant)
+    return f"{experiment.name}_ablate_{plain}_s{seed}"
+
+
+def collect(
+    experiment: Experiment, names: Iterable[str], seeds: list[int], folds: list[int]
+) -> dict[str, Any]:
+    """Main metric of every variant and pair of seed and fold, and differences to ``all``.
+
+    Returns:
+        ``metric``; ``pairs`` of seed and fold; ``scores``: variant to scores of the pairs;
+        ``differences``: variant to ``mean``, ``low``, ``high`` (95 % bootstrap interval over the
+        pairs) of what the left-out targets bring: above zero where they help, whichever way the
+        metric goes.
+
+    Raises:
+        InputError: a fold's metric is undefined.
+    """
+    metric = selection_metric(experiment)
+    pairs = [(seed, fold) for seed in seeds for fold in folds]
+    scores = {}
+    for variant in names:
+        found = [_score(experiment, variant, seed, fold, metric) for seed, fold in pairs]
+        scores[variant] = found
+    sign = 1 if higher_is_better(metric) else -1
+    differences = {}
+    for variant, values in scores.items():
+        if variant != ALL:
+            gains = sign * (np.array(scores[ALL]) - np.array(values))
+            low, high = interval(gains)
+            differences[variant] = {"mean": float(gains.mean()), "low": low, "high": high}
+    return {"metric": metric, "pairs": pairs, "scores": scores, "differences": differences}
+
+
+def interval(gains: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean of paired differences ``(pairs,)``."""
+    random = np.random.default_rng(seed)
+    means = gains[random.integers(len(gains), size=(DRAWS, len(gains)))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def ablation_table(record: dict[str, Any]) -> str:
+    """The differences as plain text."""
+    lines = [f"{'left out':34} {'gain':>8}  95 % interval      {record['metric']}, with {ALL} and"]
+    for variant, told in record["differences"].items():
+        mean, least = np.mean(record["scores"][ALL]), np.mean(record["scores"][variant])
+        name = "every auxiliary target" if variant == NONE else variant.removeprefix("without_")
+        lines.append(
+            f"{name:34} {told['mean']:>+8.4f}  {told['low']:+.4f} to {told['high']:+.4f}  "
+            f"{mean:.4f}, without {least:.4f}"
+        )
+    lines.append(f"{len(record['pairs'])} pairs of seed and fold; above zero: it helps")
+    return "\n".join(lines)
+
+
+def _score(experiment: Experiment, variant: str, seed: int, fold: int, metric: str) -> float:
+    folder = RunFolder(OUTPUTS / run_name(experiment, variant, seed)).fold(fold)
+    value = read_json(folder.metrics)[metric]
+    if value is None:
+        raise InputError(f"{folder.metrics}: {metric} is undefined, nothing to compare")
+    return float(value)

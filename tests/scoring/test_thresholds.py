@@ -1,0 +1,53 @@
+"""Thresholds are the best there are, and their gain is estimated without looking."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from auxfold.scoring.thresholds import best_threshold, tune_thresholds
+from auxfold.tasks import make_tasks
+from conftest import make_experiment
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 60), levels=st.integers(1, 20))
+def test_no_other_cut_is_better(seed, n, levels):
+    random = np.random.default_rng(seed)
+    labels = np.append((random.random(n) < 0.3) * 1.0, [1.0, np.nan])
+    scores = np.append(random.integers(0, levels + 1, n + 1) / levels, 0.5)
+    found = best_threshold(labels, scores)
+    truth, known = labels[:-1] >= 0.5, scores[:-1]
+    best = max(f1_score(truth, known >= cut) for cut in [*known, 2.0])
+    assert f1_score(truth, known >= found) == pytest.approx(best)
+
+
+def test_a_threshold_lies_half_way_and_is_half_without_a_positive():
+    assert best_threshold(np.array([1.0, 1, 0, 0]), np.array([0.9, 0.6, 0.2, 0.1])) == 0.4
+    assert best_threshold(np.zeros(3), np.array([0.1, 0.2, 0.9])) == 0.5
+    low, high = 0.5, np.nextafter(0.5, 1)
+    assert best_threshold(np.array([1.0, 0.0]), np.array([high, low])) == high
+
+
+def test_the_gain_is_that_of_thresholds_from_other_folds():
+    """Fold 0's scores are shifted: its own threshold would be perfect, the other fold's is not."""
+    task = {"name": "t", "kind": "binary", "columns": ["y"]}
+    tasks = make_tasks(make_experiment("t", "b", tasks=[task]))
+    labels = np.array([[1.0], [0.0], [1.0], [0.0]])
+    oof = pd.DataFrame({"y": [0.3, 0.2, 0.9, 0.8]})
+    made = tune_thresholds(tasks, labels, oof, np.array([0, 0, 1, 1]))
+    assert made["f1"]["t"]["at_half"] == pytest.approx(2 / 4 * 1.0)
+    # Fold 0 under 0.85: nothing is taken. Fold 1 under 0.25: everything is.
+    assert made["f1"]["t"]["tuned"] == pytest.approx(2 * 1 / (2 + 2))
+    assert made["values"]["y"] == pytest.approx(0.25)
+
+
+def test_other_kinds_have_no_threshold():
+    task = {"name": "t", "kind": "regression", "columns": ["y"]}
+    tasks = make_tasks(make_experiment("t", "b", tasks=[task]))
+    oof = pd.DataFrame({"y": [0.1, 0.2]})
+    assert tune_thresholds(tasks, np.array([[1.0], [2.0]]), oof, np.array([0, 1])) == {}
