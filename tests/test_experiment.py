@@ -31,13 +31,32 @@ def test_shipped_experiments_load_and_are_named_as_their_files(path):
     assert again == experiment and again.fingerprint() == experiment.fingerprint()
 
 
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1)
+ADAPTERS = st.one_of(
+    st.none(),
+    st.fixed_dictionaries(
+        {"kind": st.sampled_from(["lora", "dora"])},
+        optional={"rank": st.integers(1, 99), "alpha": st.floats(1e-3, 1e3),
+                  "target_modules": st.lists(TEXTS)},
+    ),
+    st.fixed_dictionaries({"kind": st.just("ia3")}, optional={"target_modules": st.lists(TEXTS)}),
+    st.fixed_dictionaries({"kind": st.just("prefix")}, optional={"prefix_length": st.just(3)}),
+    st.fixed_dictionaries(
+        {"kind": st.sampled_from(["pfeiffer", "houlsby"])},
+        optional={"reduction_factor": st.integers(1, 99), "activation": st.just("gelu")},
+    ),
+)  # fmt: skip
+
+
 @settings(max_examples=60, deadline=None)
-@given(text=st.text(st.characters(codec="utf-8"), min_size=1), rate=st.floats(1e-9, 1e3))
-def test_written_back_any_value_is_read_as_it_was(text, rate):
+@given(text=TEXTS, rate=st.floats(1e-9, 1e3), adapter=ADAPTERS)
+def test_written_back_any_value_is_read_as_it_was(text, rate, adapter):
     experiment = make_experiment(
-        text, text, data={"train": text, "text": [text, "b"]}, train={"learning_rate": rate}
-    )
-    assert experiment_from_dict(tomllib.loads(to_toml(experiment)), "again") == experiment
+        text, text, data={"train": text, "text": [text, "b"]}, train={"learning_rate": rate},
+        model={"adapter": adapter},
+    )  # fmt: skip
+    again = experiment_from_dict(tomllib.loads(to_toml(experiment)), "again")
+    assert again == experiment and again.fingerprint() == experiment.fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -49,6 +68,8 @@ def test_written_back_any_value_is_read_as_it_was(text, rate):
         ("tasks.0.columns=['x', 'y']", lambda e: e.tasks[0].columns == ["x", "y"]),
         ("model.backbone=microsoft/deberta-v3-base", lambda e: "deberta" in e.model.backbone),
         ("folds.group_duplicates=false", lambda e: e.folds.group_duplicates is False),
+        ("model.adapter.kind=lora", lambda e: e.model.adapter.rank == 8),
+        ("model.adapter.kind=houlsby", lambda e: e.model.adapter.reduction_factor == 16),
         ("name=other", lambda e: e.name == "other"),
         ("data.test = a = b.csv", lambda e: e.data.test == "a = b.csv"),
     ],
@@ -73,6 +94,29 @@ def test_overrides_are_typed_by_the_schema(tmp_path, override, read):
         (changed(data={"train": "t", "text": ["a", "b", "c"]}), "one column name or a list of two"),
         ({"name": "e", "tasks": BASE["tasks"]}, "'data' is missing"),
         (changed(tasks=[]), "tasks = "),
+        (
+            changed(tasks=[{**BASE["tasks"][0], "kind": "multiclass", "classes": 3, "wieght": 1}]),
+            "unknown key 'tasks.0.wieght' .did you mean 'weight'",
+        ),
+        (changed(tasks=[{"name": "x", "columns": ["a"]}]), "tasks.0: 'kind' is missing; one of bi"),
+        (changed(model={"adapter": {"rank": 4}}), "model.adapter: 'kind' is missing; one of lora"),
+        (
+            changed(model={"adapter": {"kind": "lara"}}),
+            "model.adapter.kind = 'lara' .did you mean 'lora'.*; one of lora, dora, ia3, prefix, p",
+        ),
+        (
+            changed(model={"adapter": {"kind": "ia3", "rank": 4}}),
+            "unknown key 'model.adapter.rank'",
+        ),
+        (
+            changed(model={"adapter": {"kind": "houlsby", "reduction": 4}}),
+            "unknown key 'model.adapter.reduction' .did you mean 'reduction_factor'",
+        ),
+        (
+            changed(model={"adapter": {"kind": "lora", "rank": 0}}),
+            "model.adapter.rank = 0: .*greater than or equal to 1",
+        ),
+        (changed(model={"adapter": "lora"}), "model.adapter = 'lora'"),
         (changed(tasks=[{**BASE["tasks"][0], "kind": "binray"}]), "kind = 'binray'"),
         (changed(tasks=[*BASE["tasks"], {**BASE["tasks"][0], "columns": ["b"]}]), "the same name"),
         (changed(tasks=[*BASE["tasks"], {**BASE["tasks"][0], "name": "x"}]), "'a' is predicted by"),

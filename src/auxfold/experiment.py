@@ -153,15 +153,17 @@ def _parse_value(text: str) -> Any:
 def _explain(error: ValidationError) -> str:
     """The first problem in words: the dotted key, what was given, what is expected."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in _without_kinds(first["loc"]))
+    place, sections = _place(first["loc"])
+    key = ".".join(map(str, place))
+    kinds = [kind for section in sections for kind in _kinds(section)]
     if first["type"] == "union_tag_not_found":
-        return f"{key}: 'kind' is missing; one of {', '.join(_kinds())}"
+        return f"{key}: 'kind' is missing; one of {', '.join(kinds)}"
     if first["type"] == "union_tag_invalid":
         given = first["input"]["kind"]
-        kinds = ", ".join(_kinds())
-        return f"{key}.kind = {given!r}{nearest(str(given), _kinds())}; one of {kinds}"
+        return f"{key}.kind = {given!r}{nearest(str(given), kinds)}; one of {', '.join(kinds)}"
     if first["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{nearest(str(first['loc'][-1]), _keys_beside(first['loc']))}"
+        known = _place(first["loc"][:-1])[1][0].model_fields
+        return f"unknown key {key!r}{nearest(str(first['loc'][-1]), known)}"
     if first["type"] == "missing":
         return f"{key!r} is missing"
     message = first["msg"].removeprefix("Value error, ")
@@ -170,47 +172,59 @@ def _explain(error: ValidationError) -> str:
     return f"{key} = {first['input']!r}: {message}"
 
 
-def _kinds() -> dict[str, type[TaskSettings]]:
-    """The kinds of task with their settings, read off the schema."""
-    return {
-        get_args(settings.model_fields["kind"].annotation)[0]: settings
-        for settings in get_args(get_args(AnyTask)[0])
-    }
+def _place(location: tuple[int | str, ...]) -> tuple[list[int | str], list[type[BaseModel]]]:
+    """The place of an error as its author wrote it, and the sections that may stand there.
+
+    Pydantic names the kind of a section as if it were a key: such names are left out.
+    """
+    told: list[int | str] = []
+    sections: list[type[BaseModel]] = [Experiment]
+    for part in location:
+        of_kind = [section for section in sections if part in _kinds(section)]
+        if len(sections) > 1 and of_kind:
+            sections = of_kind
+            continue
+        told.append(part)
+        if isinstance(part, str):
+            field = sections[0].model_fields.get(part) if sections else None
+            sections = _sections_in(field.annotation) if field else []
+    return told, sections
 
 
-def _without_kinds(location: tuple[int | str, ...]) -> list[int | str]:
-    """The place of an error as its author wrote it: pydantic names the kind behind a number."""
-    pairs = zip(location, (None, *location), strict=False)
-    return [p for p, before in pairs if not (isinstance(before, int) and p in _kinds())]
+def _kinds(section: type[BaseModel]) -> tuple[str, ...]:
+    """The kinds that a section stands for; none where it has no ``kind``."""
+    field = section.model_fields.get("kind")
+    return get_args(field.annotation) if field else ()
 
 
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the schema knows in the section of ``location``."""
-    section: type[BaseModel] = Experiment
-    for part in location[:-1]:
-        if section not in _kinds().values() and part in _kinds():
-            section = _kinds()[part]
-        elif isinstance(part, str):
-            section = _section_in(section.model_fields[part].annotation) or section
-    return list(section.model_fields)
-
-
-def _section_in(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field holds, alone or in a list."""
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a field holds, alone, in a list, or by kind."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((s for a in get_args(annotation) if (s := _section_in(a))), None)
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _sections_in(part)]
 
 
 def to_toml(experiment: Experiment) -> str:
     """The resolved experiment as TOML that :func:`load_experiment` reads back to an equal one."""
     told = experiment.model_dump(mode="json", exclude_none=True)
-    lines = [f"{key} = {_toml_value(told.pop(key))}" for key in ("name", "seed")]
-    for section, content in told.items():
-        for entry in content if isinstance(content, list) else [content]:
-            lines += ["", f"[[{section}]]" if isinstance(content, list) else f"[{section}]"]
-            lines += [f"{key} = {_toml_value(value)}" for key, value in entry.items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join(_table("", told)).strip() + "\n"
+
+
+def _table(path: str, content: dict[str, Any]) -> list[str]:
+    """The lines of a table: its own keys first, then the tables and lists of tables in it."""
+    inner = {k: v for k, v in content.items() if _is_table(v)}
+    lines = [f"{k} = {_toml_value(v)}" for k, v in content.items() if k not in inner]
+    for key, value in inner.items():
+        name = f"{path}.{key}" if path else key
+        many = isinstance(value, list)
+        for entry in value if many else [value]:
+            lines += ["", f"[[{name}]]" if many else f"[{name}]", *_table(name, entry)]
+    return lines
+
+
+def _is_table(value: Any) -> bool:
+    entries = value if isinstance(value, list) else [value]
+    return bool(entries) and isinstance(entries[0], dict)
 
 
 def _toml_value(value: Any) -> str:

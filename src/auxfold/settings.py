@@ -56,6 +56,44 @@ class Folds(Section):
     group_duplicates: bool = True  # equal texts (case, space, punctuation apart) share a fold
 
 
+class LoraAdapter(Section):
+    """LoRA (Hu 2021) or DoRA (Liu 2024): low-rank changes of the backbone's linear layers."""
+
+    kind: Literal["lora", "dora"]
+    rank: PositiveInt = 8
+    alpha: Annotated[float, Field(gt=0.0)] = 16.0  # the change is scaled by alpha / rank
+    dropout: Share = 0.0  # before the low-rank layers
+    target_modules: list[str] | None = None  # ends of layer names; empty: query and value
+
+
+class Ia3Adapter(Section):
+    """IA3 (Liu 2022): one learned factor per key, value and feed-forward unit."""
+
+    kind: Literal["ia3"]
+    target_modules: list[str] | None = None  # empty: key, value and the feed-forward's output
+
+
+class PrefixAdapter(Section):
+    """Prefix tuning (Li and Liang 2021): learned keys and values in front of every layer's own."""
+
+    kind: Literal["prefix"]
+    prefix_length: PositiveInt = 20
+
+
+class BottleneckAdapter(Section):
+    """Small residual networks in every layer: after the feed-forward, or after attention too."""
+
+    kind: Literal["pfeiffer", "houlsby"]  # Pfeiffer 2020: one a layer; Houlsby 2019: two
+    reduction_factor: PositiveInt = 16  # hidden size / width of the bottleneck
+    activation: Literal["relu", "swish", "gelu", "tanh"] | None = None  # relu; Houlsby swish
+    dropout: Share = 0.0  # of the adapter's output
+
+
+AnyAdapter = Annotated[
+    LoraAdapter | Ia3Adapter | PrefixAdapter | BottleneckAdapter, Field(discriminator="kind")
+]
+
+
 class Model(Section):
     """``[model]``: the backbone and how its hidden states become one vector per row."""
 
@@ -71,6 +109,7 @@ class Model(Section):
     both_orders: bool = False  # pairs: trained in random order, predicted in both
     attention: Literal["auto", "eager", "sdpa"] = "auto"  # auto: the faster one for the device
     trust_remote_code: bool = False
+    adapter: AnyAdapter | None = None  # [model.adapter]: train it and the heads alone
 
 
 class TaskSettings(Section):
