@@ -7,7 +7,7 @@ import json
 import pandas as pd
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from auxfold.model.backbone import backbone_path
+from auxfold.model.reference import backbone_path
 from auxfold.training.fold import train_fold
 from auxfold.training.rows import create_folds
 from conftest import make_experiment

@@ -303,7 +303,16 @@ def finish_working(folder: FoldFolder) -> None:
 
 def provenance() -> dict[str, Any]:
     """Versions, machine and git commit, for ``run.json``."""
-    packages = ("auxfold", "torch", "transformers", "accelerate", "numpy", "pandas", "scikit-learn")
+    packages = (
+        "auxfold",
+        "torch",
+        "transformers",
+        "accelerate",
+        "peft",
+        "numpy",
+        "pandas",
+        "scikit-learn",
+    )
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

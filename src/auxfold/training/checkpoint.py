@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from auxfold.errors import InputError
+from auxfold.model.adapters import load_trained_state, trained_state
 from auxfold.run_folder import write_whole
 
 
@@ -52,11 +55,11 @@ class Progress:
 
 
 def save_state(path: Path, progress: Progress, parts: dict[str, Any], signature: str) -> None:
-    """Write progress, the ``state_dict`` of every part, and the random states."""
+    """Write progress, the state of every part but frozen parameters, and the random states."""
     content = {
         "signature": signature,
         "progress": asdict(progress),
-        "parts": {name: part.state_dict() for name, part in parts.items()},
+        "parts": {name: _state(part) for name, part in parts.items()},
         "random": _random_states(),
     }
     write_whole(path, lambda p: torch.save(content, p))
@@ -76,9 +79,18 @@ def load_state(path: Path, parts: dict[str, Any], signature: str) -> Progress:
             f"device; give --overwrite to start anew"
         )
     for name, part in parts.items():
-        part.load_state_dict(content["parts"][name])
+        load = partial(load_trained_state, part) if _is_model(part) else part.load_state_dict
+        load(content["parts"][name])
     _set_random_states(content["random"])
     return Progress(**content["progress"])
+
+
+def _is_model(part: Any) -> bool:
+    return isinstance(part, nn.Module)
+
+
+def _state(part: Any) -> dict[str, Any]:
+    return trained_state(part) if _is_model(part) else part.state_dict()
 
 
 def _random_states() -> dict[str, Any]:

@@ -16,8 +16,9 @@ from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment, to_toml
 from auxfold.inference.predict import predict_logits
+from auxfold.model.adapters import load_trained_state, trained_state
 from auxfold.model.allocator import keep_freed_memory
-from auxfold.model.backbone import load_tokenizer, new_model, parameter_count
+from auxfold.model.backbone import load_tokenizer, new_model, parameters_in_words
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.precision import best_device, choose_precision
 from auxfold.run_folder import (
@@ -237,7 +238,7 @@ class _FoldRun:
     def _header(self, title: str) -> str:
         return (
             f"{title}: {len(self.train_rows):,} rows to train on, {len(self.valid_rows):,} to "
-            f"validate, {parameter_count(self._bare()) / 1e6:.1f} M parameters, "
+            f"validate, {parameters_in_words(self._bare())}, "
             f"{self.precision} on {self.accelerator.device.type}"
         )
 
@@ -257,7 +258,7 @@ class _FoldRun:
 
     def _keep(self) -> None:
         if self.accelerator.is_main_process:
-            weights = self._kept().state_dict()
+            weights = trained_state(self._kept())
             write_whole(self.folder.best, lambda path: torch.save(weights, path))
 
     def _save(self) -> None:
@@ -271,7 +272,8 @@ class _FoldRun:
         model, working = self._kept(), FoldFolder(self.folder.working)
         metrics: dict[str, float | None] = {}
         if len(self.valid_rows):
-            model.load_state_dict(torch.load(self.folder.best, map_location=model.device))
+            best = torch.load(self.folder.best, map_location=model.device)
+            load_trained_state(model, best)
             predictions = self._predict()
             metrics = all_metrics(self.tasks, self.table.labels[self.valid_rows], predictions)
             ids = self.table.ids[self.valid_rows]

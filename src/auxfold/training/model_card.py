@@ -25,6 +25,7 @@ def model_card(
         _tasks(experiment),
         _scores(record, metrics),
         _usage(experiment),
+        _backbone(experiment),
         _limits(record),
     ]
     return "\n".join(parts)
@@ -39,6 +40,8 @@ def _front_matter(
     lines = ["---", "library_name: auxfold", "pipeline_tag: text-classification"]
     if on_hub or experiment.model.backbone == "embedded":
         lines.append(f"base_model: {base}")
+        if experiment.model.adapter is not None:
+            lines.append("base_model_relation: adapter")
     lines += ["tags:", "- auxfold", "- multi-task", f"- {experiment.name}"]
     metric = record["selection"]["metric"]
     if metrics.get(metric) is not None:
@@ -101,6 +104,18 @@ model = auxfold.load("path/to/this/folder")
 model.predict({texts})               # the main task
 model.predict({texts}, tasks="all")  # every task
 ```
+"""
+
+
+def _backbone(experiment: Experiment) -> str:
+    adapter = experiment.model.adapter
+    if adapter is None:
+        return ""
+    return f"""## The backbone
+
+Trained as an adapter (`{adapter.kind}`) of the frozen `{experiment.model.backbone}`. Where
+`config.json` has a `reference`, the backbone is not in this folder: it is loaded by that name, and
+refused if its SHA-256 is another. `scripts/merge.py` writes folders with all weights in them.
 """
 
 

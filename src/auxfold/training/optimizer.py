@@ -19,9 +19,10 @@ _LAYER = re.compile(r"^backbone\..*\blayers?\.(\d+)\.")
 def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object]]:
     """Optimizer groups: layers of the backbone and heads, each with and without weight decay.
 
-    Biases and one-dimensional weights (layer norms) are not decayed. With ``layer_decay`` each
-    layer learns at that share of the rate of the one above it, the embeddings slowest (Howard and
-    Ruder 2018). Every trainable parameter is in exactly one group, which is asserted.
+    Biases and one-dimensional weights (layer norms) are not decayed, nor are IA3's factors, which
+    start at one. With ``layer_decay`` each layer, and an adapter in it, learns at that share of the
+    rate of the one above it, the embeddings slowest (Howard and Ruder 2018). Every trainable
+    parameter is in exactly one group, which is asserted.
 
     Raises:
         InputError: ``layer_decay`` for a backbone whose layers are not numbered.
@@ -33,7 +34,7 @@ def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object
     n_layers = max(depths, default=-1) + 1
     groups: dict[tuple[bool, float, bool], dict[str, Any]] = {}
     for name, parameter in reversed(trainable):  # the top first: its rate is the one shown
-        rate, decays = _rate(name, n_layers, settings), parameter.ndim >= 2
+        rate, decays = _rate(name, n_layers, settings), _decays(name, parameter)
         empty = {"params": [], "names": [], "lr": rate,
                  "weight_decay": settings.weight_decay if decays else 0.0}  # fmt: skip
         group = groups.setdefault((name.startswith("backbone."), rate, decays), empty)
@@ -43,6 +44,10 @@ def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object
     placed = [name for group in made for name in group["names"]]
     assert sorted(placed) == sorted(n for n, _ in trainable), "every parameter in exactly one group"
     return made
+
+
+def _decays(name: str, parameter: torch.Tensor) -> bool:
+    return parameter.ndim >= 2 and ".ia3_l." not in name
 
 
 def _rate(name: str, n_layers: int, settings: Train) -> float:

@@ -14,7 +14,12 @@ from accelerate.utils import set_seed
 from auxfold.data.batches import Rows, tokenised_rows
 from auxfold.data.table import Table
 from auxfold.experiment import Experiment
-from auxfold.model.backbone import load_tokenizer, new_model, parameter_count
+from auxfold.model.backbone import (
+    load_tokenizer,
+    new_model,
+    parameter_count,
+    parameters_in_words,
+)
 from auxfold.run_folder import FULL, RunFolder
 from auxfold.tasks import balance, make_tasks, selection_metric
 from auxfold.training.checkpoint import Progress
@@ -158,8 +163,8 @@ def _texts(rows: Rows, experiment: Experiment) -> str:
 def _model(experiment: Experiment, trial: _Trial) -> str:
     heads = ", ".join(f"{task.name} {task.n_outputs}" for task in trial.tasks)
     return (
-        f"model      {experiment.model.backbone}: {parameter_count(trial.model) / 1e6:.1f} M "
-        f"parameters to train, {trial.precision} on {trial.device}; heads {heads}"
+        f"model      {experiment.model.backbone}: {parameters_in_words(trial.model)} "
+        f"to train, {trial.precision} on {trial.device}; heads {heads}"
     )
 
 
@@ -197,9 +202,13 @@ def _disk(experiment: Experiment, fold: int | str, parameters: int) -> str:
     there = f"{folder.path} exists: it needs --overwrite" if folder.exists() else f"{folder.path}"
     # While it trains: the state (weights, two moments of AdamW) and the best weights beside it.
     return (
-        f"disk       {4 * parameters / 1e6:.0f} MB, {16 * parameters / 1e6:.0f} MB while it "
+        f"disk       {_megabytes(4 * parameters)}, {_megabytes(16 * parameters)} while it "
         f"trains: {there}"
     )
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.0f} MB" if count >= 10e6 else f"{count / 1e6:.1f} MB"
 
 
 def n_folds_of(experiment: Experiment, fold: str) -> tuple[int | str, int]:
