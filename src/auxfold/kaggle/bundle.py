@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,8 +15,9 @@ import auxfold
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment, to_toml
 from auxfold.inference.ensemble import Ensemble
+from auxfold.inference.merge import needs_backbone, write_plain
 from auxfold.kaggle.manifest import MANIFEST, sha256
-from auxfold.run_folder import FoldFolder, RunFolder, write_json, write_text
+from auxfold.run_folder import FoldFolder, RunFolder, write_json, write_text, write_whole
 
 NOTEBOOK = "kaggle_inference.ipynb"
 # What training left for people, not for predictions.
@@ -107,15 +109,15 @@ def write_bundle(
     folder = RunFolder.of(ensemble.experiment).kaggle
     if folder.exists() and not overwrite:
         raise InputError(f"{folder} exists; give --overwrite to write it anew")
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    unfinished = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        _write_dataset(partial / "dataset", ensemble, names, precision)
-        _write_kernel(partial / "kernel", names, notebook)
+        _write_dataset(unfinished / "dataset", ensemble, names, precision)
+        _write_kernel(unfinished / "kernel", names, notebook)
         shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        unfinished.rename(folder)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 
@@ -142,14 +144,15 @@ def _write_dataset(folder: Path, ensemble: Ensemble, names: Names, precision: st
 
 
 def _copy_fold(fold: FoldFolder, target: Path, precision: str) -> None:
-    target.mkdir(parents=True)
-    for path in sorted(fold.path.iterdir()):
-        if path.name in NOT_NEEDED:
-            continue
-        if path.suffix == ".safetensors" and precision == "fp16":
-            save_file(_halved(path), target / path.name, metadata={"format": "pt"})
-        else:
-            shutil.copy2(path, target / path.name)
+    if needs_backbone(fold):  # which Kaggle has not, nor peft
+        write_plain(fold, target)
+    else:
+        shutil.copytree(fold.path, target)
+    for name in NOT_NEEDED:
+        (target / name).unlink(missing_ok=True)
+    for path in target.glob("*.safetensors") if precision == "fp16" else ():
+        # To another file first: what was read may still be mapped from this one.
+        write_whole(path, partial(save_file, _halved(path), metadata={"format": "pt"}))
 
 
 def _halved(path: Path) -> dict[str, torch.Tensor]:
