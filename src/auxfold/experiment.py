@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from auxfold.errors import InputError, nearest
 from auxfold.settings import (
+    TAGS,
     AnyTask,
     Data,
     Folds,
@@ -57,6 +58,12 @@ class Experiment(Section):
             raise ValueError(f"column {twice[0]!r} is predicted by two tasks, or is the id too")
         if self.model.both_orders and len(self.data.text_columns) != 2:
             raise ValueError("model.both_orders is for text pairs; data.text names one column")
+        told = {"batches": self.train.batches, "sampling": self.train.sampling}
+        for key in [k for k in told if told[k] not in ("mixed", "size")]:
+            if len(self.data.sources) == 1:
+                raise ValueError(
+                    f"train.{key} = {told[key]!r} is for several [[data.train]]; there is one"
+                )
         mains = [task.name for task in self.tasks if task.main]
         if len(mains) != 1 and len(self.tasks) > 1:
             raise ValueError(f"exactly one task needs main = true, found {len(mains)}")
@@ -75,7 +82,8 @@ class Experiment(Section):
     def fingerprint(self) -> str:
         """What must be equal for fold models to belong together.
 
-        All but paths, tracking, and what changes memory and safety but not the trained model.
+        All but paths, tracking, and what changes memory and safety but not the trained model. Of
+        ``[[data.train]]`` names and renamed columns count.
         """
         told = self.model_dump(
             mode="json",
@@ -86,6 +94,9 @@ class Experiment(Section):
                 "train": {"max_tokens_per_batch", "checkpoint_minutes"},
             },
         )
+        if not isinstance(self.data.train, str):
+            renames = [source.rename for source in self.data.sources]
+            told["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -153,7 +164,7 @@ def _parse_value(text: str) -> Any:
 def _explain(error: ValidationError) -> str:
     """The first problem in words: the dotted key, what was given, what is expected."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in _without_kinds(first["loc"]))
+    key = ".".join(str(part) for part in _as_written(first["loc"]))
     if first["type"] == "union_tag_not_found":
         return f"{key}: 'kind' is missing; one of {', '.join(_kinds())}"
     if first["type"] == "union_tag_invalid":
@@ -178,10 +189,15 @@ def _kinds() -> dict[str, type[TaskSettings]]:
     }
 
 
-def _without_kinds(location: tuple[int | str, ...]) -> list[int | str]:
-    """The place of an error as its author wrote it: pydantic names the kind behind a number."""
+def _as_written(location: tuple[int | str, ...]) -> list[int | str]:
+    """The place of an error as its author wrote it: pydantic names kinds and tags besides."""
     pairs = zip(location, (None, *location), strict=False)
-    return [p for p, before in pairs if not (isinstance(before, int) and p in _kinds())]
+    return [
+        part
+        for part, before in pairs
+        if not (isinstance(before, int) and part in _kinds())
+        and not (before == "train" and part in TAGS)
+    ]
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
@@ -190,7 +206,7 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     for part in location[:-1]:
         if section not in _kinds().values() and part in _kinds():
             section = _kinds()[part]
-        elif isinstance(part, str):
+        elif isinstance(part, str) and part in section.model_fields:
             section = _section_in(section.model_fields[part].annotation) or section
     return list(section.model_fields)
 
@@ -207,12 +223,30 @@ def to_toml(experiment: Experiment) -> str:
     told = experiment.model_dump(mode="json", exclude_none=True)
     lines = [f"{key} = {_toml_value(told.pop(key))}" for key in ("name", "seed")]
     for section, content in told.items():
-        for entry in content if isinstance(content, list) else [content]:
-            lines += ["", f"[[{section}]]" if isinstance(content, list) else f"[{section}]"]
-            lines += [f"{key} = {_toml_value(value)}" for key, value in entry.items()]
+        lines += _toml_section(section, content)
     return "\n".join(lines) + "\n"
 
 
+def _toml_section(name: str, content: dict[str, Any] | list[dict[str, Any]]) -> list[str]:
+    """A section, or an array of sections; those inside it come after its own keys."""
+    if isinstance(content, list):
+        return [line for entry in content for line in ["", f"[[{name}]]", *_toml_keys(entry)]]
+    inner = {key: value for key, value in content.items() if _is_array_of_sections(value)}
+    lines = ["", f"[{name}]", *_toml_keys({k: v for k, v in content.items() if k not in inner})]
+    return lines + [line for k, v in inner.items() for line in _toml_section(f"{name}.{k}", v)]
+
+
+def _is_array_of_sections(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(entry, dict) for entry in value)
+
+
+def _toml_keys(content: dict[str, Any]) -> list[str]:
+    return [f"{key} = {_toml_value(value)}" for key, value in content.items()]
+
+
 def _toml_value(value: Any) -> str:
+    if isinstance(value, dict):  # an inline table; its keys may be any column's name
+        pairs = [f"{_toml_value(key)} = {_toml_value(v)}" for key, v in value.items()]
+        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
     # JSON's strings, numbers, booleans and flat lists are TOML's, but for the DEL character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
