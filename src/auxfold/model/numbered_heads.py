@@ -40,7 +40,7 @@ def named(
     """
     where = {key: options[key] for key in WHERE if key in options}
     told, _ = PreTrainedConfig.get_config_dict(place, **where)
-    kind = told.get("model_type")
+    kind = told.get("model_type", "bert")
     if kind == OURS:
         return None
     if kind not in CONFIG_MAPPING:
