@@ -1,6 +1,7 @@
 """Make the folds of an experiment: outputs/<name>/folds.parquet."""
 
 from auxfold.command import experiment_from, parser, run
+from auxfold.data.several import rows_by_source, told_of_sources
 from auxfold.run_folder import RunFolder
 from auxfold.tasks import balance, make_tasks
 from auxfold.training.rows import create_folds
@@ -19,9 +20,15 @@ def main() -> None:
     table, folds = create_folds(experiment, given.overwrite)
     tasks = make_tasks(experiment)
     print(f"{len(table):,} rows of {table.path}")
+    for line in told_of_sources(
+        experiment.data, experiment.label_columns, table.labels, table.sources
+    ):
+        print(line)
     for fold in range(experiment.folds.n_splits):
         labels = table.labels[folds == fold]
-        told = {"fold": str(fold), "rows": f"{len(labels):,}", **balance(tasks, labels)}
+        by_source = rows_by_source(experiment.data, table.sources_of(folds == fold))
+        told = {"fold": str(fold), "rows": f"{len(labels):,}", **by_source}
+        told |= balance(tasks, labels)
         if fold == 0:
             print("  ".join(f"{name:>6}" for name in told))
         print("  ".join(f"{value:>{max(6, len(name))}}" for name, value in told.items()))

@@ -13,6 +13,10 @@ class InputError(Exception):
     """
 
 
+class UnknownName(InputError, ValueError):
+    """A name that is not among the known ones; who uses the model alone sees a ValueError."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint such as ``(did you mean 'target'?)`` or an empty string when nothing is near."""
     matches = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.5)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -16,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from auxfold.errors import InputError, nearest
 from auxfold.settings import (
+    TAGS,
     AnyTask,
     Data,
     Folds,
@@ -57,6 +59,12 @@ class Experiment(Section):
             raise ValueError(f"column {twice[0]!r} is predicted by two tasks, or is the id too")
         if self.model.both_orders and len(self.data.text_columns) != 2:
             raise ValueError("model.both_orders is for text pairs; data.text names one column")
+        told = {"batches": self.train.batches, "sampling": self.train.sampling}
+        for key in [k for k in told if told[k] not in ("mixed", "size")]:
+            if len(self.data.sources) == 1:
+                raise ValueError(
+                    f"train.{key} = {told[key]!r} is for several [[data.train]]; there is one"
+                )
         mains = [task.name for task in self.tasks if task.main]
         if len(mains) != 1 and len(self.tasks) > 1:
             raise ValueError(f"exactly one task needs main = true, found {len(mains)}")
@@ -75,7 +83,8 @@ class Experiment(Section):
     def fingerprint(self) -> str:
         """What must be equal for fold models to belong together.
 
-        All but paths, tracking, and what changes memory and safety but not the trained model.
+        All but paths, tracking, and what changes memory and safety but not the trained model. Of
+        ``[[data.train]]`` names and renamed columns count.
         """
         told = self.model_dump(
             mode="json",
@@ -86,6 +95,9 @@ class Experiment(Section):
                 "train": {"max_tokens_per_batch", "checkpoint_minutes"},
             },
         )
+        if not isinstance(self.data.train, str):
+            renames = [source.rename for source in self.data.sources]
+            told["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -180,6 +192,8 @@ def _place(location: tuple[int | str, ...]) -> tuple[list[int | str], list[type[
     told: list[int | str] = []
     sections: list[type[BaseModel]] = [Experiment]
     for part in location:
+        if part in TAGS and told[-1:] == ["train"]:
+            continue  # so it names the two forms of data.train
         of_kind = [section for section in sections if part in _kinds(section)]
         if len(sections) > 1 and of_kind:
             sections = of_kind
@@ -213,7 +227,7 @@ def to_toml(experiment: Experiment) -> str:
 def _table(path: str, content: dict[str, Any]) -> list[str]:
     """The lines of a table: its own keys first, then the tables and lists of tables in it."""
     inner = {k: v for k, v in content.items() if _is_table(v)}
-    lines = [f"{k} = {_toml_value(v)}" for k, v in content.items() if k not in inner]
+    lines = [f"{_key(k)} = {_toml_value(v)}" for k, v in content.items() if k not in inner]
     for key, value in inner.items():
         name = f"{path}.{key}" if path else key
         many = isinstance(value, list)
@@ -225,6 +239,11 @@ def _table(path: str, content: dict[str, Any]) -> list[str]:
 def _is_table(value: Any) -> bool:
     entries = value if isinstance(value, list) else [value]
     return bool(entries) and isinstance(entries[0], dict)
+
+
+def _key(name: str) -> str:
+    """A bare key, or a quoted one: a column's name may hold anything."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml_value(name)
 
 
 def _toml_value(value: Any) -> str:

@@ -264,7 +264,7 @@ def check_trained_with(
     found = read_json(first.run)["data_fingerprint"]
     if data_fingerprint not in (None, found):
         raise InputError(
-            f"{first.path} was trained on other data than {experiment.data.train}; "
+            f"{first.path} was trained on other data than {experiment.data.path}; "
             f"train it anew with --overwrite"
         )
     return trained

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+Name = Annotated[str, Field(pattern=NAME)]
 PositiveInt = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -18,10 +21,40 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Source(Section):
+    """``[[data.train]]``: one of several data sets, each with the labels that it has."""
+
+    path: str  # csv, tsv, parquet or jsonl (.gz, .zip)
+    name: Name | None = None  # empty: the file's folder, or its stem where folders are equal
+    rename: dict[str, str] = {}  # the file's column = its name here; = "": not read
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, given: Any) -> Any:
+        return {"path": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _renamed_apart(self) -> Source:
+        names = [name for name in self.rename.values() if name]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"rename gives two columns the name {twice[0]!r}")
+        return self
+
+
+# Tags tell pydantic which of the two was meant, so that its errors are about that one.
+TAGS = ("file", "sources")
+Sources = Annotated[list[Source], Field(min_length=1)]
+TrainFiles = Annotated[
+    Annotated[str, Tag("file")] | Annotated[Sources, Tag("sources")],
+    Discriminator(lambda given: TAGS[isinstance(given, list | dict)]),
+]
+
+
 class Data(Section):
     """``[data]``: where the rows are and what their columns are called."""
 
-    train: str  # csv, tsv, parquet or jsonl (.gz, .zip)
+    train: TrainFiles  # csv, tsv, parquet or jsonl (.gz, .zip); or [[data.train]], see Source
     test: str | None = None
     sample_submission: str | None = None
     id: str = "id"  # "": the file has none, its rows are numbered from 0
@@ -41,10 +74,39 @@ class Data(Section):
         """The one or two text columns."""
         return [self.text] if isinstance(self.text, str) else list(self.text)
 
+    @property
+    def sources(self) -> list[Source]:
+        """The training files; one file is a single source."""
+        return [Source(path=self.train)] if isinstance(self.train, str) else self.train
+
+    @property
+    def source_names(self) -> list[str]:
+        """Of every source the name that was given to it, else its folder's or its stem."""
+        paths = [Path(source.path) for source in self.sources]
+        folders = [path.parent.name for path in paths]
+        apart = len(set(folders)) == len(folders) and "" not in folders
+        found = folders if apart else [path.name.split(".")[0] for path in paths]
+        return [source.name or name for source, name in zip(self.sources, found, strict=True)]
+
+    @property
+    def path(self) -> str:
+        """Where the training rows are, for a person."""
+        return " + ".join(source.path for source in self.sources)
+
     @model_validator(mode="after")
     def _one_or_two_texts(self) -> Data:
         if not 1 <= len(self.text_columns) <= 2:
             raise ValueError("text takes one column name or a list of two (a pair)")
+        return self
+
+    @model_validator(mode="after")
+    def _sources_have_names(self) -> Data:
+        names = self.source_names
+        for name in names if len(names) > 1 else []:
+            if names.count(name) > 1:
+                raise ValueError(f"two sources of data.train are called {name!r}; give each a name")
+            if not re.fullmatch(NAME, name):
+                raise ValueError(f"a source of data.train needs a name; {name!r} cannot be one")
         return self
 
 
@@ -101,7 +163,7 @@ class Model(Section):
     max_length: Annotated[int, Field(ge=4)] = 220  # tokens, special tokens included
     truncation: Literal["head", "head_tail"] = "head"
     head_share: Share = 0.6  # share of the tokens kept from the start under "head_tail"
-    pooling: Literal["mean", "cls", "attention"] = "mean"
+    pooling: Literal["mean", "cls", "attention", "pooler"] = "mean"  # "pooler": the backbone's own
     hidden_dropout: Share | None = None  # empty: as the backbone was published
     attention_dropout: Share | None = None
     head_dropout: Share = 0.1
@@ -196,6 +258,9 @@ class Train(Section):
     epochs: PositiveInt = 2
     batch_size: PositiveInt = 32  # rows per optimizer step, over all processes
     max_tokens_per_batch: PositiveInt = 8192  # padded tokens of one forward pass
+    batches: Literal["mixed", "pure"] = "mixed"  # "pure": a step's rows are of one source
+    sampling: Literal["size", "sqrt", "uniform", "temperature"] = "size"  # of sources, per epoch
+    temperature: Annotated[float, Field(ge=1.0)] = 2.0  # shares ~ size ** (1 / temperature)
     learning_rate: Annotated[float, Field(gt=0.0)] = 2e-5
     head_learning_rate: Annotated[float, Field(gt=0.0)] | None = None  # empty: learning_rate
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # of the rate, layer by layer down
@@ -230,6 +295,6 @@ class Tracking(Section):
     """``[tracking]``: Weights & Biases."""
 
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
-    project: str | None = None  # empty: the folder of data.train, which is the competition's
+    project: str | None = None  # empty: the folder of the (first) training file
     log_every: PositiveInt = 20  # optimizer steps per point of the training curves
     upload_model: bool = False  # the fold's model as an artifact; the OOF and folds files always

@@ -148,13 +148,20 @@ def _say(text: str) -> None:
 
 def project_of(experiment: Experiment) -> str:
     """The project asked for, else the competition: the folder in ``input/`` with its files."""
-    return experiment.tracking.project or Path(experiment.data.train).parent.name or "auxfold"
+    return (
+        experiment.tracking.project
+        or Path(experiment.data.sources[0].path).parent.name
+        or "auxfold"
+    )
 
 
 def _config(experiment: Experiment) -> dict[str, Any]:
     """The experiment without lists of sections: ``tasks.<name>.weight`` can be filtered by."""
     told = experiment.model_dump(mode="json", exclude={"tracking"})
     told["tasks"] = {task.pop("name"): task for task in told["tasks"]}
+    if not isinstance(experiment.data.train, str):
+        pairs = zip(experiment.data.source_names, told["data"]["train"], strict=True)
+        told["data"]["train"] = dict(pairs)
     return told
 
 

@@ -184,13 +184,21 @@ def training_steps(
     last, odd step is kept.
     """
     random = np.random.default_rng([seed, epoch])
+    steps = steps_by_length(lengths, batch_size, window, random)
+    return [steps[i] for i in random.permutation(len(steps))]
+
+
+def steps_by_length(
+    lengths: np.ndarray, batch_size: int, window: int, random: np.random.Generator
+) -> list[np.ndarray]:
+    """Shuffled rows, sorted by length within windows of ``window`` steps, cut into steps."""
     order = random.permutation(len(lengths))
     steps: list[np.ndarray] = []
     for start in range(0, len(order), window * batch_size):
         rows = order[start : start + window * batch_size]
         rows = rows[np.argsort(lengths[rows], kind="stable")]
         steps += [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
-    return [steps[i] for i in random.permutation(len(steps))]
+    return steps
 
 
 def turned_rows(n_rows: int, seed: int, epoch: int) -> np.ndarray:

@@ -33,11 +33,7 @@ def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataF
         InputError: no such file, an unknown format, an unreadable or empty file, a missing
             column (with the nearest name).
     """
-    path = Path(path)
-    if not path.is_file():
-        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
-        hint = nearest(path.name, beside)
-        raise InputError(f"no file {path}{hint}; see input/README.md for where files go")
+    path = _existing(path)
     try:
         frame = _read(path, _format(path), columns)
     except UNREADABLE as error:
@@ -48,6 +44,28 @@ def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataF
     if len(frame) == 0:
         raise InputError(f"{path} has no rows")
     return frame
+
+
+def columns_of(path: str | Path) -> list[str]:
+    """The column names of a file.
+
+    Raises:
+        InputError: no such file, an unknown format, or an unreadable file.
+    """
+    path = _existing(path)
+    try:
+        return header_of(path)
+    except UNREADABLE as error:
+        raise InputError(f"{path} cannot be read: {_short(error)}") from None
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        hint = nearest(path.name, beside)
+        raise InputError(f"no file {path}{hint}; see input/README.md for where files go")
+    return path
 
 
 def _format(path: Path) -> str:
@@ -173,8 +191,13 @@ def _require_columns(frame: pd.DataFrame, columns: list[str], path: Path) -> Non
     header = header_of(path)
     raise InputError(
         f"{path} has no column {missing[0]!r}{nearest(missing[0], header)}; "
-        f"its columns are {', '.join(header[:20])}{', …' if len(header) > 20 else ''}"
+        f"its columns are {listed(header)}"
     )
+
+
+def listed(names: list[str]) -> str:
+    """The first names, for an error."""
+    return f"{', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
 
 
 def header_of(path: str | Path) -> list[str]:

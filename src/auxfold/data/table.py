@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from auxfold.data.files import read_columns
+from auxfold.data.several import Wanted, read_sources
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 from auxfold.settings import MulticlassSettings, TaskSettings
@@ -22,7 +23,7 @@ MISSING_LABELS = {"", "na", "n/a", "nan", "null", "none", "<na>"}
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of one file.
+    """Rows of one file, or of several sources one after the other.
 
     Attributes:
         path: where the rows were read.
@@ -33,6 +34,7 @@ class Table:
         row_weights: ``(rows,)`` float32, for every task.
         task_weights: task name to ``(rows,)`` float32, for tasks that name a column.
         groups: ``(rows,)`` strings or None.
+        sources: ``(rows,)`` int, which of several sources a row is of; None where there is one.
     """
 
     path: str
@@ -42,9 +44,14 @@ class Table:
     row_weights: np.ndarray
     task_weights: dict[str, np.ndarray]
     groups: np.ndarray | None
+    sources: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def sources_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """The sources of the given rows; None where there is one source."""
+        return None if self.sources is None else self.sources[rows]
 
     def take(self, rows: np.ndarray) -> Table:
         """The given rows, in the given order."""
@@ -56,10 +63,11 @@ class Table:
             row_weights=self.row_weights[rows],
             task_weights={name: weights[rows] for name, weights in self.task_weights.items()},
             groups=None if self.groups is None else self.groups[rows],
+            sources=self.sources_of(rows),
         )
 
     def fingerprint(self) -> str:
-        """A digest of ids, texts, labels, weights and groups, in file order."""
+        """A digest of ids, texts, labels, weights, groups and sources, in file order."""
         digest = hashlib.sha256()
         strings = [self.ids, *self.texts, *([] if self.groups is None else [self.groups])]
         for column in strings:
@@ -67,6 +75,8 @@ class Table:
             digest.update(pd.util.hash_array(np.asarray(column, dtype=object)).tobytes())
         for numbers in (self.labels, self.row_weights, *self.task_weights.values()):
             digest.update(np.ascontiguousarray(numbers).tobytes())
+        if self.sources is not None:
+            digest.update(self.sources.astype(np.int64).tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -78,22 +88,70 @@ def read_train(experiment: Experiment) -> Table:
             not a number, a negative weight.
     """
     data = experiment.data
-    weight_columns = {task.name: task.row_weight for task in experiment.tasks if task.row_weight}
-    wanted = [*data.text_columns, *experiment.label_columns, *weight_columns.values()]
-    wanted += [c for c in (data.id, data.group, data.row_weight) if c]
-    frame = read_columns(data.train, wanted)
+    own_weights = [task.row_weight for task in experiment.tasks if task.row_weight]
+    wanted = Wanted(
+        always=[c for c in (*data.text_columns, data.id) if c],
+        labels=experiment.label_columns,
+        groups=[data.group] if data.group else [],
+        weights=[c for c in (data.row_weight, *own_weights) if c],
+    )
+    frames = read_sources(data, wanted)
+    tables = [
+        _train_table(experiment, frame, source.path)
+        for frame, source in zip(frames, data.sources, strict=True)
+    ]
+    return tables[0] if len(tables) == 1 else joined(tables, data.source_names)
+
+
+def _train_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> Table:
+    """The rows of one file."""
+    data = experiment.data
+    labels = [labels_of(frame, task, path) for task in experiment.tasks]
     return Table(
-        path=data.train,
-        ids=_ids(frame, data.id, data.train),
+        path=path,
+        ids=_ids(frame, data.id, path),
         texts=_texts(frame, data.text_columns),
-        labels=np.concatenate(
-            [labels_of(frame, task, data.train) for task in experiment.tasks], axis=1
-        ).astype(np.float32),
-        row_weights=_weights(frame, data.row_weight, data.train),
+        labels=np.concatenate(labels, axis=1).astype(np.float32),
+        row_weights=_weights(frame, data.row_weight, path),
         task_weights={
-            name: _weights(frame, column, data.train) for name, column in weight_columns.items()
+            task.name: _weights(frame, task.row_weight, path)
+            for task in experiment.tasks
+            if task.row_weight
         },
         groups=frame[data.group].to_numpy(dtype=object) if data.group else None,
+    )
+
+
+def joined(tables: list[Table], names: list[str]) -> Table:
+    """The rows of several sources, one source after the other.
+
+    Ids become ``<source>/<id>``: equal ids of different sources stay apart. Groups do not: one
+    that stands in two sources is one group.
+
+    Raises:
+        InputError: a source has no label in any row.
+    """
+    for table in tables:
+        if np.isnan(table.labels).all():
+            raise InputError(f"{table.path} has no label in any row; it teaches no task")
+    grouped = tables[0].groups is not None
+    return Table(
+        path=" + ".join(table.path for table in tables),
+        ids=np.concatenate(
+            [
+                np.array([f"{n}/{i}" for i in t.ids], object)
+                for n, t in zip(names, tables, strict=True)
+            ]
+        ),
+        texts=[sum(columns, []) for columns in zip(*(t.texts for t in tables), strict=True)],
+        labels=np.concatenate([table.labels for table in tables]),
+        row_weights=np.concatenate([table.row_weights for table in tables]),
+        task_weights={
+            task: np.concatenate([table.task_weights[task] for table in tables])
+            for task in tables[0].task_weights
+        },
+        groups=np.concatenate([table.groups for table in tables]) if grouped else None,
+        sources=np.repeat(np.arange(len(tables)), [len(table) for table in tables]),
     )
 
 

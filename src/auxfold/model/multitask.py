@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedMode
 from transformers.utils import SAFE_WEIGHTS_NAME, cached_file
 from transformers.utils import logging as transformers_logging
 
-from auxfold.errors import InputError
+from auxfold.errors import InputError, UnknownName, nearest
 from auxfold.model.adapters import (
     adapter_settings,
     add_adapter,
@@ -20,6 +20,7 @@ from auxfold.model.adapters import (
     merge_adapter,
     trained_state,
 )
+from auxfold.model.numbered_heads import check_heads, named
 from auxfold.model.pooling import AttentionPool, mean_pool
 from auxfold.model.reference import load_reference
 
@@ -36,7 +37,7 @@ class MultiTaskConfig(PreTrainedConfig):
         backbone: the backbone's own configuration, as a dictionary with its ``model_type``.
         heads: task name to head width.
         main_task: the head that ``forward`` computes when none is named at inference.
-        pooling: ``mean``, ``cls`` or ``attention``.
+        pooling: ``mean``, ``cls``, ``attention``, or ``pooler``, the backbone's own.
         head_dropout: dropout before every head.
         dropout_samples: dropout masks per row in training, whose logits are averaged (Inoue 2019).
         scales: head name to ``mean`` and ``std`` of its targets, one number per output: the
@@ -81,8 +82,9 @@ class MultiTaskConfig(PreTrainedConfig):
 class MultiTaskModel(PreTrainedModel):
     """A backbone with pooling and one linear head per task.
 
-    ``forward(input_ids, attention_mask, token_type_ids=None, tasks=None)`` gives a dictionary
-    from task name to fp32 logits ``(rows, width)``; only the named heads are computed.
+    ``model(input_ids, attention_mask)`` gives a dictionary from task name to fp32 logits
+    ``(rows, width)``, ``tasks=[…]`` that of some, and ``task="…"`` the logits of one; only the
+    named heads are computed.
     """
 
     config_class = MultiTaskConfig
@@ -98,7 +100,11 @@ class MultiTaskModel(PreTrainedModel):
             backbone = AutoModel.from_config(
                 config.backbone_config(), attn_implementation="eager" if eager else None
             )
-        if getattr(backbone, "pooler", None) is not None:
+        if config.pooling == "pooler":
+            if getattr(backbone, "pooler", None) is None:
+                kind = backbone.config.model_type
+                raise InputError(f"model.pooling = 'pooler': {kind} has no pooler of its own")
+        elif getattr(backbone, "pooler", None) is not None:
             backbone.pooler = None  # not used here: it would be trained by nobody and saved
         self.backbone = backbone
         hidden = backbone.config.hidden_size
@@ -110,30 +116,6 @@ class MultiTaskModel(PreTrainedModel):
         self.post_init()
         if config.adapter is not None:  # after post_init, which would start it anew
             add_adapter(self.backbone, adapter_settings(config.adapter))
-
-    @classmethod
-    def from_pretrained(
-        cls, path: str | os.PathLike, *arguments: Any, **options: Any
-    ) -> MultiTaskModel:
-        """As of every ``transformers`` model; an adapter's backbone is loaded by its reference.
-
-        Raises:
-            InputError: the backbone is not there, or is another one than the adapter's.
-        """
-        config, hub = options.get("config"), {k: options[k] for k in FROM_HUB if k in options}
-        if path is not None and not isinstance(config, MultiTaskConfig):
-            config = MultiTaskConfig.from_pretrained(path, **hub)
-        if config is None or config.reference is None:
-            return super().from_pretrained(path, *arguments, **options)
-        _refuse_other(options)
-        backbone = load_reference(
-            config.reference,
-            config.backbone_config(),
-            attn_implementation=options.get("attn_implementation"),
-        )
-        model = cls(config, backbone=backbone)
-        load_trained_state(model, load_file(cached_file(path, SAFE_WEIGHTS_NAME, **hub)))
-        return model.to(options.get("dtype") or torch.float32).eval()
 
     def save_pretrained(self, save_directory: str | os.PathLike, **options: Any) -> None:
         """As of every ``transformers`` model; beside a reference only what is trained is stored."""
@@ -157,17 +139,104 @@ class MultiTaskModel(PreTrainedModel):
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike | None,
+        *model_args: Any,
+        task_labels_map: dict[str, int] | None = None,
+        **kwargs: Any,
+    ) -> MultiTaskModel:
+        """As in transformers; with ``task_labels_map`` the heads are those it names, or an error.
+
+        The backbone of an adapter is loaded by its reference.
+
+        Args:
+            pretrained_model_name_or_path: a fold folder or a hub name; with ``task_labels_map``
+                also a checkpoint whose heads are numbered (see ``model/numbered_heads.py``).
+            model_args: passed on.
+            task_labels_map: head name to number of labels. Numbered heads get the names in this
+                order; of a model of ours names and widths must be equal.
+            kwargs: passed on.
+
+        Raises:
+            InputError: the heads are others than those of ``task_labels_map``; an adapter's
+                backbone is not there, or is another one.
+        """
+        place = pretrained_model_name_or_path
+        if task_labels_map is not None:
+            found = named(str(place), task_labels_map, kwargs)
+            if found is not None:
+                config, weights = cls._of_numbered_heads(found[0], task_labels_map), found[1]
+                return super().from_pretrained(None, config=config, state_dict=weights, **kwargs)
+        made = cls._load(place, *model_args, **kwargs)
+        if task_labels_map is not None:
+            model = made[0] if isinstance(made, tuple) else made  # with output_loading_info
+            check_heads(str(place), model.config.heads, task_labels_map)
+        return made
+
+    @classmethod
+    def _load(cls, path: str | os.PathLike | None, *arguments: Any, **options: Any) -> Any:
+        """A model of ours: whole, or what was trained beside the backbone that it refers to."""
+        config, hub = options.get("config"), {k: options[k] for k in FROM_HUB if k in options}
+        if path is not None and not isinstance(config, MultiTaskConfig):
+            config = MultiTaskConfig.from_pretrained(path, **hub)
+        if config is None or config.reference is None:
+            return super().from_pretrained(path, *arguments, **options)
+        _refuse_other(options)
+        backbone = load_reference(
+            config.reference,
+            config.backbone_config(),
+            attn_implementation=options.get("attn_implementation"),
+        )
+        model = cls(config, backbone=backbone)
+        load_trained_state(model, load_file(cached_file(path, SAFE_WEIGHTS_NAME, **hub)))
+        return model.to(options.get("dtype") or torch.float32).eval()
+
+    @classmethod
+    def _of_numbered_heads(cls, backbone: PreTrainedConfig, heads: dict[str, int]) -> Any:
+        dropout = getattr(backbone, "classifier_dropout", None)
+        return cls.config_class(
+            backbone=backbone.to_dict(),
+            heads=dict(heads),
+            main_task=next(iter(heads)),
+            pooling="pooler",
+            head_dropout=getattr(backbone, "hidden_dropout_prob", 0.1)
+            if dropout is None
+            else dropout,
+        )
+
     def forward(
         self,
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor,
         token_type_ids: torch.Tensor | None = None,
         tasks: list[str] | None = None,
-    ) -> dict[str, torch.Tensor]:
+        task: str | None = None,
+    ) -> dict[str, torch.Tensor] | torch.Tensor:
+        """Logits by task name, or of one task.
+
+        Args:
+            input_ids: ``(rows, tokens)``.
+            attention_mask: ``(rows, tokens)``, 0 where padded.
+            token_type_ids: ``(rows, tokens)``, where the backbone knows them.
+            tasks: the heads to compute; all when left out.
+            task: the one head to compute; its logits ``(rows, width)`` come without a dictionary.
+
+        Raises:
+            UnknownName: no such task, or both ``task`` and ``tasks``.
+        """
+        if task is not None and tasks is not None:
+            raise UnknownName("give task or tasks, not both")
+        names = [task] if task is not None else list(self.heads) if tasks is None else tasks
+        for name in names:
+            if name not in self.heads:
+                known = ", ".join(self.heads)
+                raise UnknownName(f"no task {name!r}{nearest(name, self.heads)}; tasks: {known}")
         features = self.features(input_ids, attention_mask, token_type_ids)
-        names = list(self.heads) if tasks is None else tasks
         with torch.autocast(features.device.type, enabled=False):
-            return {name: self._head(name, features) for name in names}
+            made = {name: self._head(name, features) for name in names}
+        return made if task is None else made[task]
 
     def _head(self, name: str, features: torch.Tensor) -> torch.Tensor:
         masks = self.config.dropout_samples if self.training else 1
@@ -186,9 +255,10 @@ class MultiTaskModel(PreTrainedModel):
     ) -> torch.Tensor:
         """The pooled vector of every row, fp32 ``(rows, hidden)``."""
         types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        hidden = self.backbone(
-            input_ids=input_ids, attention_mask=attention_mask, **types
-        ).last_hidden_state
+        outputs = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **types)
+        if self.config.pooling == "pooler":
+            return outputs.pooler_output.float()
+        hidden = outputs.last_hidden_state
         if self.config.pooling == "cls":
             return hidden[:, 0].float()
         if self.pool is not None:

@@ -13,7 +13,7 @@ from auxfold.data.table import labels_of
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder, read_json
-from auxfold.settings import BinarySettings, MulticlassSettings
+from auxfold.settings import BinarySettings, Data, MulticlassSettings
 from auxfold.tasks import KINDS, Task, make_tasks
 from auxfold.tasks.metrics import BINARY_METRICS, f1_at_half
 from auxfold.tasks.task import refuse_cell
@@ -53,7 +53,9 @@ def score_file(
     id_column = predictions.columns[0]
     if list(predictions.columns[1:]) == ["prediction"]:
         predictions = predictions.rename(columns={"prediction": experiment.main_task.columns[0]})
-    labels = renamed(labels, list(predictions.columns))
+    labels = renamed(labels, list(predictions.columns), experiment.data, labels_path)
+    if not experiment.data.id and id_column not in labels.columns:
+        labels = labels.assign(**{id_column: [str(number) for number in range(len(labels))]})
     columns = [c for c in predictions.columns[1:] if c in labels.columns]
     if id_column not in labels.columns or not columns:
         raise InputError(
@@ -87,12 +89,26 @@ def _thresholds(experiment: Experiment) -> dict[str, float]:
     return read_json(path).get("thresholds", {}).get("values", {})
 
 
-def renamed(labels: pd.DataFrame, predicted: list[str]) -> pd.DataFrame:
-    """The labels under the names of the predicted columns, where a competition changed one."""
-    for trained, released in RENAMED.items():
-        if trained in predicted and trained not in labels.columns:
-            labels = labels.rename(columns={released: trained})
-    return labels
+def renamed(labels: pd.DataFrame, predicted: list[str], data: Data, path: str) -> pd.DataFrame:
+    """The labels under the names of the predicted columns, where those are called otherwise.
+
+    By a competition, or in the training files, whose names ``[[data.train]]`` tells.
+
+    Raises:
+        InputError: a column may stand for two predicted ones.
+    """
+    pairs = [(released, trained) for trained, released in RENAMED.items()]
+    pairs += [pair for source in data.sources for pair in source.rename.items()]
+    names: dict[str, str] = {}
+    for released, trained in pairs:
+        if released not in labels.columns or trained in labels.columns or trained not in predicted:
+            continue
+        if names.setdefault(released, trained) != trained:
+            raise InputError(
+                f"{path}: column {released!r} may stand for {names[released]} or {trained}; give "
+                f"predictions of one of them (inference.py --task)"
+            )
+    return labels.rename(columns=names)
 
 
 def released_labels(task: Task, column: str, labels: pd.DataFrame, path: str) -> np.ndarray:
@@ -165,7 +181,7 @@ def ensemble_against_folds(experiment: Experiment) -> dict[str, Any] | None:
     task = KINDS[experiment.main_task.kind](experiment.main_task)
     column, id_column = experiment.main_task.columns[0], experiment.data.id_column
     frame = pd.read_parquet(by_fold)
-    labels = renamed(read_columns(path), [column])
+    labels = renamed(read_columns(path), [column], experiment.data, path)
     _check_ids(labels[id_column], frame.loc[frame["fold"] == "0", id_column], path, str(by_fold))
     truth = released_labels(task, column, labels, path)
     folds = [

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader
 
+from auxfold.data.several import rows_by_source
 from auxfold.data.table import Table
 from auxfold.experiment import Experiment, to_toml
 from auxfold.run_folder import RunFolder, read_json
@@ -165,7 +166,10 @@ def _balance(experiment: Experiment, table: Table, folds: np.ndarray) -> list[di
         {
             "fold": fold,
             "rows": int((folds == fold).sum()),
-            "told": balance(tasks, table.labels[folds == fold]),
+            "told": {
+                **balance(tasks, table.labels[folds == fold]),
+                **rows_by_source(experiment.data, table.sources_of(folds == fold)),
+            },
         }
         for fold in range(experiment.folds.n_splits)
     ]

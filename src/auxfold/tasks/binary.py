@@ -24,7 +24,7 @@ class BinaryTask(Task):
     def n_outputs(self) -> int:
         return len(self.settings.columns)
 
-    def check_labels(self, labels: np.ndarray, path: str) -> None:
+    def check_cells(self, labels: np.ndarray, path: str) -> None:
         for position, column in enumerate(self.settings.columns):
             values = labels[:, position]
             wrong = np.flatnonzero((values < 0) | (values > 1))
@@ -32,6 +32,10 @@ class BinaryTask(Task):
                 raise refuse_cell(
                     path, column, wrong[0], values[wrong[0]], "a binary label lies in [0, 1]"
                 )
+
+    def check_labels(self, labels: np.ndarray, path: str) -> None:
+        for position, column in enumerate(self.settings.columns):
+            values = labels[:, position]
             self._check_both_classes(values[~np.isnan(values)], column, path)
 
     def _check_both_classes(self, values: np.ndarray, column: str, path: str) -> None:

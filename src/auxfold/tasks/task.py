@@ -60,7 +60,14 @@ class Task(ABC):
 
     @abstractmethod
     def check_labels(self, labels: np.ndarray, path: str) -> None:
-        """Refuse labels that cannot be trained on.
+        """Refuse labels that together cannot be trained on.
+
+        Raises:
+            InputError: naming file and column.
+        """
+
+    def check_cells(self, labels: np.ndarray, path: str) -> None:  # noqa: B027, numbers suffice
+        """Refuse a label of one file that cannot be one.
 
         Raises:
             InputError: naming file, column and row.

@@ -32,6 +32,7 @@ class Progress:
         stopped: whether early stopping ended the training.
         history: one record per evaluation.
         losses: per task, summed since the last evaluation.
+        labelled: per task the steps in it that had a label of the task.
         steps: over how many steps.
         gradient_norm: before clipping, summed likewise over the steps in which it is finite.
         norms: over how many steps that is (fp16 overflows now and then and skips a step).
@@ -48,6 +49,7 @@ class Progress:
     stopped: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
     losses: dict[str, float] = field(default_factory=dict)
+    labelled: dict[str, int] = field(default_factory=dict)
     steps: int = 0
     gradient_norm: float = 0.0
     norms: int = 0

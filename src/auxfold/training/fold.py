@@ -12,6 +12,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 
 from auxfold.data.batches import tokenised_rows
+from auxfold.data.sampling import steps_per_epoch
 from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment, to_toml
@@ -128,11 +129,6 @@ def start_heads(
             model.set_head_bias(task.name, bias)
 
 
-def steps_per_epoch(experiment: Experiment, n_rows: int) -> int:
-    """Optimizer steps of one epoch; the last may be smaller."""
-    return -(-n_rows // experiment.train.batch_size)
-
-
 class _FoldRun:
     """The pieces of one fold's training, put together."""
 
@@ -163,7 +159,9 @@ class _FoldRun:
         start_heads(model, experiment, tasks, table.labels[train_rows])
         optimizer = make_optimizer(model, experiment.train)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        n_steps = experiment.train.epochs * steps_per_epoch(experiment, len(train_rows))
+        self.sources = table.sources_of(train_rows)
+        n_steps = steps_per_epoch(experiment.train, len(train_rows), self.sources)
+        n_steps *= experiment.train.epochs
         self.schedule = make_schedule(self.optimizer.optimizer, experiment.train, n_steps)
         self.averaged = None
         if experiment.train.ema is not None:
@@ -217,6 +215,7 @@ class _FoldRun:
             objective=Objective(self.tasks, self.table, self.accelerator.device),
             rows=self.rows,
             train_rows=self.train_rows,
+            sources=self.sources,
             progress=self.progress,
             metric=self.metric,
             evaluate=self._evaluate if len(self.valid_rows) else None,

@@ -62,7 +62,8 @@ class FoldLog:
         """Count one step; every so many of them are one point of the curves."""
         self.display.step(progress, rows)
         if progress.steps <= self._steps:  # an evaluation has begun the sums anew
-            self._losses, self._norm, self._norms, self._steps = {}, 0.0, 0, 0
+            self._losses, self._labelled = {}, {}
+            self._norm, self._norms, self._steps = 0.0, 0, 0
         steps = progress.steps - self._steps
         if steps < self.experiment.tracking.log_every:
             return
@@ -74,7 +75,9 @@ class FoldLog:
             "rows_per_second": (progress.rows - self._rows) / max(seconds, 1e-9),
         }
         for name, total in progress.losses.items():
-            record[f"train/{name}"] = (total - self._losses.get(name, 0.0)) / steps
+            labelled = progress.labelled[name] - self._labelled.get(name, 0)
+            if labelled:
+                record[f"train/{name}"] = (total - self._losses.get(name, 0.0)) / labelled
         if torch.cuda.is_available():
             record["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
         self.tracker.log(record)
@@ -83,7 +86,8 @@ class FoldLog:
 
     def _start_window(self, progress: Progress) -> None:
         """Where the sums stand from which the next point is taken."""
-        self._losses, self._steps = dict(progress.losses), progress.steps
+        self._losses, self._labelled = dict(progress.losses), dict(progress.labelled)
+        self._steps = progress.steps
         self._norm, self._norms = progress.gradient_norm, progress.norms
         self._rows, self._since = progress.rows, time.monotonic()
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from auxfold.data.batches import Rows, cut_by_tokens, training_steps, turned_rows
+from auxfold.data.batches import Rows, cut_by_tokens, turned_rows
+from auxfold.data.sampling import epoch_steps
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.tasks.metrics import higher_is_better
@@ -31,6 +32,7 @@ class Loop:
         save: called when the state should be written.
         on_step: told the progress and the rows of every finished step.
         on_evaluation: told the record of every evaluation.
+        sources: which of several sources each training row is of; None where there is one.
         turned: of which rows the texts of a pair change places in this epoch.
         asked_to_stop: set from outside to end the loop after the current step and its evaluation.
     """
@@ -50,6 +52,7 @@ class Loop:
     save: Callable[[], None]
     on_step: Callable[[Progress, int], None]
     on_evaluation: Callable[[dict[str, Any]], None]
+    sources: np.ndarray | None = None
     asked_to_stop: bool = False
     turned: np.ndarray | None = None
 
@@ -89,17 +92,19 @@ class Loop:
         settings = self.experiment.train
         lengths = self.rows.lengths()[self.train_rows]
         seed = self.experiment.seed
-        plan = training_steps(lengths, settings.batch_size, settings.window, seed, epoch)
+        plan = epoch_steps(lengths, self.sources, settings, seed, epoch)
         return [self.train_rows[places] for places in plan]
 
     def train_step(self, step_rows: np.ndarray) -> tuple[dict[str, torch.Tensor], float]:
         """One optimizer step over all micro-batches of its rows.
 
         Returns:
-            The step's weighted loss per task, and the gradient's norm before clipping.
+            The step's weighted loss per task that has a label in it, and the gradient's norm
+            before clipping.
         """
         accelerator = self.accelerator
         scales = self.objective.scales(step_rows)
+        absent = [name for name, scale in scales.items() if not scale.any()]
         micro_batches = self.micro_batches(step_rows)
         if accelerator.process_index >= len(step_rows):
             scales = {name: 0.0 * scale for name, scale in scales.items()}
@@ -125,6 +130,10 @@ class Loop:
                 f"{self.progress.step + 1}; lower train.learning_rate or set "
                 f"train.precision = 'fp32' (the last saved state is kept)"
             )
+        # No gradient rather than a zero one, for which AdamW would go on by momentum and decay.
+        for name in absent:
+            del losses[name]
+            accelerator.unwrap_model(self.model).heads[name].zero_grad(set_to_none=True)
         # Accelerate unscales fp16 gradients before it clips.
         limit = self.experiment.train.max_grad_norm or float("inf")
         norm = float(accelerator.clip_grad_norm_(self.model.parameters(), limit))
@@ -154,6 +163,7 @@ class Loop:
             progress.norms += 1
         for name, loss in losses.items():
             progress.losses[name] = progress.losses.get(name, 0.0) + float(loss)
+            progress.labelled[name] = progress.labelled.get(name, 0) + 1
         self.on_step(progress, n_rows)
 
     def evaluate_and_select(self, share_of_epoch: float) -> None:
@@ -164,10 +174,10 @@ class Loop:
             "rows": progress.rows,
             "seconds": round(progress.seconds, 2),
             "learning_rate": self.schedule.get_last_lr()[0],
-            "train_loss": {k: v / progress.steps for k, v in progress.losses.items()},
+            "train_loss": {k: v / progress.labelled[k] for k, v in progress.losses.items()},
             "gradient_norm": progress.gradient_norm / progress.norms if progress.norms else None,
         }
-        progress.losses, progress.steps = {}, 0
+        progress.losses, progress.labelled, progress.steps = {}, {}, 0
         progress.gradient_norm, progress.norms = 0.0, 0
         if self.evaluate is not None:
             record["metrics"] = self.evaluate()

@@ -12,6 +12,7 @@ import torch
 from accelerate.utils import set_seed
 
 from auxfold.data.batches import Rows, tokenised_rows
+from auxfold.data.sampling import rows_per_source, steps_per_epoch
 from auxfold.data.table import Table
 from auxfold.experiment import Experiment
 from auxfold.model.backbone import (
@@ -23,7 +24,7 @@ from auxfold.model.backbone import (
 from auxfold.run_folder import FULL, RunFolder
 from auxfold.tasks import balance, make_tasks, selection_metric
 from auxfold.training.checkpoint import Progress
-from auxfold.training.fold import start_accelerator, start_heads, steps_per_epoch
+from auxfold.training.fold import start_accelerator, start_heads
 from auxfold.training.loop import Loop, evaluation_marks
 from auxfold.training.objective import Objective
 from auxfold.training.optimizer import make_optimizer, make_schedule
@@ -53,13 +54,15 @@ def plan_fold(experiment: Experiment, fold: int | str, n_folds: int = 1) -> str:
     drawn = train_rows[random.permutation(len(train_rows))[:SAMPLE]]
     trial = _Trial(experiment, table.take(drawn))
     speed = trial.run()
+    sources = table.sources_of(train_rows)
     return "\n".join(
         [
             f"fold {fold} of {experiment.name}; nothing is written",
             *_rows(experiment, table, train_rows, valid_rows),
             _texts(trial.rows, experiment),
             _model(experiment, trial),
-            _steps(experiment, len(train_rows)),
+            *_sources(experiment, sources),
+            _steps(experiment, len(train_rows), sources),
             f"memory     {speed.memory:.1f} GB at the longest batch, on {trial.device}",
             _time(experiment, speed, len(train_rows), len(valid_rows), n_folds),
             _disk(experiment, fold, parameter_count(trial.model)),
@@ -99,6 +102,7 @@ class _Trial:
             objective=Objective(self.tasks, table, accelerator.device),
             rows=self.rows,
             train_rows=np.arange(len(table)),
+            sources=table.sources,
             progress=Progress(),
             metric=selection_metric(experiment),
             evaluate=None,
@@ -168,8 +172,22 @@ def _model(experiment: Experiment, trial: _Trial) -> str:
     )
 
 
-def _steps(experiment: Experiment, n_rows: int) -> str:
-    train, steps = experiment.train, steps_per_epoch(experiment, n_rows)
+def _sources(experiment: Experiment, sources: np.ndarray | None) -> list[str]:
+    """Of several sources: rows to train on, and how many of them come in an epoch."""
+    if sources is None:
+        return []
+    names, train = experiment.data.source_names, experiment.train
+    sizes = np.bincount(sources, minlength=len(names))
+    counts = rows_per_source(train, sizes)
+    told = [
+        f"{name} {size:,}" + (f" ({count:,} an epoch)" if count != size else "")
+        for name, size, count in zip(names, sizes, counts, strict=True)
+    ]
+    return [f"sources    {', '.join(told)}; sampled by {train.sampling}, {train.batches} steps"]
+
+
+def _steps(experiment: Experiment, n_rows: int, sources: np.ndarray | None) -> str:
+    train, steps = experiment.train, steps_per_epoch(experiment.train, n_rows, sources)
     evaluations = train.epochs * len(evaluation_marks(steps, train.evaluations_per_epoch))
     total = train.epochs * steps
     return (

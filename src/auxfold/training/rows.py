@@ -21,22 +21,39 @@ def checked_table(experiment: Experiment) -> Table:
         InputError: anything in the file that cannot be trained on.
     """
     table, tasks = read_train(experiment), make_tasks(experiment)
-    _check(table, tasks)
+    paths = [source.path for source in experiment.data.sources]
+    _check(table, tasks, paths)
     n = experiment.data.rows
     if n is None or n >= len(table):
         return table
-    table = table.take(draw_rows(strata(tasks, table.labels), n, experiment.seed))
+    table = table.take(draw_rows(flags(tasks, table), n, experiment.seed))
     try:  # a rare auxiliary label may be missing in a trial
-        _check(table, tasks, experiment.main_task.name)
+        _check(table, tasks, paths, experiment.main_task.name)
     except InputError as error:
         raise InputError(f"too few rows with data.rows = {n}: {error}") from None
     return table
 
 
-def _check(table: Table, tasks: list[Task], name: str | None = None) -> None:
+def _check(table: Table, tasks: list[Task], paths: list[str], name: str | None = None) -> None:
     for task, columns in label_slices(tasks):
         if name in (None, task.name):
+            for path, rows in zip(paths, _rows_of_sources(table, len(paths)), strict=True):
+                task.check_cells(table.labels[rows, columns], path)
             task.check_labels(table.labels[:, columns], table.path)
+
+
+def _rows_of_sources(table: Table, n: int) -> list[np.ndarray]:
+    sources = np.zeros(len(table), dtype=int) if table.sources is None else table.sources
+    return [np.flatnonzero(sources == number) for number in range(n)]
+
+
+def flags(tasks: list[Task], table: Table) -> np.ndarray:
+    """``(rows, flags)``: what folds are stratified by: labels, and of several sources which."""
+    made = strata(tasks, table.labels)
+    if table.sources is None:
+        return made
+    numbers = np.unique(table.sources)
+    return np.concatenate([made, (table.sources[:, None] == numbers).astype(made.dtype)], axis=1)
 
 
 def folds_info(experiment: Experiment, table: Table) -> dict[str, Any]:
@@ -98,5 +115,5 @@ def _check_fold(experiment: Experiment, fold: int | str) -> None:
 
 
 def _make(experiment: Experiment, table: Table, info: dict[str, Any]) -> np.ndarray:
-    flags = strata(make_tasks(experiment), table.labels)
-    return make_folds(table, flags, info["n_splits"], info["group_duplicates"], info["seed"])
+    wanted = flags(make_tasks(experiment), table)
+    return make_folds(table, wanted, info["n_splits"], info["group_duplicates"], info["seed"])

@@ -1,0 +1,137 @@
+"""Sources come as often as asked, in mixed or pure steps, and the default is what it always was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from auxfold.data.batches import training_steps
+from auxfold.data.sampling import drawn_rows, epoch_steps, rows_per_source, steps_per_epoch
+from auxfold.settings import Train
+
+KINDS = ("size", "sqrt", "uniform", "temperature")
+sizes_strategy = st.lists(st.integers(0, 60), min_size=1, max_size=4).filter(sum)
+
+
+def sources_of(sizes: list[int], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "temperature", "expected"),
+    [
+        ("size", 2.0, [900, 100, 0]),
+        ("sqrt", 2.0, [750, 250, 0]),  # 30 : 10
+        ("uniform", 2.0, [500, 500, 0]),
+        ("temperature", 1.0, [900, 100, 0]),
+        ("temperature", 2.0, [750, 250, 0]),
+        ("temperature", 4.0, [634, 366, 0]),  # 3 ** 0.5 : 1
+        ("temperature", 1e9, [500, 500, 0]),
+    ],
+)
+def test_shares_by_hand(sampling, temperature, expected):
+    train = Train(sampling=sampling, temperature=temperature)
+    assert rows_per_source(train, np.array([900, 100, 0])).tolist() == expected
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    sizes=sizes_strategy,
+    sampling=st.sampled_from(KINDS),
+    temperature=st.floats(1, 50),
+    epoch=st.integers(0, 5),
+)
+def test_an_epoch_has_as_many_rows_as_the_data_each_about_equally_often(
+    sizes, sampling, temperature, epoch
+):
+    train = Train(sampling=sampling, temperature=temperature)
+    sources = sources_of(sizes)
+    counts = rows_per_source(train, np.array(sizes))
+    assert counts.sum() == sum(sizes) and not counts[np.array(sizes) == 0].any()
+    shares = np.array([n ** {"size": 1, "sqrt": 0.5, "uniform": 0}.get(sampling, 1 / temperature)
+                       if n else 0 for n in sizes], dtype=float)  # fmt: skip
+    assert np.abs(counts - sum(sizes) * shares / shares.sum()).max() < 1 + 1e-6
+    times = np.bincount(drawn_rows(train, sources, 3, epoch), minlength=len(sources))
+    for source, count in enumerate(counts):
+        own = times[sources == source]
+        assert own.sum() == count
+        assert len(own) == 0 or own.max() - own.min() <= 1
+    if sampling == "size":
+        assert (times == 1).all()
+
+
+def test_over_the_epochs_every_row_of_a_large_source_comes_equally_often():
+    train, sources = Train(sampling="uniform"), sources_of([90, 10])
+    epochs = [drawn_rows(train, sources, 7, epoch) for epoch in range(9)]
+    times = sum(np.bincount(drawn, minlength=100) for drawn in epochs)
+    assert set(times[sources == 0]) == {5} and set(times[sources == 1]) == {45}
+    first, second = (set(drawn[sources[drawn] == 0]) for drawn in epochs[:2])
+    assert len(first & second) == 10, "50 of 90 rows, then the other 40 and 10 again"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=sizes_strategy,
+    sampling=st.sampled_from(KINDS),
+    batch=st.integers(1, 9),
+    window=st.integers(1, 4),
+)
+def test_pure_steps_hold_one_source_and_all_drawn_rows(sizes, sampling, batch, window):
+    sources = sources_of(sizes)
+    lengths = np.random.default_rng(1).integers(2, 50, len(sources))
+    train = Train(sampling=sampling, batches="pure", batch_size=batch, window=window)
+    steps = epoch_steps(lengths, sources, train, 5, 2)
+    assert all(len(set(sources[step])) == 1 and 0 < len(step) <= batch for step in steps)
+    assert sorted(np.concatenate(steps)) == drawn_rows(train, sources, 5, 2).tolist()
+    assert len(steps) == steps_per_epoch(train, len(sources), sources)
+    assert sum(len(s) < batch for s in steps) <= len(set(sources)), "one odd step per source"
+
+
+@pytest.mark.parametrize("batches", ["mixed", "pure"])
+@pytest.mark.parametrize("sampling", KINDS)
+def test_steps_are_reproducible_and_differ_between_epochs_and_seeds(batches, sampling):
+    sources, lengths = sources_of([70, 30]), np.arange(100) % 17 + 2
+    train = Train(batches=batches, sampling=sampling, batch_size=8, window=3)
+
+    def flat(seed: int, epoch: int) -> list[int]:
+        steps = epoch_steps(lengths, sources, train, seed, epoch)
+        assert len(steps) == steps_per_epoch(train, 100, sources)
+        return np.concatenate(steps).tolist()
+
+    assert flat(1, 0) == flat(1, 0)
+    assert flat(1, 0) != flat(1, 1) and flat(1, 0) != flat(2, 0)
+
+
+def test_pure_steps_of_the_sources_alternate_and_are_sorted_by_length_within():
+    sources, lengths = sources_of([400, 400]), np.random.default_rng(2).integers(2, 200, 800)
+    train = Train(batches="pure", batch_size=8, window=50)
+    steps = epoch_steps(lengths, sources, train, 0, 0)
+    turns = np.diff([sources[step[0]] for step in steps]) != 0
+    assert 30 < turns.sum() < 70
+    assert np.mean([np.ptp(lengths[step]) for step in steps]) < 10
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lengths=st.lists(st.integers(2, 60), min_size=1, max_size=200),
+    batch=st.integers(1, 16),
+    seed=st.integers(0, 99),
+)
+def test_by_default_the_steps_are_those_of_one_source(lengths, batch, seed):
+    lengths = np.array(lengths)
+    train = Train(batch_size=batch, window=3)
+    expected = training_steps(lengths, batch, 3, seed, 1)
+    for sources in (None, np.arange(len(lengths)) % 3):
+        made = epoch_steps(lengths, sources, train, seed, 1)
+        assert len(made) == len(expected) == steps_per_epoch(train, len(lengths), sources)
+        assert all((a == b).all() for a, b in zip(made, expected, strict=True))
+
+
+def test_the_order_of_one_source_never_changes():
+    """A training resumed by a newer version goes on with the very rows."""
+    steps = training_steps(np.arange(20) % 7 + 2, 4, 2, seed=42, epoch=1)
+    assert [step.tolist() for step in steps] == [
+        [15, 17, 5, 13], [10, 4, 18, 19], [2, 11, 12, 6], [7, 0, 1, 9], [14, 8, 16, 3]
+    ]  # fmt: skip

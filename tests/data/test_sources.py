@@ -1,0 +1,169 @@
+"""Several training files: renamed, labelled where they are, told apart, and folded together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from auxfold.data.folds import make_folds
+from auxfold.data.several import rows_by_source, told_of_sources
+from auxfold.data.table import read_train
+from auxfold.errors import InputError
+from auxfold.experiment import Experiment
+from auxfold.tasks import make_tasks
+from auxfold.training.rows import checked_table, create_folds, flags
+from conftest import make_experiment
+
+FIRST = pd.DataFrame(
+    {"id": ["1", "2", "3"], "text": ["a", "b", "c"], "toxic": [0.5, 1, 0], "insult": ["", "1", "0"]}
+)
+SECOND = pd.DataFrame(
+    {"key": ["1", "9"], "doc": ["d", "e"], "target": ["1", "0"], "text": ["x", "y"], "w": [2, 0.5]}
+)
+RENAME = {"key": "id", "doc": "text", "target": "threat", "text": ""}
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, frame in (("one", FIRST), ("two", SECOND)):
+        (tmp_path / folder).mkdir()
+        frame.to_csv(tmp_path / folder / "train.csv", index=False)
+    return tmp_path
+
+
+def two(backbone: str = "b", rename: dict | None = None, **data) -> Experiment:
+    sources = [
+        {"path": "one/train.csv"},
+        {"path": "two/train.csv", "rename": RENAME if rename is None else rename},
+    ]
+    return make_experiment("", backbone, data={"train": sources, **data})
+
+
+def test_rows_follow_each_other_and_are_labelled_where_their_source_is(files):
+    table = read_train(two(row_weight="w"))
+    assert table.ids.tolist() == ["one/1", "one/2", "one/3", "two/1", "two/9"]
+    assert table.texts == [["a", "b", "c", "d", "e"]]
+    nan = np.nan
+    expected = [[0.5, nan, nan], [1, 1, nan], [0, 0, nan], [nan, nan, 1], [nan, nan, 0]]
+    np.testing.assert_array_equal(table.labels, np.array(expected, dtype=np.float32))
+    assert table.row_weights.tolist() == [1, 1, 1, 2, 0.5], "no column of weights: weight 1"
+    assert table.sources.tolist() == [0, 0, 0, 1, 1]
+    assert table.take(np.array([4, 0])).sources.tolist() == [1, 0]
+    assert table.path == "one/train.csv + two/train.csv"
+
+
+def test_without_an_id_column_each_source_counts_its_own_rows(files):
+    table = read_train(two(id="", rename={**RENAME, "key": ""}))
+    assert table.ids.tolist() == ["one/0", "one/1", "one/2", "two/0", "two/1"]
+
+
+def test_a_group_may_stand_in_one_source_only_and_holds_across_sources(files):
+    FIRST.assign(g=["x", "y", "x"]).to_csv("one/train.csv", index=False)
+    assert read_train(two(group="g")).groups.tolist() == ["x", "y", "x", "", ""]
+    SECOND.assign(g=["y", "z"]).to_csv("two/train.csv", index=False)
+    experiment = two(group="g")
+    table = read_train(experiment)
+    folds = make_folds(table, table.labels, 2, True, 0)
+    assert folds[0] == folds[2] and folds[1] == folds[3]
+
+
+def test_one_source_alone_keeps_its_ids_and_its_fingerprint(files):
+    """``[[data.train]]`` once, without a rename, is the plain path; a rename is read as written."""
+    FIRST.assign(threat=[1, 0, 1]).to_csv("one/train.csv", index=False)
+    plain = read_train(make_experiment("one/train.csv", "b"))
+    listed = make_experiment("", "b", data={"train": [{"path": "one/train.csv"}]})
+    assert read_train(listed).fingerprint() == plain.fingerprint() == "b5b0f3a739e01774"
+    assert read_train(listed).ids.tolist() == ["1", "2", "3"]
+    renamed = FIRST.assign(hard=[1, 0, 1])
+    renamed.to_csv("one/train.csv", index=False)
+    source = {"path": "one/train.csv", "rename": {"hard": "threat"}}
+    made = read_train(make_experiment("", "b", data={"train": [source]}))
+    assert made.fingerprint() == plain.fingerprint() and made.sources is None
+
+
+def test_a_fingerprint_tells_sources_apart(files):
+    table = read_train(two())
+    other = table.take(np.arange(5))
+    other.sources[2] = 1
+    assert other.fingerprint() != table.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("rename", "data", "expected"),
+    [
+        ({**RENAME, "dco": "w"}, {}, "two/train.csv has no column 'dco' to rename .*'doc'"),
+        ({**RENAME, "target": "thraet"}, {}, "renamed to 'thraet', which .*did you mean 'threat'"),
+        ({"key": "id", "target": "threat", "doc": "text"}, {}, "has a column 'text' besides 'doc'"),
+        ({**RENAME, "target": ""}, {}, "no source of data.train has column 'threat'"),
+        ({"key": "id", "target": "threat"}, {"text": "doc"}, "one/train.csv has no column 'doc'"),
+        (RENAME, {"group": "g"}, "no source of data.train has column 'g'"),
+        ({"target": "threat"}, {}, "two/train.csv has no column 'id'"),
+    ],
+)
+def test_columns_that_do_not_fit_are_named(files, rename, data, expected):
+    with pytest.raises(InputError, match=expected):
+        read_train(two(rename=rename, **data))
+
+
+def test_a_source_that_teaches_nothing_is_refused(files):
+    FIRST.assign(threat=[1, 0, 1]).to_csv("one/train.csv", index=False)
+    with pytest.raises(InputError, match="two/train.csv has none of the label columns"):
+        read_train(two(rename={**RENAME, "target": ""}))
+    SECOND.assign(target="").to_csv("two/train.csv", index=False)
+    with pytest.raises(InputError, match="two/train.csv has no label in any row"):
+        read_train(two())
+    (files / "two/train.csv").unlink()
+    with pytest.raises(InputError, match="no file two/train.csv"):
+        read_train(two())
+
+
+def test_a_wrong_label_is_named_by_its_own_file_and_row(files):
+    SECOND.assign(target=["0", "7"]).to_csv("two/train.csv", index=False)
+    with pytest.raises(InputError, match="two/train.csv: column 'threat', row 2: label 7"):
+        checked_table(two())
+    SECOND.assign(key=["1", "1"]).to_csv("two/train.csv", index=False)
+    with pytest.raises(InputError, match="two/train.csv: id '1' stands in more than one row"):
+        checked_table(two())
+
+
+def many(rows: int, seed: int, label: str) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    texts = [f"{label} text {n}" for n in range(rows)]
+    return pd.DataFrame({"id": range(rows), "text": texts, label: random.integers(0, 2, rows)})
+
+
+@pytest.mark.parametrize("second_label", ["threat", "toxic"])
+def test_folds_have_an_even_share_of_every_source(files, second_label):
+    """Also where two sources label the same task and so look alike."""
+    many(200, 0, "toxic").assign(insult=1).to_csv("one/train.csv", index=False)
+    second = many(53, 1, second_label)
+    second.loc[:9, "text"] = "TOXIC text " + second.loc[:9, "id"].astype(str) + "!"
+    second.to_csv("two/train.csv", index=False)
+    tasks = [
+        {"name": "main", "kind": "binary", "columns": ["toxic"], "main": True},
+        {"name": "aux", "kind": "binary", "columns": ["threat"]},
+    ]
+    data = {"train": ["one/train.csv", "two/train.csv"]}
+    experiment = make_experiment("", "b", data=data, tasks=tasks[: 2 - (second_label == "toxic")])
+    table, folds = create_folds(experiment)
+    for source in (0, 1):
+        counts = np.bincount(folds[table.sources == source], minlength=2)
+        assert abs(counts[0] - counts[1]) <= 3
+    assert (folds[:10] == folds[200:210]).all(), "equal texts of two sources share a fold"
+    drawn = checked_table(make_experiment("", "b", data={**data, "rows": 100}, tasks=[tasks[0]]
+                                          if second_label == "toxic" else tasks))  # fmt: skip
+    assert abs((drawn.sources == 1).sum() - 100 * 53 / 253) <= 2
+    told = rows_by_source(experiment.data, table.sources_of(folds == 0))
+    assert list(told) == ["rows of one", "rows of two"]
+    assert told["rows of one"] == f"{(folds[:200] == 0).sum()}"
+    lines = told_of_sources(experiment.data, experiment.label_columns, table.labels, table.sources)
+    assert lines[1] == f"two: 53 rows with labels of {second_label}"
+
+
+def test_the_flags_name_the_source_of_a_row(files):
+    experiment = two()
+    made = flags(make_tasks(experiment), read_train(experiment))
+    assert made.shape == (5, 5)
+    np.testing.assert_array_equal(made[:, 3:], [[1, 0]] * 3 + [[0, 1]] * 2)
