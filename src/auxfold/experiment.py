@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from auxfold.errors import InputError, nearest
 from auxfold.settings import (
     AnyTask,
+    Balance,
     Data,
     Folds,
     Inference,
@@ -41,6 +42,7 @@ class Experiment(Section):
     model: Model = Model()
     tasks: Annotated[list[AnyTask], Field(min_length=1)]
     train: Train = Train()
+    balance: Balance = Balance()
     selection: Selection = Selection()
     inference: Inference = Inference()
     tracking: Tracking = Tracking()
@@ -84,6 +86,7 @@ class Experiment(Section):
                 "inference": True,
                 "data": {"train", "test", "sample_submission", "test_labels"},
                 "train": {"max_tokens_per_batch", "checkpoint_minutes"},
+                "balance": {"log_every"},
             },
         )
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
