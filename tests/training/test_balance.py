@@ -273,9 +273,12 @@ def test_a_missing_library_is_said_in_one_line(monkeypatch):
 
 def test_the_measured_gram_is_the_whole_steps_however_it_is_cut(work_dir, backbone):
     told = []
-    for tokens in (100_000, 90):
+    for tokens, samples in ((100_000, 1), (90, 1), (90, 3)):
         made = experiment_of(
-            backbone, train={"max_tokens_per_batch": tokens}, balance={"method": "main_first"}
+            backbone,
+            model={"dropout_samples": samples},
+            train={"max_tokens_per_batch": tokens},
+            balance={"method": "main_first"},
         )
         loop = make_loop(made)
         assert (len(loop.micro_batches(np.arange(40))) > 5) == (tokens == 90)
@@ -299,6 +302,7 @@ def test_the_measured_gram_is_the_whole_steps_however_it_is_cut(work_dir, backbo
         assert told[-1]["cosine/aux"] == pytest.approx(float(a @ b / a.norm() / b.norm()), rel=1e-4)
         assert told[-1]["gradient_norm/aux"] == pytest.approx(float(found[1].norm()), rel=1e-4)
     assert told[0] == pytest.approx(told[1], rel=1e-4)
+    assert told[0] == pytest.approx(told[2], rel=1e-4)
 
 
 def test_main_first_scales_the_backbones_gradient_and_leaves_the_heads(work_dir, backbone):
@@ -330,7 +334,12 @@ def test_weights_on_the_loss_move_heads_and_backbone_alike(work_dir, backbone):
     found = gradients_of(loop, rows)
     for name, gradient in found.items():
         torch.testing.assert_close(gradient, plain[name] / np.e, rtol=1e-4, atol=1e-7)
-    assert loop.balance.point()["weight/aux"] == pytest.approx(0.5 / np.e), "task.weight included"
+    told = loop.balance.point()
+    assert told["weight/aux"] == pytest.approx(0.5 / np.e), "task.weight included"
+    fixed = make_loop(experiment_of(backbone))
+    fixed.train_step(rows)
+    norm = fixed.balance.point()["gradient_norm/aux"]
+    assert told["gradient_norm/aux"] == pytest.approx(norm, rel=1e-4), "before the method's factor"
 
 
 @pytest.mark.parametrize("name", list(METHODS))
