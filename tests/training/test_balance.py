@@ -157,6 +157,16 @@ def test_gradnorm_goes_down_its_subgradient():
     np.testing.assert_allclose(made.factors(), 2 * moved / moved.sum())
 
 
+@pytest.mark.parametrize(("alpha", "first_goes_up"), [(0.0, False), (1.0, True)])
+def test_gradnorms_alpha_helps_the_slow_task(alpha, first_goes_up):
+    made = method("gradnorm", memory=0.0, alpha=alpha, learning_rate=1e-6)
+    feed(made, [[[5.0]], [[4.0]]])
+    made.learn(seen(1.0, 1.0))
+    before = made.factors()
+    made.learn(seen(0.9, 0.3))  # the first's norm is above the mean, but it has learnt less
+    assert (made.factors()[0] > before[0]) == first_goes_up
+
+
 def test_gradnorm_stays_positive_and_keeps_its_sum():
     made = method("gradnorm", memory=0.0, learning_rate=5.0)
     for _ in range(5):
@@ -224,7 +234,10 @@ def test_surgery_of_two_projects_each_off_the_other(name):
     made.learn(seen(1.0, 1.0))
     # Products 4, 2 and -2: each takes -(-2) / |other|² of the other.
     np.testing.assert_allclose(made.factors(), [1 + 2 / 4, 1 + 2 / 2], rtol=2e-3)
-    feed(made, [[[1e-4, 0.0]], [[1e-5, 1e-4]]])  # in agreement, and as small as they really are
+    feed(made, (1e-5 * np.array(CONFLICT)).tolist())  # as small as they really are
+    made.learn(seen(1.0, 1.0))
+    np.testing.assert_allclose(made.factors(), [1 + 2 / 4, 1 + 2 / 2], rtol=2e-3)
+    feed(made, [[[1.0, 0.0]], [[0.1, 1.0]]])  # in agreement
     made.learn(seen(1.0, 1.0))
     np.testing.assert_allclose(made.factors(), [1.0, 1.0], rtol=1e-6)
 
@@ -362,6 +375,8 @@ def test_the_cut_into_micro_batches_changes_nothing(work_dir, backbone, name):
         factors.append(loop.balance.method.factors())
         assert all(v.isfinite().all() for v in ends[-1].values())
     torch.testing.assert_close(*factors, rtol=1e-4, atol=1e-6)
+    if name == "famo":
+        assert loop.balance.method.logits.abs().min() > 0.01, "the second look was taken"
     if name not in ("fixed", "dwa", "main_first", "pcgrad", "upgrad"):
         assert not torch.allclose(factors[0], torch.ones(2, dtype=torch.float64)), "it adapts"
     for key, values in ends[0].items():
@@ -474,6 +489,9 @@ def test_in_bf16_resuming_ends_in_the_same_weights(work_dir, backbone, monkeypat
     whole, records = weights_of(folder), history_of(folder)
     assert all(values.isfinite().all() for values in whole.values())
     assert not any("log_variance" in key for key in whole)
+    if name == "dwa":  # an epoch's end is told to the method
+        weights = [record["balance"]["weight"]["main"] for record in records]
+        assert weights[:2] == [1.0, 1.0] and weights[2] != 1.0
     counted, steps = Loop.count, []
 
     class Interrupted(Exception):
