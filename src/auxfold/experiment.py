@@ -19,6 +19,7 @@ from auxfold.errors import InputError, nearest
 from auxfold.settings import (
     TAGS,
     AnyTask,
+    Balance,
     Data,
     Folds,
     Inference,
@@ -43,6 +44,7 @@ class Experiment(Section):
     model: Model = Model()
     tasks: Annotated[list[AnyTask], Field(min_length=1)]
     train: Train = Train()
+    balance: Balance = Balance()
     selection: Selection = Selection()
     inference: Inference = Inference()
     tracking: Tracking = Tracking()
@@ -93,6 +95,7 @@ class Experiment(Section):
                 "inference": True,
                 "data": {"train", "test", "sample_submission", "test_labels"},
                 "train": {"max_tokens_per_batch", "checkpoint_minutes"},
+                "balance": {"log_every"},
             },
         )
         if not isinstance(self.data.train, str):

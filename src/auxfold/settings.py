@@ -276,6 +276,52 @@ class Train(Section):
     head_bias_from_rate: bool = True  # start each head's bias at the logit of the label's rate
 
 
+# Which keys of [balance] a method reads, beside log_every.
+_BALANCE_KEYS = {
+    "fixed": (),
+    "uncertainty": ("learning_rate",),
+    "dwa": ("temperature",),
+    "gradnorm": ("memory", "alpha", "learning_rate"),
+    "famo": ("memory", "learning_rate"),
+    "main_first": ("memory",),
+    "pcgrad": ("memory",),
+    "cagrad": ("memory", "c"),
+    "upgrad": ("memory",),
+}
+
+
+class Balance(Section):
+    """``[balance]``: how the tasks' weights adapt in training (docs/RECIPES.md)."""
+
+    method: Literal[
+        "fixed", "uncertainty", "dwa", "gradnorm", "famo",
+        "main_first", "pcgrad", "cagrad", "upgrad",
+    ] = "fixed"  # fmt: skip
+    log_every: PositiveInt = 20  # optimizer steps between two looks at the tasks' gradients
+    memory: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9  # decay of running means over steps
+    temperature: Annotated[float, Field(gt=0.0)] = 2.0  # dwa: larger is closer to equal weights
+    alpha: Annotated[float, Field(ge=0.0)] = 1.5  # gradnorm: how strongly slow tasks are helped
+    c: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5  # cagrad: how far from the mean gradient
+    # Of the weights themselves; empty: 0.025, for uncertainty the heads' rate.
+    learning_rate: Annotated[float, Field(gt=0.0)] | None = None
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of gradnorm's and famo's weights."""
+        return 0.025 if self.learning_rate is None else self.learning_rate
+
+    @model_validator(mode="after")
+    def _keys_of_the_method(self) -> Balance:
+        known = {"method", "log_every", *_BALANCE_KEYS[self.method]}
+        for name, field in type(self).model_fields.items():
+            if name not in known and getattr(self, name) != field.default:
+                methods = [m for m, keys in _BALANCE_KEYS.items() if name in keys]
+                raise ValueError(
+                    f"{name} is not read by method = {self.method!r}, but by {', '.join(methods)}"
+                )
+        return self
+
+
 class Selection(Section):
     """``[selection]``: which checkpoint of a fold is kept."""
 

@@ -79,9 +79,10 @@ def test_every_plot_has_axes_with_names_and_a_sentence(made):
     _, record, path = made
     page = Page(path.read_text(encoding="utf-8"))
     figures = [attributes for tag, attributes in page.tags if tag == "figure"]
-    assert len(figures) == 6
+    assert len(figures) == 7
     assert all(len(figure["aria-label"]) > 30 for figure in figures)
     told = " ".join(figure["aria-label"] for figure in figures)
+    assert "Weight per task at the end: main 1.000, aux 0.500; cosine to main: aux " in told
     assert f"ROC curve of toxic with area {record['oof']['main/auc']:.4f}" in told
 
 

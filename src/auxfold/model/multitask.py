@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -85,6 +86,10 @@ class MultiTaskModel(PreTrainedModel):
     ``model(input_ids, attention_mask)`` gives a dictionary from task name to fp32 logits
     ``(rows, width)``, ``tasks=[…]`` that of some, and ``task="…"`` the logits of one; only the
     named heads are computed.
+
+    Attributes:
+        tap: in training, what a head sees of the features ``(rows, hidden)`` goes through
+            ``tap(task, features)``, where a task's own gradient can be watched and scaled.
     """
 
     config_class = MultiTaskConfig
@@ -113,6 +118,7 @@ class MultiTaskModel(PreTrainedModel):
         self.heads = nn.ModuleDict(
             {name: nn.Linear(hidden, width) for name, width in config.heads.items()}
         )
+        self.tap: Callable[[str, torch.Tensor], torch.Tensor] | None = None
         self.post_init()
         if config.adapter is not None:  # after post_init, which would start it anew
             add_adapter(self.backbone, adapter_settings(config.adapter))
@@ -240,12 +246,18 @@ class MultiTaskModel(PreTrainedModel):
 
     def _head(self, name: str, features: torch.Tensor) -> torch.Tensor:
         masks = self.config.dropout_samples if self.training else 1
-        outputs = sum(self.heads[name](self.dropout(features)) for _ in range(masks)) / masks
+        outputs = (
+            sum(self.heads[name](self.dropout(self._seen(name, features))) for _ in range(masks))
+            / masks
+        )
         scale = self.config.scales.get(name)
         if scale is None:
             return outputs
         # From the configuration, not buffers: exact whatever format the weights are stored in.
         return outputs * outputs.new_tensor(scale["std"]) + outputs.new_tensor(scale["mean"])
+
+    def _seen(self, name: str, features: torch.Tensor) -> torch.Tensor:
+        return features if self.tap is None else self.tap(name, features)
 
     def features(
         self,

@@ -80,6 +80,48 @@ def plot_learning(record: dict[str, Any], histories: list[list[dict[str, Any]]])
         return Plot("Learning curves", svg_of(figure), alt)
 
 
+def plot_balance(histories: list[list[dict[str, Any]]], main: str) -> Plot | None:
+    """Every task's weight, and its gradient's cosine to the main task's: means over the folds.
+
+    None where nothing of it was measured (one task alone, or older folds).
+    """
+    weights, cosines = (_over_folds(histories, what) for what in ("weight", "cosine"))
+    if not weights:
+        return None
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9, 3.2), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        colours = {task: COLOURS[i % len(COLOURS)] for i, task in enumerate(weights)}
+        for axes, curves in ((left, weights), (right, cosines)):
+            for task, points in curves.items():
+                axes.plot(*zip(*points, strict=True), color=colours[task], label=task, marker="o",
+                          markersize=3)  # fmt: skip
+            axes.set(xlabel="epoch")
+            if curves:
+                axes.legend()
+        left.set(ylabel="weight", ylim=(0, None))
+        right.set(ylabel=f"cosine to {main}, at the features", ylim=(-1, 1))
+        right.axhline(0, color=INK, linewidth=0.8, alpha=0.4)
+        told = ", ".join(f"{t} {points[-1][1]:.3f}" for t, points in weights.items())
+        agreed = ", ".join(f"{t} {points[-1][1]:.2f}" for t, points in cosines.items())
+        alt = f"Weight per task at the end: {told}; cosine to {main}: {agreed or 'not measured'}."
+        return Plot("Task weights and gradients", svg_of(figure), alt)
+
+
+def _over_folds(
+    histories: list[list[dict[str, Any]]], what: str
+) -> dict[str, list[tuple[float, float]]]:
+    """Task to its points (epoch, mean over the folds that have it)."""
+    made: dict[str, dict[float, list[float]]] = {}
+    for entry in (entry for history in histories for entry in history):
+        for task, value in entry.get("balance", {}).get(what, {}).items():
+            made.setdefault(task, {}).setdefault(entry["epoch"], []).append(value)
+    return {
+        task: [(epoch, float(np.mean(values))) for epoch, values in sorted(points.items())]
+        for task, points in made.items()
+    }
+
+
 def plot_ensemble(test: dict[str, Any]) -> Plot:
     """The ensemble of one fold, of two …, on test rows; what ``ensemble_against_folds`` gives."""
     scores = {int(n): [v for v in values if v is not None] for n, values in test["scores"].items()}

@@ -110,6 +110,7 @@ def _plots(
         plots.plot_ensemble(record["test"]) if "test" in record else None,
         plots.plot_learning(record, histories),
         plots.plot_ablation(read_json(ablation)) if ablation.is_file() else None,
+        plots.plot_balance(histories, experiment.main_task.name),
         *plot_main(task, table.labels[:, columns], predictions, folds),
         *_every_label(experiment, record),
         *_binary_labels(experiment, table),

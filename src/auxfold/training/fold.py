@@ -43,6 +43,7 @@ from auxfold.tasks import (
     prediction_frame,
     selection_metric,
 )
+from auxfold.training.balance import Balancer
 from auxfold.training.checkpoint import Progress, load_state, save_state
 from auxfold.training.fold_log import FoldLog
 from auxfold.training.loop import Loop
@@ -157,7 +158,8 @@ class _FoldRun:
         self.rows = tokenised_rows(table.texts, self.tokenizer, experiment.model, cache)
         model = new_model(experiment, {t.name: t.n_outputs for t in tasks}, accelerator.device.type)
         start_heads(model, experiment, tasks, table.labels[train_rows])
-        optimizer = make_optimizer(model, experiment.train)
+        self.balance = Balancer(experiment, accelerator)
+        optimizer = make_optimizer(model, experiment.train, self.balance.group())
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.sources = table.sources_of(train_rows)
         n_steps = steps_per_epoch(experiment.train, len(train_rows), self.sources)
@@ -174,7 +176,8 @@ class _FoldRun:
         return self.accelerator.unwrap_model(self.model)
 
     def _parts(self) -> dict[str, Any]:
-        parts = {"model": self._bare(), "optimizer": self.optimizer, "schedule": self.schedule}
+        parts = {"model": self._bare(), "optimizer": self.optimizer, "schedule": self.schedule,
+                 "balance": self.balance}  # fmt: skip
         extra = {"scaler": self.accelerator.scaler, "averaged": self.averaged}
         return parts | {name: part for name, part in extra.items() if part is not None}
 
@@ -202,10 +205,13 @@ class _FoldRun:
             self.progress,
             rows=self.experiment.train.epochs * len(self.train_rows),
             learning_rate=lambda: self.schedule.get_last_lr()[0],
+            balance=self.balance.point,
             facts={"precision": self.precision, "device": self.accelerator.device.type},
             quiet=not self.accelerator.is_main_process,
         )
         self.log.display.say(self._header(self.log.title))
+        if self.balance.method.note:
+            self.log.display.say(self.balance.method.note)
         loop = Loop(
             experiment=self.experiment,
             accelerator=self.accelerator,
@@ -213,6 +219,7 @@ class _FoldRun:
             optimizer=self.optimizer,
             schedule=self.schedule,
             objective=Objective(self.tasks, self.table, self.accelerator.device),
+            balance=self.balance,
             rows=self.rows,
             train_rows=self.train_rows,
             sources=self.sources,

@@ -17,6 +17,16 @@ from auxfold.tracking import Tracker
 from auxfold.training.checkpoint import Progress
 
 
+def flat(balance: dict[str, Any], only: tuple[str, ...] | None) -> dict[str, float]:
+    """``{"weight": {task: …}, …}`` as ``weight/<task>``, all of it or what is named in ``only``."""
+    told = {}
+    for what, values in balance.items():
+        if only is None or what in only:
+            several = values.items() if isinstance(values, dict) else [("", values)]
+            told |= {f"{what}/{name}".rstrip("/"): value for name, value in several}
+    return told
+
+
 class FoldLog:
     """Told of every step and every evaluation of one fold.
 
@@ -26,6 +36,7 @@ class FoldLog:
         progress: where the training stands; keeps the id of its W&B run.
         rows: rows of the whole training, all epochs.
         learning_rate: gives the current one.
+        balance: gives the tasks' weights, gradient norms and cosines since its last call.
         facts: what stands in the run's configuration beside the experiment.
         quiet: say nothing (all processes but the first).
     """
@@ -37,10 +48,12 @@ class FoldLog:
         progress: Progress,
         rows: int,
         learning_rate: Callable[[], float],
+        balance: Callable[[], dict[str, float]],
         facts: dict[str, Any],
         quiet: bool,
     ) -> None:
-        self.experiment, self.fold, self.learning_rate = experiment, fold, learning_rate
+        self.experiment, self.fold = experiment, fold
+        self.learning_rate, self.balance = learning_rate, balance
         self.title = f"fold {fold}" if isinstance(fold, int) else fold
         shown = headline(make_tasks(experiment))
         self.display = Display(self.title, rows, progress.rows, quiet, shown)
@@ -78,6 +91,7 @@ class FoldLog:
             labelled = progress.labelled[name] - self._labelled.get(name, 0)
             if labelled:
                 record[f"train/{name}"] = (total - self._losses.get(name, 0.0)) / labelled
+        record |= self.balance()
         if torch.cuda.is_available():
             record["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
         self.tracker.log(record)
@@ -92,12 +106,14 @@ class FoldLog:
         self._rows, self._since = progress.rows, time.monotonic()
 
     def evaluation(self, record: dict[str, Any], is_best: bool) -> None:
-        """Show one evaluation, and log its metrics with the weights of the tasks' losses."""
+        """Show one evaluation, and log its metrics with the mean weights of the tasks' losses."""
         self.display.evaluation(record, is_best)
         metrics = record.get("metrics") or {}
         told = {"rows": record["rows"], "epoch": record["epoch"]}
         told |= {f"valid/{name}": value for name, value in metrics.items()}
         told |= {f"weight/{task.name}": task.weight for task in self.experiment.tasks}
+        told |= flat(record.get("balance", {}), ("weight",) if self._points else None)
+        self.balance()  # the next point begins behind this evaluation
         if not self._points:  # fewer steps than a point takes: then this is the point
             told |= {f"train/{name}": loss for name, loss in record["train_loss"].items()}
         self.tracker.log(told)

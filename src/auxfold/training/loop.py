@@ -17,6 +17,7 @@ from auxfold.data.sampling import epoch_steps
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.tasks.metrics import higher_is_better
+from auxfold.training.balance import Balancer
 from auxfold.training.checkpoint import Progress
 from auxfold.training.objective import Objective
 
@@ -43,6 +44,7 @@ class Loop:
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     objective: Objective
+    balance: Balancer
     rows: Rows
     train_rows: np.ndarray
     progress: Progress
@@ -84,6 +86,7 @@ class Loop:
                     saved_at = time.monotonic()
                 if self.asked_to_stop:
                     raise KeyboardInterrupt
+            self.balance.epoch_done()
             progress.epoch, progress.step = progress.epoch + 1, 0
             self.save()
 
@@ -105,6 +108,42 @@ class Loop:
         accelerator = self.accelerator
         scales = self.objective.scales(step_rows)
         absent = [name for name, scale in scales.items() if not scale.any()]
+        self.balance.begin(scales)
+        losses = self.losses_of(step_rows, scales, learn=True)
+        total = sum(losses.values())
+        if not torch.isfinite(total):
+            raise InputError(
+                f"the loss is {float(total)} at epoch {self.progress.epoch + 1}, step "
+                f"{self.progress.step + 1}; lower train.learning_rate or set "
+                f"train.precision = 'fp32' (the last saved state is kept)"
+            )
+        # No gradient rather than a zero one, for which AdamW would go on by momentum and decay.
+        for name in absent:
+            accelerator.unwrap_model(self.model).heads[name].zero_grad(set_to_none=True)
+        # Accelerate unscales fp16 gradients before it clips.
+        limit = self.experiment.train.max_grad_norm or float("inf")
+        norm = float(accelerator.clip_grad_norm_(self.model.parameters(), limit))
+        self.balance.end(losses)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if not accelerator.optimizer_step_was_skipped:
+            self.schedule.step()
+            if self.balance.wants_second_look:
+                with torch.no_grad():
+                    self.balance.look_again(self.losses_of(step_rows, scales, learn=False))
+        return {name: loss for name, loss in losses.items() if name not in absent}, norm
+
+    def losses_of(
+        self, step_rows: np.ndarray, scales: dict[str, np.ndarray], learn: bool
+    ) -> dict[str, torch.Tensor]:
+        """The step's weighted loss per task, over all micro-batches and processes.
+
+        Args:
+            step_rows: the rows of the step.
+            scales: what the objective gave for them.
+            learn: run backward, so that the gradients add up.
+        """
+        accelerator, bare = self.accelerator, self.accelerator.unwrap_model(self.model)
         micro_batches = self.micro_batches(step_rows)
         if accelerator.process_index >= len(step_rows):
             scales = {name: 0.0 * scale for name, scale in scales.items()}
@@ -115,33 +154,17 @@ class Loop:
                 turned = False if self.turned is None else self.turned[rows]
                 batch = self.rows.batch(rows, turned)
                 batch = {k: v.to(accelerator.device) for k, v in batch.items()}
-                logits = self.model(**batch)
-                loss, parts = self.objective.loss(logits, rows, scales)
-                # Processes average their gradients; the objective wants their sum.
-                accelerator.backward(loss * accelerator.num_processes)
+                with self.balance.watching(bare) if learn else nullcontext():
+                    logits = self.model(**batch)
+                    loss, parts = self.objective.loss(logits, rows, scales, self.balance.factors)
+                    if learn:
+                        # Processes average their gradients; the objective wants their sum.
+                        accelerator.backward(loss * accelerator.num_processes)
             for name, part in parts.items():
                 losses[name] = losses[name] + part if name in losses else part
         if accelerator.num_processes > 1:
             losses = accelerator.reduce(losses, reduction="sum")
-        total = sum(losses.values())
-        if not torch.isfinite(total):
-            raise InputError(
-                f"the loss is {float(total)} at epoch {self.progress.epoch + 1}, step "
-                f"{self.progress.step + 1}; lower train.learning_rate or set "
-                f"train.precision = 'fp32' (the last saved state is kept)"
-            )
-        # No gradient rather than a zero one, for which AdamW would go on by momentum and decay.
-        for name in absent:
-            del losses[name]
-            accelerator.unwrap_model(self.model).heads[name].zero_grad(set_to_none=True)
-        # Accelerate unscales fp16 gradients before it clips.
-        limit = self.experiment.train.max_grad_norm or float("inf")
-        norm = float(accelerator.clip_grad_norm_(self.model.parameters(), limit))
-        self.optimizer.step()
-        if not accelerator.optimizer_step_was_skipped:
-            self.schedule.step()
-        self.optimizer.zero_grad()
-        return losses, norm
+        return losses
 
     def micro_batches(self, step_rows: np.ndarray) -> list[np.ndarray]:
         """This process's share of a step, cut by the token budget."""
@@ -177,6 +200,8 @@ class Loop:
             "train_loss": {k: v / progress.labelled[k] for k, v in progress.losses.items()},
             "gradient_norm": progress.gradient_norm / progress.norms if progress.norms else None,
         }
+        if told := self.balance.record():
+            record["balance"] = told
         progress.losses, progress.labelled, progress.steps = {}, {}, 0
         progress.gradient_norm, progress.norms = 0.0, 0
         if self.evaluate is not None:

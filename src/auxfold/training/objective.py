@@ -63,6 +63,7 @@ class Objective:
         logits: dict[str, torch.Tensor],
         rows: np.ndarray,
         scales: dict[str, np.ndarray],
+        factors: dict[str, float] | None = None,
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The share of the step's loss that these rows bring, in total and per task.
 
@@ -70,6 +71,7 @@ class Objective:
             logits: task name to ``(len(rows), n_outputs)``.
             rows: the rows of one micro-batch.
             scales: what :meth:`scales` gave for the whole step.
+            factors: what a task's loss is multiplied by in the total alone, for this step.
         """
         parts = {}
         for task in self.tasks:
@@ -80,7 +82,8 @@ class Objective:
                 logits[task.name].float(), self._tensor(np.nan_to_num(labels, nan=0.0))
             )
             parts[task.name] = (cells * self._tensor(weights)).sum()
-        return torch.stack(list(parts.values())).sum(), {k: v.detach() for k, v in parts.items()}
+        total = parts if factors is None else {k: factors[k] * v for k, v in parts.items()}
+        return torch.stack(list(total.values())).sum(), {k: v.detach() for k, v in parts.items()}
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values.astype(np.float32)).to(self.device, non_blocking=True)

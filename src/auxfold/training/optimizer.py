@@ -59,11 +59,20 @@ def _rate(name: str, n_layers: int, settings: Train) -> float:
     return settings.learning_rate * settings.layer_decay**below
 
 
-def make_optimizer(model: nn.Module, settings: Train) -> torch.optim.AdamW:
-    """Fused AdamW over :func:`parameter_groups`."""
+def make_optimizer(
+    model: nn.Module, settings: Train, balance: dict[str, Any] | None = None
+) -> torch.optim.AdamW:
+    """Fused AdamW over :func:`parameter_groups`.
+
+    Args:
+        model: what is trained.
+        settings: the ``[train]`` section.
+        balance: one more group, of the tasks' weights that are learnt beside the model.
+    """
     groups = parameter_groups(model, settings)
     for group in groups:
         del group["names"]  # for people and tests; not part of the saved state
+    groups += [] if balance is None else [balance]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 

@@ -23,6 +23,7 @@ from auxfold.model.backbone import (
 )
 from auxfold.run_folder import FULL, RunFolder
 from auxfold.tasks import balance, make_tasks, selection_metric
+from auxfold.training.balance import Balancer
 from auxfold.training.checkpoint import Progress
 from auxfold.training.fold import start_accelerator, start_heads
 from auxfold.training.loop import Loop, evaluation_marks
@@ -91,7 +92,8 @@ class _Trial:
         heads = {task.name: task.n_outputs for task in self.tasks}
         self.model = new_model(experiment, heads, self.device)
         start_heads(self.model, experiment, self.tasks, table.labels)
-        optimizer = make_optimizer(self.model, experiment.train)
+        balance = Balancer(experiment, accelerator)
+        optimizer = make_optimizer(self.model, experiment.train, balance.group())
         model, optimizer = accelerator.prepare(self.model, optimizer)
         self.loop = Loop(
             experiment=experiment,
@@ -100,6 +102,7 @@ class _Trial:
             optimizer=optimizer,
             schedule=make_schedule(optimizer.optimizer, experiment.train, 10_000),
             objective=Objective(self.tasks, table, accelerator.device),
+            balance=balance,
             rows=self.rows,
             train_rows=np.arange(len(table)),
             sources=table.sources,
