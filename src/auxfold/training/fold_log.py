@@ -17,13 +17,12 @@ from auxfold.tracking import Tracker
 from auxfold.training.checkpoint import Progress
 
 
-def flat(balance: dict[str, Any], only: tuple[str, ...] | None) -> dict[str, float]:
-    """``{"weight": {task: …}, …}`` as ``weight/<task>``, all of it or what is named in ``only``."""
+def flat(balance: dict[str, Any]) -> dict[str, float]:
+    """``{"weight": {task: …}, …}`` as ``weight/<task>``."""
     told = {}
     for what, values in balance.items():
-        if only is None or what in only:
-            several = values.items() if isinstance(values, dict) else [("", values)]
-            told |= {f"{what}/{name}".rstrip("/"): value for name, value in several}
+        several = values.items() if isinstance(values, dict) else [("", values)]
+        told |= {f"{what}/{name}".rstrip("/"): value for name, value in several}
     return told
 
 
@@ -106,16 +105,17 @@ class FoldLog:
         self._rows, self._since = progress.rows, time.monotonic()
 
     def evaluation(self, record: dict[str, Any], is_best: bool) -> None:
-        """Show one evaluation, and log its metrics with the mean weights of the tasks' losses."""
+        """Show one evaluation, and log its metrics; with them the tasks' weights, if constant."""
         self.display.evaluation(record, is_best)
         metrics = record.get("metrics") or {}
         told = {"rows": record["rows"], "epoch": record["epoch"]}
         told |= {f"valid/{name}": value for name, value in metrics.items()}
-        told |= {f"weight/{task.name}": task.weight for task in self.experiment.tasks}
-        told |= flat(record.get("balance", {}), ("weight",) if self._points else None)
+        if self.experiment.balance.method == "fixed":
+            told |= {f"weight/{task.name}": task.weight for task in self.experiment.tasks}
         self.balance()  # the next point begins behind this evaluation
         if not self._points:  # fewer steps than a point takes: then this is the point
             told |= {f"train/{name}": loss for name, loss in record["train_loss"].items()}
+            told |= flat(record.get("balance", {}))
         self.tracker.log(told)
         self._points = 0
         self._since = time.monotonic()  # the evaluation's time is not training's
