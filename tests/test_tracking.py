@@ -151,7 +151,7 @@ def test_curves_are_those_of_the_history(street):
         assert sum(norms) / 2 == pytest.approx(record["gradient_norm"])
     scores = [metrics["main/auc"] for metrics in history["metrics"]]
     assert run.curve("valid/main/auc") == pytest.approx(scores)
-    assert run.curve("weight/aux") == [0.5, 0.5]
+    assert set(run.curve("weight/aux")) == {0.5}
     assert all(rate > 0 for rate in run.curve("rows_per_second"))
     assert [point["rows"] for point in run.points] == sorted(p["rows"] for p in run.points)
 

@@ -98,7 +98,12 @@ def gradients_of(loop: Loop, rows: np.ndarray) -> dict[str, torch.Tensor]:
     end = loop.balance.end
 
     def watch(losses):
-        found.update({n: p.grad.clone() for n, p in loop.model.named_parameters()})
+        found.update(
+            {
+                n: torch.zeros_like(p) if p.grad is None else p.grad.clone()  # an absent head
+                for n, p in loop.model.named_parameters()
+            }
+        )
         end(losses)
 
     loop.balance.end = watch

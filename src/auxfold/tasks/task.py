@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -108,11 +109,9 @@ class Task(ABC):
         """Column name to values ``(rows,)``, as they stand in a prediction file."""
         return {c: predictions[:, i] for i, c in enumerate(self.prediction_columns)}
 
-    def told(self, labels: np.ndarray, predictions: np.ndarray) -> tuple[list[str], list[str]]:
-        """Labels and predictions of the first column, as a person reads them."""
-        columns = (labels[:, 0], predictions[:, 0])
-        right, predicted = (["" if np.isnan(v) else f"{v:.3g}" for v in c] for c in columns)
-        return right, predicted
+    def told(self, labels: np.ndarray, predictions: np.ndarray) -> tuple[Sequence, Sequence]:
+        """Labels and predictions of the first column, numbers or what a person reads."""
+        return labels[:, 0], predictions[:, 0]
 
     def metrics(self, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float | None]:
         """Every metric: the mean over columns, and ``<metric>/<column>`` where there are several.
