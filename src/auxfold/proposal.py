@@ -69,7 +69,7 @@ def _beside(path: str, stem: str) -> str | None:
 def _head(path: str, name: str, profile: Profile) -> list[str]:
     lines = [
         f"# Proposed for {path} ({profile.rows:,} rows). Every guess has its reason beside it;",
-        "# every other key, with its default: src/auxfold/settings.py.",
+        "# every other key, with its default: src/auxfold/settings/.",
         f"name = {_quoted(name)}",
         "seed = 42",
     ]

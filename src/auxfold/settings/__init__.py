@@ -1,0 +1,51 @@
+"""The sections of an experiment file: every key with its default, unit and meaning.
+
+[data] and [folds] stand in data.py, [model] in model.py, [[tasks]] in tasks.py, [train], [balance]
+and [selection] in training.py, [inference] and [tracking] in use.py.
+"""
+
+from auxfold.settings.data import TAGS, Data, Folds, Source
+from auxfold.settings.model import (
+    AnyAdapter,
+    BottleneckAdapter,
+    Ia3Adapter,
+    LoraAdapter,
+    Model,
+    PrefixAdapter,
+)
+from auxfold.settings.section import Name, Section, Seed
+from auxfold.settings.tasks import (
+    AnyTask,
+    BinarySettings,
+    MulticlassSettings,
+    RegressionSettings,
+    TaskSettings,
+)
+from auxfold.settings.training import Balance, Selection, Train
+from auxfold.settings.use import Inference, Tracking
+
+__all__ = [
+    "AnyAdapter",
+    "AnyTask",
+    "Balance",
+    "BinarySettings",
+    "BottleneckAdapter",
+    "Data",
+    "Folds",
+    "Ia3Adapter",
+    "Inference",
+    "LoraAdapter",
+    "Model",
+    "MulticlassSettings",
+    "Name",
+    "PrefixAdapter",
+    "RegressionSettings",
+    "Section",
+    "Seed",
+    "Selection",
+    "Source",
+    "TAGS",
+    "TaskSettings",
+    "Tracking",
+    "Train",
+]

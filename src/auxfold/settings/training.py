@@ -1,0 +1,87 @@
+"""``[train]``, ``[balance]`` and ``[selection]``: how a fold is trained, and what is kept of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from auxfold.settings.section import PositiveInt, Section, Share
+
+
+class Train(Section):
+    """``[train]``: how one fold is trained."""
+
+    epochs: PositiveInt = 2
+    batch_size: PositiveInt = 32  # rows per optimizer step, over all processes
+    max_tokens_per_batch: PositiveInt = 8192  # padded tokens of one forward pass
+    batches: Literal["mixed", "pure"] = "mixed"  # "pure": a step's rows are of one source
+    sampling: Literal["size", "sqrt", "uniform", "temperature"] = "size"  # of sources, per epoch
+    temperature: Annotated[float, Field(ge=1.0)] = 2.0  # shares ~ size ** (1 / temperature)
+    learning_rate: Annotated[float, Field(gt=0.0)] = 2e-5
+    head_learning_rate: Annotated[float, Field(gt=0.0)] | None = None  # empty: learning_rate
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # of the rate, layer by layer down
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    warmup: Share = 0.05  # share of all steps
+    schedule: Literal["linear", "cosine"] = "linear"
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None  # decay of averaged weights, 0.99
+    max_grad_norm: Annotated[float, Field(ge=0.0)] = 1.0  # 0: no clipping
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    window: PositiveInt = 50  # optimizer steps' worth of shuffled rows that are sorted by length
+    evaluations_per_epoch: PositiveInt = 1
+    checkpoint_minutes: Annotated[float, Field(gt=0.0)] = 10.0  # how much work a crash can cost
+    head_bias_from_rate: bool = True  # start each head's bias at the logit of the label's rate
+
+
+# Which keys of [balance] a method reads, beside log_every.
+_BALANCE_KEYS = {
+    "fixed": (),
+    "uncertainty": ("learning_rate",),
+    "dwa": ("temperature",),
+    "gradnorm": ("memory", "alpha", "learning_rate"),
+    "famo": ("memory", "learning_rate"),
+    "main_first": ("memory",),
+    "pcgrad": ("memory",),
+    "cagrad": ("memory", "c"),
+    "upgrad": ("memory",),
+}
+
+
+class Balance(Section):
+    """``[balance]``: how the tasks' weights adapt in training (docs/RECIPES.md)."""
+
+    method: Literal[
+        "fixed", "uncertainty", "dwa", "gradnorm", "famo",
+        "main_first", "pcgrad", "cagrad", "upgrad",
+    ] = "fixed"  # fmt: skip
+    log_every: PositiveInt = 20  # optimizer steps between two looks at the tasks' gradients
+    memory: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9  # decay of running means over steps
+    temperature: Annotated[float, Field(gt=0.0)] = 2.0  # dwa: larger is closer to equal weights
+    alpha: Annotated[float, Field(ge=0.0)] = 1.5  # gradnorm: how strongly slow tasks are helped
+    c: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5  # cagrad: how far from the mean gradient
+    # Of the weights themselves; empty: 0.025, for uncertainty the heads' rate.
+    learning_rate: Annotated[float, Field(gt=0.0)] | None = None
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of gradnorm's and famo's weights."""
+        return 0.025 if self.learning_rate is None else self.learning_rate
+
+    @model_validator(mode="after")
+    def _keys_of_the_method(self) -> Balance:
+        known = {"method", "log_every", *_BALANCE_KEYS[self.method]}
+        for name, field in type(self).model_fields.items():
+            if name not in known and getattr(self, name) != field.default:
+                methods = [m for m, keys in _BALANCE_KEYS.items() if name in keys]
+                raise ValueError(
+                    f"{name} is not read by method = {self.method!r}, but by {', '.join(methods)}"
+                )
+        return self
+
+
+class Selection(Section):
+    """``[selection]``: which checkpoint of a fold is kept."""
+
+    metric: str | None = None  # "<task>/<metric>"; empty: the main task's first metric
+    early_stopping: Annotated[int, Field(ge=0)] = 0  # evaluations without improvement; 0: off
+    keep: Literal["best", "last"] = "best"  # "last": no fold's checkpoint is chosen on its rows

@@ -1,0 +1,23 @@
+"""``[inference]`` and ``[tracking]``: what becomes of the folds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from auxfold.settings.section import PositiveInt, Section
+
+
+class Inference(Section):
+    """``[inference]``: how fold models become one prediction."""
+
+    average: Literal["probability", "logit"] = "probability"
+    max_tokens_per_batch: PositiveInt = 16384
+
+
+class Tracking(Section):
+    """``[tracking]``: Weights & Biases."""
+
+    wandb: Literal["auto", "online", "offline", "off"] = "auto"
+    project: str | None = None  # empty: the folder of the (first) training file
+    log_every: PositiveInt = 20  # optimizer steps per point of the training curves
+    upload_model: bool = False  # the fold's model as an artifact; the OOF and folds files always
