@@ -31,6 +31,7 @@ from auxfold.settings import (
     TaskSettings,
     Tracking,
     Train,
+    tasks_of_groups,
 )
 
 
@@ -70,6 +71,22 @@ class Experiment(Section):
         mains = [task.name for task in self.tasks if task.main]
         if len(mains) != 1 and len(self.tasks) > 1:
             raise ValueError(f"exactly one task needs main = true, found {len(mains)}")
+        if isinstance(self.folds.validation, str) and not isinstance(self.data.train, str):
+            raise ValueError(
+                "folds.validation is a file, which goes with one data.train; of several "
+                "[[data.train]] it takes a share or a number of rows"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _groups_are_tasks(self) -> Experiment:
+        sizes = self.data.group_sizes
+        made = [len(getattr(task, "class_names", ())) for task in self.tasks]
+        if sizes is not None and made != sizes:
+            raise ValueError(
+                f"data.group_sizes = {sizes}, but the tasks have {made} classes; leave "
+                f"[[tasks]] out (they are made from group_sizes), or group_sizes"
+            )
         return self
 
     @property
@@ -98,6 +115,8 @@ class Experiment(Section):
                 "balance": {"log_every"},
             },
         )
+        if isinstance(self.folds.validation, str):
+            told["folds"]["validation"] = "a file"
         if not isinstance(self.data.train, str):
             renames = [source.rename for source in self.data.sources]
             told["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))
@@ -118,6 +137,7 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid TOML: {error}") from None
+    raw = _with_tasks_of_groups(raw)
     for override in overrides or []:
         _apply_override(raw, override)
     return experiment_from_dict(raw, str(path))
@@ -128,9 +148,18 @@ def experiment_from_dict(raw: dict[str, Any], where: str) -> Experiment:
     try:
         # Through JSON, so that TOML's integers are accepted for floats even under strict types.
         # (Dates, which JSON lacks, become strings: what is meant where one stands.)
+        raw = _with_tasks_of_groups(raw)
         return Experiment.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
         raise InputError(f"{where}: {_explain(error)}") from None
+
+
+def _with_tasks_of_groups(raw: dict[str, Any]) -> dict[str, Any]:
+    """With the tasks that ``data.group_sizes`` stands for, and rows numbered, if not told else."""
+    made = tasks_of_groups(raw.get("data"))
+    if not made:
+        return raw
+    return {"tasks": made, **raw, "data": {"id": "", **raw["data"]}}
 
 
 def _apply_override(raw: dict[str, Any], override: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -33,7 +36,7 @@ def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataF
         InputError: no such file, an unknown format, an unreadable or empty file, a missing
             column (with the nearest name).
     """
-    path = _existing(path)
+    path = existing(path)
     try:
         frame = _read(path, _format(path), columns)
     except UNREADABLE as error:
@@ -52,14 +55,19 @@ def columns_of(path: str | Path) -> list[str]:
     Raises:
         InputError: no such file, an unknown format, or an unreadable file.
     """
-    path = _existing(path)
+    path = existing(path)
     try:
         return header_of(path)
     except UNREADABLE as error:
         raise InputError(f"{path} cannot be read: {_short(error)}") from None
 
 
-def _existing(path: str | Path) -> Path:
+def existing(path: str | Path) -> Path:
+    """The path of a file that is there.
+
+    Raises:
+        InputError: it is not, with the nearest name beside it.
+    """
     path = Path(path)
     if not path.is_file():
         beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
@@ -88,7 +96,7 @@ def _read(path: Path, kind: str, columns: list[str] | None) -> pd.DataFrame:
     )
     if columns is not None:
         frame = frame[[c for c in dict.fromkeys(columns) if c in frame.columns]]
-    return frame.apply(_as_strings)
+    return frame.apply(as_strings)
 
 
 def _read_separated(path: Path, separator: str, columns: list[str] | None) -> pd.DataFrame:
@@ -172,10 +180,21 @@ def _check_quotes(content: pa.Buffer, separator: str) -> None:
         csv.field_size_limit(limit)
 
 
-def _as_strings(values: pd.Series) -> pd.Series:
+def as_strings(values: pd.Series) -> pd.Series:
+    """A column's values as strings, the missing ones empty and lists as JSON.
+
+    Raises:
+        ValueError: it holds bytes.
+    """
     if values.map(lambda value: isinstance(value, bytes)).any():
         raise ValueError(f"column {values.name!r} holds bytes, not text")
-    return values.map(lambda value: "" if pd.isna(value) else str(value))
+    return values.map(_as_string)
+
+
+def _as_string(value: Any) -> str:
+    if isinstance(value, list | tuple | np.ndarray):
+        return json.dumps(np.asarray(value, dtype=object).tolist(), default=str)
+    return "" if pd.isna(value) else str(value)
 
 
 def _short(error: Exception) -> str:

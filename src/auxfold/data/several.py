@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from auxfold.data.files import columns_of, listed, read_columns
+from auxfold.data.files import listed
+from auxfold.data.lists import entries_of_lists
+from auxfold.data.reader import columns_of_rows, read_rows
 from auxfold.errors import InputError, nearest
 from auxfold.settings import Data, Source
 
@@ -49,12 +51,12 @@ def read_sources(data: Data, wanted: Wanted) -> list[pd.DataFrame]:
             name nothing asks for, a source without any label column.
     """
     if isinstance(data.train, str):
-        return [read_columns(data.train, wanted.every)]
-    headers = [_header(source, wanted) for source in data.sources]
+        return [read_rows(data, data.train, wanted.every)]
+    headers = [_header(source, data, wanted) for source in data.sources]
     several = len(headers) > 1
     _check_found(headers, wanted, data)
     return [
-        _read(source, header, wanted, wanted.always if several else wanted.every)
+        _read(source, data, header, wanted, wanted.always if several else wanted.every)
         for source, header in zip(data.sources, headers, strict=True)
     ]
 
@@ -83,16 +85,17 @@ def rows_by_source(data: Data, sources: np.ndarray | None) -> dict[str, str]:
     return {f"rows of {n}": f"{c:,}" for n, c in zip(data.source_names, counts, strict=True)}
 
 
-def _header(source: Source, wanted: Wanted) -> dict[str, str]:
+def _header(source: Source, data: Data, wanted: Wanted) -> dict[str, str]:
     """Name in the experiment to column of the file."""
-    columns = columns_of(source.path)
+    columns = columns_of_rows(data, source.path)
+    lists = {base for base, _ in entries_of_lists(wanted.every, source.rename.values()).values()}
     for old, new in source.rename.items():
         if old not in columns:
             raise InputError(
                 f"{source.path} has no column {old!r} to rename{nearest(old, columns)}; its "
                 f"columns are {listed(columns)}"
             )
-        if new and new not in wanted.every:
+        if new and new not in {*wanted.every, *lists}:
             raise InputError(
                 f"{source.path}: column {old!r} is renamed to {new!r}, which the experiment does "
                 f"not read{nearest(new, wanted.every)}; it reads {listed(wanted.every)}"
@@ -107,7 +110,8 @@ def _header(source: Source, wanted: Wanted) -> dict[str, str]:
                 )
         elif column not in source.rename:
             made[column] = column
-    return made
+    entries = entries_of_lists(wanted.every, made)
+    return made | {name: f"{made[base]}_{place}" for name, (base, place) in entries.items()}
 
 
 def _check_found(headers: list[dict[str, str]], wanted: Wanted, data: Data) -> None:
@@ -128,7 +132,7 @@ def _check_found(headers: list[dict[str, str]], wanted: Wanted, data: Data) -> N
 
 
 def _read(
-    source: Source, header: dict[str, str], wanted: Wanted, required: list[str]
+    source: Source, data: Data, header: dict[str, str], wanted: Wanted, required: list[str]
 ) -> pd.DataFrame:
     missing = [name for name in required if name not in header]
     if missing:
@@ -137,7 +141,7 @@ def _read(
             f"columns are {listed(list(header))}"
         )
     there = [name for name in dict.fromkeys(wanted.every) if name in header]
-    frame = read_columns(source.path, [header[name] for name in there])
+    frame = read_rows(data, source.path, [header[name] for name in there])
     frame = frame.set_axis(there, axis=1)
     absent = {name: "" for name in (*wanted.labels, *wanted.groups) if name not in header}
     absent |= {name: "1" for name in wanted.weights if name not in header}

@@ -7,12 +7,13 @@ that names the file, the column and the row.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from auxfold.data.files import read_columns
+from auxfold.data.lists import holds_lists, numbers_by_task
+from auxfold.data.reader import columns_of_rows, read_rows
 from auxfold.data.several import Wanted, read_sources
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
@@ -35,6 +36,7 @@ class Table:
         task_weights: task name to ``(rows,)`` float32, for tasks that name a column.
         groups: ``(rows,)`` strings or None.
         sources: ``(rows,)`` int, which of several sources a row is of; None where there is one.
+        held_out: ``(rows,)`` bool, the rows of a validation file; None where there is none.
     """
 
     path: str
@@ -45,6 +47,7 @@ class Table:
     task_weights: dict[str, np.ndarray]
     groups: np.ndarray | None
     sources: np.ndarray | None = None
+    held_out: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -64,6 +67,7 @@ class Table:
             task_weights={name: weights[rows] for name, weights in self.task_weights.items()},
             groups=None if self.groups is None else self.groups[rows],
             sources=self.sources_of(rows),
+            held_out=None if self.held_out is None else self.held_out[rows],
         )
 
     def fingerprint(self) -> str:
@@ -75,8 +79,9 @@ class Table:
             digest.update(pd.util.hash_array(np.asarray(column, dtype=object)).tobytes())
         for numbers in (self.labels, self.row_weights, *self.task_weights.values()):
             digest.update(np.ascontiguousarray(numbers).tobytes())
-        if self.sources is not None:
-            digest.update(self.sources.astype(np.int64).tobytes())
+        for places in (self.sources, self.held_out):
+            if places is not None:
+                digest.update(places.astype(np.int64).tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -95,38 +100,75 @@ def read_train(experiment: Experiment) -> Table:
         groups=[data.group] if data.group else [],
         weights=[c for c in (data.row_weight, *own_weights) if c],
     )
+    if data.group_sizes is not None:
+        _refuse_unread(experiment)
     frames = read_sources(data, wanted)
     tables = [
         _train_table(experiment, frame, source.path)
         for frame, source in zip(frames, data.sources, strict=True)
     ]
+    validation = experiment.folds.validation
+    if isinstance(validation, str):
+        held_out = _train_table(experiment, read_rows(data, validation, wanted.every), validation)
+        return with_validation(tables[0], held_out)
     return tables[0] if len(tables) == 1 else joined(tables, data.source_names)
+
+
+def _refuse_unread(experiment: Experiment) -> None:
+    """Rows of ``group_sizes`` may have a pair and weights: they are read, or left out knowingly."""
+    data = experiment.data
+    ways = {
+        "text_pair": 'data.text = ["text", "text_pair"]',
+        "weight": 'data.row_weight = "weight"',
+    }
+    for source in data.sources:
+        header = columns_of_rows(data, source.path)
+        for column, way in ways.items():
+            if column in header and column not in (*data.text_columns, data.row_weight):
+                raise InputError(
+                    f"{source.path} has a column {column!r}, which the experiment does not read; "
+                    f"set {way}, or remove it from the file"
+                )
+
+
+def with_validation(train: Table, held_out: Table) -> Table:
+    """The rows of both files, the second's marked.
+
+    Raises:
+        InputError: an id stands in both.
+    """
+    common = sorted(set(train.ids) & set(held_out.ids))
+    if common and common[0] == "0":  # rows without ids, numbered in each file
+        ids = np.array([f"validation/{name}" for name in held_out.ids], dtype=object)
+    elif common:
+        raise InputError(f"id {common[0]!r} stands in {train.path} and in {held_out.path}")
+    else:
+        ids = held_out.ids
+    both = joined([train, replace(held_out, ids=ids)], None)
+    return replace(both, sources=None, held_out=both.sources == 1)
 
 
 def _train_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> Table:
     """The rows of one file."""
     data = experiment.data
     labels = [labels_of(frame, task, path) for task in experiment.tasks]
+    row_weights, task_weights = _weights_of_tasks(experiment, frame, path)
     return Table(
         path=path,
         ids=_ids(frame, data.id, path),
         texts=_texts(frame, data.text_columns),
         labels=np.concatenate(labels, axis=1).astype(np.float32),
-        row_weights=_weights(frame, data.row_weight, path),
-        task_weights={
-            task.name: _weights(frame, task.row_weight, path)
-            for task in experiment.tasks
-            if task.row_weight
-        },
+        row_weights=row_weights,
+        task_weights=task_weights,
         groups=frame[data.group].to_numpy(dtype=object) if data.group else None,
     )
 
 
-def joined(tables: list[Table], names: list[str]) -> Table:
+def joined(tables: list[Table], names: list[str] | None) -> Table:
     """The rows of several sources, one source after the other.
 
-    Ids become ``<source>/<id>``: equal ids of different sources stay apart. Groups do not: one
-    that stands in two sources is one group.
+    With names ids become ``<source>/<id>``: equal ids of different sources stay apart. Groups do
+    not: one that stands in two sources is one group.
 
     Raises:
         InputError: a source has no label in any row.
@@ -135,20 +177,23 @@ def joined(tables: list[Table], names: list[str]) -> Table:
         if np.isnan(table.labels).all():
             raise InputError(f"{table.path} has no label in any row; it teaches no task")
     grouped = tables[0].groups is not None
+    ids = [t.ids for t in tables]
+    if names is not None:
+        ids = [
+            np.array([f"{n}/{i}" for i in own], object) for n, own in zip(names, ids, strict=True)
+        ]
+    weighted = dict.fromkeys(name for table in tables for name in table.task_weights)
     return Table(
         path=" + ".join(table.path for table in tables),
-        ids=np.concatenate(
-            [
-                np.array([f"{n}/{i}" for i in t.ids], object)
-                for n, t in zip(names, tables, strict=True)
-            ]
-        ),
+        ids=np.concatenate(ids),
         texts=[sum(columns, []) for columns in zip(*(t.texts for t in tables), strict=True)],
         labels=np.concatenate([table.labels for table in tables]),
         row_weights=np.concatenate([table.row_weights for table in tables]),
         task_weights={
-            task: np.concatenate([table.task_weights[task] for table in tables])
-            for task in tables[0].task_weights
+            task: np.concatenate(
+                [t.task_weights.get(task, np.ones(len(t), np.float32)) for t in tables]
+            )
+            for task in weighted
         },
         groups=np.concatenate([table.groups for table in tables]) if grouped else None,
         sources=np.repeat(np.arange(len(tables)), [len(table) for table in tables]),
@@ -158,7 +203,7 @@ def joined(tables: list[Table], names: list[str]) -> Table:
 def read_texts(experiment: Experiment, path: str) -> Table:
     """A table to predict: ids and texts; label columns are not looked at."""
     data = experiment.data
-    frame = read_columns(path, [c for c in (data.id, *data.text_columns) if c])
+    frame = read_rows(data, path, [c for c in (data.id, *data.text_columns) if c])
     return Table(
         path=path,
         ids=_ids(frame, data.id, path),
@@ -241,13 +286,35 @@ def numbers_of(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray
     return made
 
 
-def _weights(frame: pd.DataFrame, column: str | None, path: str) -> np.ndarray:
-    if column is None:
-        return np.ones(len(frame), dtype=np.float32)
-    weights = numbers_of(frame, [column], path)[:, 0].astype(np.float32)
-    wrong = np.flatnonzero(np.isnan(weights) | (weights < 0))
+def _weights_of_tasks(
+    experiment: Experiment, frame: pd.DataFrame, path: str
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Row weights ``(rows,)``, and those of single tasks: a list in ``data.row_weight``, or a
+    column of the task's own, or both, which multiply.
+    """
+    column, tasks = experiment.data.row_weight, experiment.tasks
+    row_weights, own = np.ones(len(frame), np.float32), {}
+    if column is not None and holds_lists(frame[column]):
+        numbers = numbers_by_task(frame[column], len(tasks), column, path)
+        weights = _checked_weights(numbers, column, path)
+        own = {task.name: weights[:, place] for place, task in enumerate(tasks)}
+    elif column is not None:
+        row_weights = _weights(frame, column, path)
+    for task in tasks:
+        if task.row_weight is not None:
+            weights = _weights(frame, task.row_weight, path)
+            own[task.name] = own.get(task.name, np.float32(1.0)) * weights
+    return row_weights, own
+
+
+def _weights(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:
+    return _checked_weights(numbers_of(frame, [column], path), column, path)[:, 0]
+
+
+def _checked_weights(numbers: np.ndarray, column: str, path: str) -> np.ndarray:
+    wrong = np.flatnonzero(~(numbers >= 0).all(axis=1) | np.isinf(numbers).any(axis=1))
     if len(wrong):
         raise InputError(
             f"{path}: column {column!r}, row {wrong[0] + 1}: a row weight must be a number >= 0"
         )
-    return weights
+    return numbers.astype(np.float32)

@@ -20,6 +20,7 @@ from auxfold.settings.tasks import (
     MulticlassSettings,
     RegressionSettings,
     TaskSettings,
+    tasks_of_groups,
 )
 from auxfold.settings.training import Balance, Selection, Train
 from auxfold.settings.use import Inference, Tracking
@@ -48,4 +49,5 @@ __all__ = [
     "TaskSettings",
     "Tracking",
     "Train",
+    "tasks_of_groups",
 ]

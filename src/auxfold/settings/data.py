@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from auxfold.settings.section import NAME, Name, PositiveInt, Section, Seed
 
@@ -32,6 +32,8 @@ class Source(Section):
         return self
 
 
+READER = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+
 # Tags tell pydantic which of the two was meant, so that its errors are about that one.
 TAGS = ("file", "sources")
 Sources = Annotated[list[Source], Field(min_length=1)]
@@ -50,7 +52,11 @@ class Data(Section):
     id: str = "id"  # "": the file has none, its rows are numbered from 0
     text: str | list[str] = "text"  # two names: a text pair
     group: str | None = None  # rows with an equal value stay in one fold
-    row_weight: str | None = None  # a column of weights >= 0, for every task
+    group_sizes: list[Annotated[int, Field(ge=2)]] | None = None  # of labels = [2, 0, 1]: classes
+    reader: Annotated[str, Field(pattern=READER)] | None = (
+        None  # "package.module:Reader", own files
+    )
+    row_weight: str | None = None  # a column of weights >= 0: one number, or a list by task
     rows: PositiveInt | None = None  # train on so many rows only, drawn evenly in every label
     test_labels: str | None = None  # released labels of test rows: scores the ensemble by fold
 
@@ -100,9 +106,24 @@ class Data(Section):
         return self
 
 
+def _one_split(given: Any) -> Any:
+    whole = isinstance(given, int) and not isinstance(given, bool)
+    share = isinstance(given, float) and 0.0 < given < 1.0
+    if given is None or (isinstance(given, str) and given) or share or (whole and given > 0):
+        return given
+    raise ValueError("takes a file, a share between 0 and 1, or a number of rows")
+
+
 class Folds(Section):
     """``[folds]``: how rows are divided for cross-validation."""
 
     n_splits: Annotated[int, Field(ge=2)] = 5
     seed: Seed | None = None  # empty: the experiment's seed
     group_duplicates: bool = True  # equal texts (case, space, punctuation apart) share a fold
+    # One split instead of folds, called fold 0: a file, a share of the rows, or a number of rows.
+    validation: Annotated[str | float | int | None, BeforeValidator(_one_split)] = None
+
+    @property
+    def names(self) -> range:
+        """The numbers of the folds: 0 alone where ``validation`` is one split."""
+        return range(self.n_splits if self.validation is None else 1)

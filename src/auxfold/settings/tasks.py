@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -85,3 +85,21 @@ class RegressionSettings(TaskSettings):
 AnyTask = Annotated[
     BinarySettings | MulticlassSettings | RegressionSettings, Field(discriminator="kind")
 ]
+
+
+def tasks_of_groups(data: Any) -> list[dict[str, Any]]:
+    """``[[tasks]]`` for ``data.group_sizes = [3, 2]``: ``labels_0`` and ``labels_1``.
+
+    They read the entries of a column ``labels`` that holds a list in every row; the first is main.
+    """
+    sizes = data.get("group_sizes") if isinstance(data, dict) else None
+    return [
+        {
+            "name": f"labels_{place}",
+            "kind": "multiclass",
+            "columns": [f"labels_{place}"],
+            "classes": size,
+            "main": place == 0,
+        }
+        for place, size in enumerate(sizes if isinstance(sizes, list) else [])
+    ]
