@@ -34,6 +34,8 @@ class Table:
         row_weights: ``(rows,)`` float32, for every task.
         task_weights: task name to ``(rows,)`` float32, for tasks that name a column.
         groups: ``(rows,)`` strings or None.
+        identities: ``(rows, identities)`` float32 in [0, 1], NaN where not annotated; columns as in
+            ``[identities]``, none where it names none and for a test file.
         sources: ``(rows,)`` int, which of several sources a row is of; None where there is one.
     """
 
@@ -44,6 +46,7 @@ class Table:
     row_weights: np.ndarray
     task_weights: dict[str, np.ndarray]
     groups: np.ndarray | None
+    identities: np.ndarray
     sources: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -63,17 +66,19 @@ class Table:
             row_weights=self.row_weights[rows],
             task_weights={name: weights[rows] for name, weights in self.task_weights.items()},
             groups=None if self.groups is None else self.groups[rows],
+            identities=self.identities[rows],
             sources=self.sources_of(rows),
         )
 
     def fingerprint(self) -> str:
-        """A digest of ids, texts, labels, weights, groups and sources, in file order."""
+        """A digest of ids, texts, labels, weights, groups, identities, sources, in file order."""
         digest = hashlib.sha256()
         strings = [self.ids, *self.texts, *([] if self.groups is None else [self.groups])]
         for column in strings:
             # Hashing values rather than joined text: a separator could stand in a text.
             digest.update(pd.util.hash_array(np.asarray(column, dtype=object)).tobytes())
-        for numbers in (self.labels, self.row_weights, *self.task_weights.values()):
+        numbered = (self.labels, self.row_weights, *self.task_weights.values(), self.identities)
+        for numbers in numbered:  # no identities are no bytes: as if they were not asked for
             digest.update(np.ascontiguousarray(numbers).tobytes())
         if self.sources is not None:
             digest.update(self.sources.astype(np.int64).tobytes())
@@ -85,7 +90,7 @@ def read_train(experiment: Experiment) -> Table:
 
     Raises:
         InputError: a missing file or column, duplicate or empty ids, no rows, a label that is
-            not a number, a negative weight.
+            not a number, a negative weight, an identity outside [0, 1].
     """
     data = experiment.data
     own_weights = [task.row_weight for task in experiment.tasks if task.row_weight]
@@ -94,6 +99,7 @@ def read_train(experiment: Experiment) -> Table:
         labels=experiment.label_columns,
         groups=[data.group] if data.group else [],
         weights=[c for c in (data.row_weight, *own_weights) if c],
+        identities=experiment.identities.columns,
     )
     frames = read_sources(data, wanted)
     tables = [
@@ -119,6 +125,7 @@ def _train_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> Tabl
             if task.row_weight
         },
         groups=frame[data.group].to_numpy(dtype=object) if data.group else None,
+        identities=identities_of(frame, experiment.identities.columns, path),
     )
 
 
@@ -151,6 +158,7 @@ def joined(tables: list[Table], names: list[str]) -> Table:
             for task in tables[0].task_weights
         },
         groups=np.concatenate([table.groups for table in tables]) if grouped else None,
+        identities=np.concatenate([table.identities for table in tables]),
         sources=np.repeat(np.arange(len(tables)), [len(table) for table in tables]),
     )
 
@@ -167,6 +175,7 @@ def read_texts(experiment: Experiment, path: str) -> Table:
         row_weights=np.ones(len(frame), dtype=np.float32),
         task_weights={},
         groups=None,
+        identities=np.empty((len(frame), 0), dtype=np.float32),
     )
 
 
@@ -238,6 +247,23 @@ def numbers_of(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray
                 f"{values.iloc[wrong[0]]!r} is not a number ({len(wrong)} such rows)"
             )
         made[:, position] = numbers.to_numpy(dtype=np.float64)
+    return made
+
+
+def identities_of(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
+    """``(rows, columns)`` float32 shares in [0, 1] of annotators who saw an identity; NaN: empty.
+
+    Raises:
+        InputError: naming file, column and row.
+    """
+    made = numbers_of(frame, columns, path).astype(np.float32)
+    wrong = np.argwhere((made < 0) | (made > 1))
+    if len(wrong):
+        row, position = wrong[0]
+        raise InputError(
+            f"{path}: column {columns[position]!r}, row {row + 1}: identity "
+            f"{made[row, position]:g}; an identity lies in [0, 1] ({len(wrong)} such cells)"
+        )
     return made
 
 
