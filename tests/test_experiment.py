@@ -251,3 +251,7 @@ def test_the_fingerprint_is_what_a_model_depends_on():
     )
     assert make_experiment("t", "b", seed=1).fingerprint() != one.fingerprint()
     assert make_experiment("t", "b", train={"epochs": 9}).fingerprint() != one.fingerprint()
+    identities = make_experiment("t", "b", identities={"columns": ["male"]})
+    assert identities.fingerprint() != one.fingerprint()
+    assert make_experiment("t", "b", identities={"columns": []}).fingerprint() == one.fingerprint()
+    assert one.fingerprint() == "ddf0ce77ec7662ec", "finished runs stay valid"

@@ -22,6 +22,7 @@ from auxfold.settings import (
     Balance,
     Data,
     Folds,
+    Identities,
     Inference,
     Model,
     Name,
@@ -42,6 +43,7 @@ class Experiment(Section):
     seed: Seed = 42
     data: Data
     folds: Folds = Folds()
+    identities: Identities = Identities()
     model: Model = Model()
     tasks: Annotated[list[AnyTask], Field(min_length=1)]
     train: Train = Train()
@@ -103,7 +105,8 @@ class Experiment(Section):
         """What must be equal for fold models to belong together.
 
         All but paths, tracking, and what changes memory and safety but not the trained model. Of
-        ``[[data.train]]`` names and renamed columns count.
+        ``[[data.train]]`` names and renamed columns count. An empty ``[identities]`` does not: a
+        run from before there was one stays what it is.
         """
         told = self.model_dump(
             mode="json",
@@ -117,6 +120,8 @@ class Experiment(Section):
         )
         if isinstance(self.folds.validation, str):
             told["folds"]["validation"] = "a file"
+        if self.identities == Identities():
+            del told["identities"]
         if not isinstance(self.data.train, str):
             renames = [source.rename for source in self.data.sources]
             told["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))

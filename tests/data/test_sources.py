@@ -54,6 +54,14 @@ def test_rows_follow_each_other_and_are_labelled_where_their_source_is(files):
     assert table.path == "one/train.csv + two/train.csv"
 
 
+def test_an_identity_that_a_source_lacks_is_not_annotated_there(files):
+    SECOND.assign(male=["0.25", ""]).to_csv("two/train.csv", index=False)
+    experiment = make_experiment("", "b", data=two().data.model_dump(mode="json"),
+                                 identities={"columns": ["male"]})  # fmt: skip
+    expected = np.array([[np.nan], [np.nan], [np.nan], [0.25], [np.nan]], dtype=np.float32)
+    np.testing.assert_array_equal(read_train(experiment).identities, expected)
+
+
 def test_without_an_id_column_each_source_counts_its_own_rows(files):
     table = read_train(two(id="", rename={**RENAME, "key": ""}))
     assert table.ids.tolist() == ["one/0", "one/1", "one/2", "two/0", "two/1"]

@@ -9,6 +9,7 @@ import pytest
 from auxfold.data.files import read_columns
 from auxfold.data.table import read_texts, read_train
 from auxfold.errors import InputError
+from auxfold.experiment import Experiment
 from conftest import make_experiment
 
 FRAME = pd.DataFrame(
@@ -88,6 +89,50 @@ def test_unusable_cells_are_named(tmp_path, change, expected):
     FRAME.assign(**{"w": ["1", "1", "1"], **change}).to_csv(path, index=False)
     with pytest.raises(InputError, match=expected):
         read_train(make_experiment(path, "b", data={"train": path, "row_weight": "w"}))
+
+
+def with_identities(path: str, *columns: str) -> Experiment:
+    return make_experiment(path, "b", identities={"columns": list(columns)})
+
+
+def test_identities_are_shares_and_empty_is_not_annotated(tmp_path):
+    path = str(tmp_path / "t.csv")
+    FRAME.assign(male=["0.5", "", "1"], black=["", "nan", "0"]).to_csv(path, index=False)
+    table = read_train(with_identities(path, "black", "male"))
+    nan = np.nan
+    expected = np.array([[nan, 0.5], [nan, nan], [0, 1]], dtype=np.float32)
+    np.testing.assert_array_equal(table.identities, expected)
+    np.testing.assert_array_equal(table.take(np.array([2, 0])).identities, expected[[2, 0]])
+    assert read_train(make_experiment(path, "b")).identities.shape == (3, 0)
+    assert read_texts(with_identities(path, "male"), path).identities.shape == (3, 0)
+
+
+def test_a_label_column_may_be_an_identity_too(tmp_path):
+    path = str(tmp_path / "t.csv")
+    FRAME.to_csv(path, index=False)
+    table = read_train(with_identities(path, "threat"))
+    np.testing.assert_array_equal(table.identities[:, 0], table.labels[:, 2])
+
+
+def test_identities_count_in_the_fingerprint_where_there_are_any(tmp_path):
+    path = str(tmp_path / "t.csv")
+    FRAME.assign(male=["0.5", "", "1"]).to_csv(path, index=False)
+    plain = read_train(make_experiment(path, "b")).fingerprint()
+    first = read_train(with_identities(path, "male")).fingerprint()
+    FRAME.assign(male=["0.5", "0", "1"]).to_csv(path, index=False)
+    assert read_train(make_experiment(path, "b")).fingerprint() == plain == "1cb687fc356344bd"
+    assert len({plain, first, read_train(with_identities(path, "male")).fingerprint()}) == 3
+
+
+def test_an_identity_outside_its_range_or_twice_is_refused(tmp_path):
+    path = str(tmp_path / "t.csv")
+    FRAME.assign(male=["0.5", "2", "1"]).to_csv(path, index=False)
+    with pytest.raises(InputError, match="'male', row 2: identity 2; an identity lies in .0, 1"):
+        read_train(with_identities(path, "male"))
+    with pytest.raises(InputError, match="no column 'mael' .did you mean 'male'"):
+        read_train(with_identities(path, "mael"))
+    with pytest.raises(InputError, match="identities: columns holds a name twice"):
+        with_identities(path, "male", "male")
 
 
 def test_unknown_formats_and_broken_files(tmp_path):

@@ -23,6 +23,7 @@ def table(labels: list[float], weights: list[float] | None = None) -> Table:
         row_weights=np.array(weights or [1.0] * rows, dtype=np.float32),
         task_weights={},
         groups=None,
+        identities=np.empty((rows, 0), dtype=np.float32),
     )
 
 

@@ -22,7 +22,8 @@ def table_of(labels, row_weights=None, task_weights=None) -> Table:
     weights = np.ones(n) if row_weights is None else np.array(row_weights)
     own = {k: np.array(v, dtype=np.float32) for k, v in (task_weights or {}).items()}
     ids = np.array([str(i) for i in range(n)], dtype=object)
-    return Table("t", ids, [["x"] * n], labels, weights.astype(np.float32), own, None)
+    none = np.empty((n, 0), dtype=np.float32)
+    return Table("t", ids, [["x"] * n], labels, weights.astype(np.float32), own, None, none)
 
 
 def objective(table: Table, **task_changes) -> Objective:

@@ -1,8 +1,8 @@
 """Several training files under one set of column names.
 
 A source need not have every label: where it lacks a column its rows are unlabelled for it, belong
-to no group and have weight 1. A column that no source has is an error, so that a misspelt name
-does not silently become "unlabelled".
+to no group, have weight 1 and are not annotated for an identity. A column that no source has is an
+error, so that a misspelt name does not silently become "unlabelled".
 """
 
 from __future__ import annotations
@@ -28,17 +28,19 @@ class Wanted:
         labels: an absent one is not labelled.
         groups: an absent one: the row stays on its own.
         weights: an absent one: every row weighs 1.
+        identities: an absent one is not annotated.
     """
 
     always: list[str]
     labels: list[str]
     groups: list[str]
     weights: list[str]
+    identities: list[str]
 
     @property
     def every(self) -> list[str]:
         """All of them."""
-        return [*self.always, *self.labels, *self.groups, *self.weights]
+        return [*self.always, *self.labels, *self.groups, *self.weights, *self.identities]
 
 
 def read_sources(data: Data, wanted: Wanted) -> list[pd.DataFrame]:
@@ -143,6 +145,7 @@ def _read(
     there = [name for name in dict.fromkeys(wanted.every) if name in header]
     frame = read_rows(data, source.path, [header[name] for name in there])
     frame = frame.set_axis(there, axis=1)
-    absent = {name: "" for name in (*wanted.labels, *wanted.groups) if name not in header}
+    may_be_empty = (*wanted.labels, *wanted.groups, *wanted.identities)
+    absent = {name: "" for name in may_be_empty if name not in header}
     absent |= {name: "1" for name in wanted.weights if name not in header}
     return frame.assign(**absent)

@@ -12,14 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from auxfold.data.cells import checked_weights, identities_of, labels_of, weights_of
 from auxfold.data.lists import holds_lists, numbers_by_task
 from auxfold.data.reader import columns_of_rows, read_rows
 from auxfold.data.several import Wanted, read_sources
-from auxfold.errors import InputError, nearest
+from auxfold.errors import InputError
 from auxfold.experiment import Experiment
-from auxfold.settings import MulticlassSettings, TaskSettings
-
-MISSING_LABELS = {"", "na", "n/a", "nan", "null", "none", "<na>"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,8 @@ class Table:
         row_weights: ``(rows,)`` float32, for every task.
         task_weights: task name to ``(rows,)`` float32, for tasks that name a column.
         groups: ``(rows,)`` strings or None.
+        identities: ``(rows, identities)`` float32 in [0, 1], NaN where not annotated; columns as in
+            ``[identities]``, none where it names none and for a test file.
         sources: ``(rows,)`` int, which of several sources a row is of; None where there is one.
         held_out: ``(rows,)`` bool, the rows of a validation file; None where there is none.
     """
@@ -46,6 +46,7 @@ class Table:
     row_weights: np.ndarray
     task_weights: dict[str, np.ndarray]
     groups: np.ndarray | None
+    identities: np.ndarray
     sources: np.ndarray | None = None
     held_out: np.ndarray | None = None
 
@@ -66,18 +67,20 @@ class Table:
             row_weights=self.row_weights[rows],
             task_weights={name: weights[rows] for name, weights in self.task_weights.items()},
             groups=None if self.groups is None else self.groups[rows],
+            identities=self.identities[rows],
             sources=self.sources_of(rows),
             held_out=None if self.held_out is None else self.held_out[rows],
         )
 
     def fingerprint(self) -> str:
-        """A digest of ids, texts, labels, weights, groups and sources, in file order."""
+        """A digest of ids, texts, labels, weights, groups, identities, sources, in file order."""
         digest = hashlib.sha256()
         strings = [self.ids, *self.texts, *([] if self.groups is None else [self.groups])]
         for column in strings:
             # Hashing values rather than joined text: a separator could stand in a text.
             digest.update(pd.util.hash_array(np.asarray(column, dtype=object)).tobytes())
-        for numbers in (self.labels, self.row_weights, *self.task_weights.values()):
+        numbered = (self.labels, self.row_weights, *self.task_weights.values(), self.identities)
+        for numbers in numbered:  # no identities are no bytes: as if they were not asked for
             digest.update(np.ascontiguousarray(numbers).tobytes())
         for places in (self.sources, self.held_out):
             if places is not None:
@@ -90,7 +93,7 @@ def read_train(experiment: Experiment) -> Table:
 
     Raises:
         InputError: a missing file or column, duplicate or empty ids, no rows, a label that is
-            not a number, a negative weight.
+            not a number, a negative weight, an identity outside [0, 1].
     """
     data = experiment.data
     own_weights = [task.row_weight for task in experiment.tasks if task.row_weight]
@@ -99,6 +102,7 @@ def read_train(experiment: Experiment) -> Table:
         labels=experiment.label_columns,
         groups=[data.group] if data.group else [],
         weights=[c for c in (data.row_weight, *own_weights) if c],
+        identities=experiment.identities.columns,
     )
     if data.group_sizes is not None:
         _refuse_unread(experiment)
@@ -161,6 +165,7 @@ def _train_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> Tabl
         row_weights=row_weights,
         task_weights=task_weights,
         groups=frame[data.group].to_numpy(dtype=object) if data.group else None,
+        identities=identities_of(frame, experiment.identities.columns, path),
     )
 
 
@@ -196,6 +201,7 @@ def joined(tables: list[Table], names: list[str] | None) -> Table:
             for task in weighted
         },
         groups=np.concatenate([table.groups for table in tables]) if grouped else None,
+        identities=np.concatenate([table.identities for table in tables]),
         sources=np.repeat(np.arange(len(tables)), [len(table) for table in tables]),
     )
 
@@ -212,6 +218,7 @@ def read_texts(experiment: Experiment, path: str) -> Table:
         row_weights=np.ones(len(frame), dtype=np.float32),
         task_weights={},
         groups=None,
+        identities=np.empty((len(frame), 0), dtype=np.float32),
     )
 
 
@@ -236,56 +243,6 @@ def _texts(frame: pd.DataFrame, columns: list[str]) -> list[list[str]]:
     return [frame[column].tolist() for column in columns]
 
 
-def labels_of(frame: pd.DataFrame, task: TaskSettings, path: str) -> np.ndarray:
-    """``(rows, columns)`` float64 labels of a task, NaN where empty; classes as their numbers.
-
-    Raises:
-        InputError: naming file, column and row.
-    """
-    if not isinstance(task, MulticlassSettings):
-        return numbers_of(frame, task.columns, path)
-    column, names = task.columns[0], task.class_names
-    known = {name: float(number) for number, name in enumerate(names)}
-    values = frame[column].str.strip()
-    empty = values.str.lower().isin(MISSING_LABELS) & ~values.isin(known)
-    # A class by its number is understood where no class is called by a number.
-    if not any(name.lstrip("-").isdecimal() for name in names):
-        known |= {str(number): float(number) for number in range(len(names))}
-    numbers = values.where(~empty).map(known)
-    wrong = np.flatnonzero(numbers.isna() & ~empty)
-    if len(wrong):
-        given = values.iloc[wrong[0]]
-        raise InputError(
-            f"{path}: column {column!r}, row {wrong[0] + 1}: {given!r} is none of the classes of "
-            f"tasks.{task.name}{nearest(given, names)} ({len(wrong)} such rows); classes: "
-            f"{', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
-        )
-    return numbers.to_numpy(dtype=np.float64)[:, None]
-
-
-def numbers_of(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
-    """``(rows, columns)`` float64; an empty cell is NaN, anything else must be a number.
-
-    Raises:
-        InputError: naming file, column and row.
-    """
-    made = np.empty((len(frame), len(columns)))
-    for position, column in enumerate(columns):
-        values = frame[column].str.strip()
-        lower = values.str.lower()
-        empty = lower.isin(MISSING_LABELS)
-        plain = lower.replace({"true": "1", "false": "0"})
-        numbers = pd.to_numeric(plain.where(~empty), errors="coerce")
-        wrong = np.flatnonzero((numbers.isna() & ~empty) | np.isinf(numbers.astype(float)))
-        if len(wrong):
-            raise InputError(
-                f"{path}: column {column!r}, row {wrong[0] + 1}: "
-                f"{values.iloc[wrong[0]]!r} is not a number ({len(wrong)} such rows)"
-            )
-        made[:, position] = numbers.to_numpy(dtype=np.float64)
-    return made
-
-
 def _weights_of_tasks(
     experiment: Experiment, frame: pd.DataFrame, path: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -296,25 +253,12 @@ def _weights_of_tasks(
     row_weights, own = np.ones(len(frame), np.float32), {}
     if column is not None and holds_lists(frame[column]):
         numbers = numbers_by_task(frame[column], len(tasks), column, path)
-        weights = _checked_weights(numbers, column, path)
+        weights = checked_weights(numbers, column, path)
         own = {task.name: weights[:, place] for place, task in enumerate(tasks)}
     elif column is not None:
-        row_weights = _weights(frame, column, path)
+        row_weights = weights_of(frame, column, path)
     for task in tasks:
         if task.row_weight is not None:
-            weights = _weights(frame, task.row_weight, path)
+            weights = weights_of(frame, task.row_weight, path)
             own[task.name] = own.get(task.name, np.float32(1.0)) * weights
     return row_weights, own
-
-
-def _weights(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:
-    return _checked_weights(numbers_of(frame, [column], path), column, path)[:, 0]
-
-
-def _checked_weights(numbers: np.ndarray, column: str, path: str) -> np.ndarray:
-    wrong = np.flatnonzero(~(numbers >= 0).all(axis=1) | np.isinf(numbers).any(axis=1))
-    if len(wrong):
-        raise InputError(
-            f"{path}: column {column!r}, row {wrong[0] + 1}: a row weight must be a number >= 0"
-        )
-    return numbers.astype(np.float32)

@@ -1,7 +1,7 @@
 """The sections of an experiment file: every key with its default, unit and meaning.
 
-[data] and [folds] stand in data.py, [model] in model.py, [[tasks]] in tasks.py, [train], [balance]
-and [selection] in training.py, [inference] and [tracking] in use.py.
+[data] and [folds] stand in data.py, [identities] in rows.py, [model] in model.py, [[tasks]] in
+tasks.py, [train], [balance] and [selection] in training.py, [inference] and [tracking] in use.py.
 """
 
 from auxfold.settings.data import TAGS, Data, Folds, Source
@@ -13,6 +13,7 @@ from auxfold.settings.model import (
     Model,
     PrefixAdapter,
 )
+from auxfold.settings.rows import Identities
 from auxfold.settings.section import Name, Section, Seed
 from auxfold.settings.tasks import (
     AnyTask,
@@ -34,6 +35,7 @@ __all__ = [
     "Data",
     "Folds",
     "Ia3Adapter",
+    "Identities",
     "Inference",
     "LoraAdapter",
     "Model",
