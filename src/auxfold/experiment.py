@@ -120,8 +120,6 @@ class Experiment(Section):
         )
         if isinstance(self.folds.validation, str):
             told["folds"]["validation"] = "a file"
-        if self.identities == Identities():
-            del told["identities"]
         if not isinstance(self.data.train, str):
             renames = [source.rename for source in self.data.sources]
             told["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))
