@@ -27,7 +27,7 @@ def main() -> None:
     arguments.add_argument("--by", choices=["task", "column"], default="task", help=help_text)
     given = arguments.parse_args()
     experiment = experiment_from(given)
-    folds = parse_folds(given.folds) or list(range(experiment.folds.n_splits))
+    folds = parse_folds(given.folds) or list(experiment.folds.names)
     if FULL in folds:
         raise InputError("--folds full: without held-out rows there is nothing to compare")
     seeds = parse_seeds(given.seeds) or [experiment.seed]

@@ -8,7 +8,7 @@ import json
 
 from auxfold.command import experiment_from, parser, run
 from auxfold.scoring.baseline import tfidf_out_of_fold
-from auxfold.scoring.cross_validation import out_of_fold_scores
+from auxfold.scoring.cross_validation import held_out, out_of_fold_scores
 from auxfold.scoring.report import cv_table
 from auxfold.tasks import make_tasks, selection_metric
 from auxfold.training.rows import create_folds
@@ -27,6 +27,8 @@ def main() -> None:
     table, folds = create_folds(experiment)
     tasks = make_tasks(experiment)
     oof = tfidf_out_of_fold(tasks, table, folds)
+    oof = oof[folds >= 0]
+    table, folds = held_out(table, folds)
     scores = out_of_fold_scores(tasks, table.labels, oof, folds)
     scores["main"] = selection_metric(experiment)
     print(json.dumps(scores, allow_nan=False) if given.json else cv_table(scores))

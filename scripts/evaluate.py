@@ -9,9 +9,10 @@ from auxfold.command import experiment_from, parser, run
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder, write_frame, write_json, write_text
-from auxfold.scoring.cross_validation import cross_validate, worst_errors
+from auxfold.scoring.cross_validation import cross_validate, held_out, worst_errors
 from auxfold.scoring.released import score_file
 from auxfold.scoring.report import cv_table, ensemble_line, render_report, threshold_lines
+from auxfold.tasks import shown
 from auxfold.tracking import Tracker
 from auxfold.training.rows import create_folds
 
@@ -39,6 +40,7 @@ def main() -> None:
         return
     table, folds = create_folds(experiment)
     record, oof = cross_validate(experiment, table, folds)
+    table, folds = held_out(table, folds)
     folder = RunFolder.of(experiment)
     write_frame(folder.oof, oof)
     write_json(folder.cross_validation, record)
@@ -49,7 +51,7 @@ def main() -> None:
     if given.json:
         show(record["oof"], True)
         return
-    print(cv_table(record))
+    print(cv_table({**record, "oof": shown(experiment, record["oof"])}))
     for line in threshold_lines(record.get("thresholds", {})):
         print(line)
     if "test" in record:

@@ -1,6 +1,7 @@
 """Make the folds of an experiment: outputs/<name>/folds.parquet."""
 
 from auxfold.command import experiment_from, parser, run
+from auxfold.data.folds import shared_texts
 from auxfold.data.several import rows_by_source, told_of_sources
 from auxfold.run_folder import RunFolder
 from auxfold.tasks import balance, make_tasks
@@ -24,12 +25,14 @@ def main() -> None:
         experiment.data, experiment.label_columns, table.labels, table.sources
     ):
         print(line)
-    for fold in range(experiment.folds.n_splits):
+    if shared := shared_texts(table):
+        print(f"warning: {shared:,} rows to validate on have texts that are trained on too")
+    for number, fold in enumerate([*experiment.folds.names, *([-1] if (folds < 0).any() else [])]):
         labels = table.labels[folds == fold]
         by_source = rows_by_source(experiment.data, table.sources_of(folds == fold))
-        told = {"fold": str(fold), "rows": f"{len(labels):,}", **by_source}
+        told = {"fold": "train" if fold < 0 else str(fold), "rows": f"{len(labels):,}", **by_source}
         told |= balance(tasks, labels)
-        if fold == 0:
+        if number == 0:
             print("  ".join(f"{name:>6}" for name in told))
         print("  ".join(f"{value:>{max(6, len(name))}}" for name, value in told.items()))
     print(f"folds: {RunFolder.of(experiment).folds}")

@@ -36,7 +36,7 @@ def main() -> None:
         print(plan_fold(experiment, *n_folds_of(experiment, given.fold)))
         return
     if given.fold == "all":
-        train_all(experiment.folds.n_splits)
+        train_all(len(experiment.folds.names))
         return
     from auxfold.training.fold import train_fold
 

@@ -65,6 +65,31 @@ def test_mean_is_main_plus_weighted_auxiliary_by_hand():
     assert loss == pytest.approx(main + 0.25 * aux, abs=1e-6)
 
 
+def test_weight_one_and_mean_is_the_plain_two_headed_loss():
+    """Main ``Linear(h, 1)`` and auxiliary ``Linear(h, n)``, mean BCE + mean BCE, one to one."""
+    torch.manual_seed(0)
+    features = torch.randn(6, 5)
+    labels = torch.rand(6, 3)
+    theirs = [torch.nn.Linear(5, 1), torch.nn.Linear(5, 2)]
+    ours = [torch.nn.Linear(5, 1), torch.nn.Linear(5, 2)]
+    for own, other in zip(ours, theirs, strict=True):
+        own.load_state_dict(other.state_dict())
+    bce_mean = torch.nn.functional.binary_cross_entropy_with_logits
+    expected = bce_mean(theirs[0](features), labels[:, :1])
+    expected = expected + bce_mean(theirs[1](features), labels[:, 1:])
+    expected.backward()
+
+    made = objective(table_of(labels.numpy()), weight=1.0, reduction="mean")
+    rows = np.arange(6)
+    logits = {"main": ours[0](features), "aux": ours[1](features)}
+    loss, _ = made.loss(logits, rows, made.scales(rows))
+    loss.backward()
+    torch.testing.assert_close(loss, expected)
+    for own, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(own.weight.grad, other.weight.grad)
+        torch.testing.assert_close(own.bias.grad, other.bias.grad)
+
+
 def test_sum_counts_each_column_in_full():
     loss, _ = gradients(objective(table_of(LABELS), reduction="sum"), LOGITS, [[0, 1, 2]])
     main = (bce(0.3, 1) + bce(1.5, 0) + bce(-0.7, 0.8)) / 3

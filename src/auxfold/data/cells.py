@@ -22,6 +22,9 @@ def labels_of(frame: pd.DataFrame, task: TaskSettings, path: str) -> np.ndarray:
     column, names = task.columns[0], task.class_names
     known = {name: float(number) for number, name in enumerate(names)}
     values = frame[column].str.strip()
+    # Whole numbers beside missing ones come as floats from parquet and jsonl.
+    if all(name.isdecimal() for name in names):
+        values = values.str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
     empty = values.str.lower().isin(MISSING_LABELS) & ~values.isin(known)
     # A class by its number is understood where no class is called by a number.
     if not any(name.lstrip("-").isdecimal() for name in names):

@@ -25,7 +25,12 @@ _NOT_WORD = re.compile(r"[\W_]+", re.UNICODE)
 
 
 def make_folds(
-    table: Table, strata: np.ndarray, n_splits: int, group_duplicates: bool, seed: int
+    table: Table,
+    strata: np.ndarray,
+    n_splits: int,
+    group_duplicates: bool,
+    seed: int,
+    shares: np.ndarray | None = None,
 ) -> np.ndarray:
     """The fold of every row, ``(rows,)`` int in ``[0, n_splits)``; equal for an equal seed.
 
@@ -35,6 +40,7 @@ def make_folds(
         n_splits: how many folds.
         group_duplicates: whether equal texts stay together.
         seed: of the random choices.
+        shares: ``(n_splits,)`` of the rows in each fold; equal ones where None.
 
     Raises:
         InputError: fewer units than folds.
@@ -45,18 +51,46 @@ def make_folds(
             f"{table.path}: {n_splits} folds need at least {n_splits} independent groups of rows, "
             f"found {units.max() + 1}; lower folds.n_splits or check data.group"
         )
+    shares = np.full(n_splits, 1 / n_splits) if shares is None else shares
     flags = label_flags(strata)
     sizes = np.bincount(units)
     folds = np.full(len(table), -1)
     several = np.flatnonzero(sizes > 1)
     if len(several):
-        unit_folds = _place_units(several, units, flags, sizes, n_splits, seed)
+        unit_folds = _place_units(several, units, flags, sizes, shares, seed)
         chosen = np.isin(units, several)
         folds[chosen] = unit_folds[units[chosen]]
     single = np.flatnonzero(folds < 0)
     if len(single):
-        folds[single] = _fill_rows(flags[single], folds, n_splits, seed)
+        folds[single] = _fill_rows(flags[single], folds, shares, seed)
     return folds
+
+
+def one_split(
+    table: Table, strata: np.ndarray, rows: float | int, group_duplicates: bool, seed: int
+) -> np.ndarray:
+    """0 for rows to validate on and -1 for all others, ``(rows,)``; stratified like folds.
+
+    Args:
+        table: whose rows are divided.
+        strata: as in :func:`make_folds`.
+        rows: a share of the rows, or how many; groups and duplicates move it by a few.
+        group_duplicates: whether equal texts stay together.
+        seed: of the random choices.
+
+    Raises:
+        InputError: more rows than there are, or too few units.
+    """
+    share = rows if isinstance(rows, float) else rows / len(table)
+    if share >= 1:
+        raise InputError(
+            f"{table.path}: folds.validation = {rows} leaves none of {len(table)} rows to train on"
+        )
+    shares = np.array([share, 1 - share])
+    made = make_folds(table, strata, 2, group_duplicates, seed, shares)
+    if not (made == 0).any():
+        raise InputError(f"{table.path}: folds.validation = {rows} is not even one row")
+    return np.where(made == 0, 0, -1)
 
 
 def draw_rows(strata: np.ndarray, n: int, seed: int) -> np.ndarray:
@@ -97,6 +131,14 @@ def row_units(table: Table, group_duplicates: bool) -> np.ndarray:
     return pd.factorize(connected_components(graph, directed=False)[1][: len(table)])[0]
 
 
+def shared_texts(table: Table) -> int:
+    """How many rows of a validation file have a text that stands in the training file too."""
+    if table.held_out is None:
+        return 0
+    keys = np.array(_duplicate_keys(table.texts), dtype=object)
+    return int(np.isin(keys[table.held_out], keys[~table.held_out]).sum())
+
+
 def _own_if_empty(groups: np.ndarray) -> np.ndarray:
     """An empty group is no group: such rows stay on their own."""
     own = np.array([("row", i) for i in range(len(groups))] + [None], dtype=object)[:-1]
@@ -118,7 +160,7 @@ def _place_units(
     units: np.ndarray,
     flags: np.ndarray,
     sizes: np.ndarray,
-    n_splits: int,
+    shares: np.ndarray,
     seed: int,
 ) -> np.ndarray:
     """Fold per unit (``-1`` for single rows): greedy, largest first, most even fold wins."""
@@ -127,21 +169,23 @@ def _place_units(
     totals = np.maximum(counts.sum(axis=0), 1.0)
     order = np.random.RandomState(seed).permutation(several)
     order = order[np.argsort(-sizes[order], kind="stable")]
-    filled = np.zeros((n_splits, counts.shape[1]))
+    filled = np.zeros((len(shares), counts.shape[1]))
+    wanted = shares - shares.mean()
     placed = np.full(len(sizes), -1)
     for unit in order:
         share = counts[unit] / totals
-        # Adding a unit to fold f raises the squared deviation by 2 f·s + const: least f·s wins.
-        fold = int(np.argmin(filled @ share))
+        # With t_f the share that fold f should have, adding a unit raises the squared deviation
+        # by 2 (f - t_f)·s + const: the least wins.
+        fold = int(np.argmin(filled @ share - wanted * share.sum()))
         filled[fold] += share
         placed[unit] = fold
     return placed
 
 
-def _fill_rows(flags: np.ndarray, folds: np.ndarray, n_splits: int, seed: int) -> np.ndarray:
-    """Folds of the single rows, so that all folds together come out even in rows."""
-    taken = np.bincount(folds[folds >= 0], minlength=n_splits)
-    wanted = np.maximum(len(folds) / n_splits - taken, 0.0)
+def _fill_rows(flags: np.ndarray, folds: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
+    """Folds of the single rows, so that all folds together have their shares of the rows."""
+    taken = np.bincount(folds[folds >= 0], minlength=len(shares))
+    wanted = np.maximum(len(folds) * shares - taken, 0.0)
     random = np.random.RandomState(seed)
     order = random.permutation(len(flags))
     made = np.empty(len(flags), dtype=int)

@@ -43,12 +43,12 @@ class Ensemble:
 
     @classmethod
     def of(cls, experiment: Experiment, folds: list[int | str] | None = None) -> Ensemble:
-        """The named folds, or all ``n_splits`` of them, below the current directory.
+        """The named folds, or all of them, below the current directory.
 
         Raises:
             InputError: a fold is not trained, or the folds differ in experiment or data.
         """
-        names = list(range(experiment.folds.n_splits)) if folds is None else folds
+        names = list(experiment.folds.names) if folds is None else folds
         folders = trained_folds(RunFolder.of(experiment), names)
         trained = check_trained_with(folders, experiment)
         # [inference] is the user's to change; all the rest is as trained.
@@ -60,7 +60,7 @@ class Ensemble:
 
         Args:
             path: where they are.
-            folds: which; all ``n_splits`` when left out, or ``full`` where there is nothing else.
+            folds: which; all when left out, or ``full`` where there is nothing else.
 
         Raises:
             InputError: nothing trained there, a fold is missing, or folds do not belong together.
@@ -75,7 +75,7 @@ class Ensemble:
                 f"{path} holds no trained fold; expected a run folder such as outputs/<name>, or "
                 f"one of its folds such as outputs/<name>/fold_0"
             )
-        splits = range(load_experiment(run_folder.fold(there[0]).experiment).folds.n_splits)
+        splits = load_experiment(run_folder.fold(there[0]).experiment).folds.names
         names = folds or (there if there == [FULL] else list(splits))
         folders = trained_folds(run_folder, names)
         return cls(check_together(folders), folders)

@@ -26,7 +26,7 @@ def tfidf_out_of_fold(tasks: list[Task], table: Table, folds: np.ndarray) -> pd.
     """
     texts = np.array([" ".join(row) for row in zip(*table.texts, strict=True)], dtype=object)
     made = {c: np.full(len(table), np.nan) for task in tasks for c in task.prediction_columns}
-    for fold in np.unique(folds):
+    for fold in np.unique(folds[folds >= 0]):
         train, valid = folds != fold, folds == fold
         features = _features()
         known = features.fit_transform(texts[train])

@@ -25,7 +25,7 @@ from auxfold.tasks import Task, all_metrics, label_slices, make_tasks, selection
 def cross_validate(
     experiment: Experiment, table: Table, folds: np.ndarray
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The cross-validated scores and the out-of-fold predictions of all rows.
+    """The cross-validated scores and the out-of-fold predictions of all rows that a fold holds out.
 
     Returns:
         A record with ``oof`` (metrics over all rows at once), ``folds`` (metrics per fold),
@@ -37,8 +37,9 @@ def cross_validate(
         InputError: a fold is missing, or was trained on other data or with another experiment.
     """
     run_folder = RunFolder.of(experiment)
-    folders = trained_folds(run_folder, list(range(experiment.folds.n_splits)))
+    folders = trained_folds(run_folder, list(experiment.folds.names))
     check_trained_with(folders, experiment, table.fingerprint())
+    table, folds = held_out(table, folds)
     tasks = make_tasks(experiment)
     oof = _collect(experiment, table, folds, folders)
     record: dict[str, Any] = {
@@ -53,6 +54,12 @@ def cross_validate(
     test = ensemble_against_folds(experiment)
     record |= {"test": test} if test else {}
     return record, oof
+
+
+def held_out(table: Table, folds: np.ndarray) -> tuple[Table, np.ndarray]:
+    """The rows that some fold holds out, and their folds: all, but under ``folds.validation``."""
+    rows = np.flatnonzero(folds >= 0)
+    return (table, folds) if len(rows) == len(table) else (table.take(rows), folds[rows])
 
 
 def out_of_fold_scores(
@@ -103,14 +110,18 @@ def main_slice(experiment: Experiment) -> tuple[Task, slice]:
 
 
 def spread(per_fold: list[dict[str, float | None]]) -> dict[str, dict[str, float | None]]:
-    """Mean and sample standard deviation over folds of every metric defined on all of them."""
+    """Mean and sample standard deviation over folds of every metric defined on all of them.
+
+    One fold has no deviation.
+    """
     mean: dict[str, float | None] = {}
     std: dict[str, float | None] = {}
     for name in per_fold[0]:
         values = [metrics[name] for metrics in per_fold]
         defined = all(v is not None for v in values)
         mean[name] = float(np.mean(values)) if defined else None
-        std[name] = float(np.std(values, ddof=1)) if defined else None
+        several = defined and len(values) > 1
+        std[name] = float(np.std(values, ddof=1)) if several else None
     return {"mean": mean, "std": std}
 
 

@@ -83,6 +83,7 @@ def render_report(
         rows=[row for row in rows if row[0].count("/") < 2],
         label_rows=[row for row in rows if row[0].count("/") == 2],
         main=record["main"],
+        n_folds=folds_in_words(experiment),
         arrow="higher is better" if higher_is_better(record["main"]) else "lower is better",
         balance=_balance(experiment, table, folds),
         plots=[plot for plot in _plots(experiment, record, table, folds, oof) if plot],
@@ -91,6 +92,14 @@ def render_report(
         id_column=experiment.data.id_column,
         run=read_json(RunFolder.of(experiment).fold(0).run),
     )
+
+
+def folds_in_words(experiment: Experiment) -> str:
+    """``5 folds``, or what is held out instead."""
+    validation = experiment.folds.validation
+    if validation is None:
+        return f"{experiment.folds.n_splits} folds"
+    return f"validated on {validation}" + (" rows" if isinstance(validation, int) else "")
 
 
 def _plots(
@@ -102,7 +111,7 @@ def _plots(
 ) -> list[Plot | None]:
     task, columns = main_slice(experiment)
     predictions = oof[task.prediction_columns].to_numpy()
-    paths = [RunFolder.of(experiment).fold(k).history for k in range(experiment.folds.n_splits)]
+    paths = [RunFolder.of(experiment).fold(k).history for k in experiment.folds.names]
     ablation = RunFolder.of(experiment).ablation
     histories = [[json.loads(line) for line in p.read_text().splitlines()] for p in paths]
     return [
@@ -172,5 +181,5 @@ def _balance(experiment: Experiment, table: Table, folds: np.ndarray) -> list[di
                 **rows_by_source(experiment.data, table.sources_of(folds == fold)),
             },
         }
-        for fold in range(experiment.folds.n_splits)
+        for fold in experiment.folds.names
     ]

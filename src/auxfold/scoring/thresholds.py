@@ -28,11 +28,12 @@ def tune_thresholds(
 
     Returns:
         ``values``: column to threshold, tuned on all rows; ``f1``: task to ``at_half`` and
-        ``tuned`` (nested), means over the columns that have a positive row. Empty without a
-        binary task.
+        ``tuned`` (nested; None with one fold), means over the columns that have a positive row.
+        Empty without a binary task.
     """
     values: dict[str, float] = {}
     f1: dict[str, dict[str, float | None]] = {}
+    nested = len(np.unique(folds)) > 1
     for task, columns in label_slices(tasks):
         if task.settings.kind != "binary":
             continue
@@ -41,7 +42,7 @@ def tune_thresholds(
             scores = oof[column].to_numpy()
             values[column] = best_threshold(truth, scores)
             plain.append(f1_at_half(truth, scores))
-            tuned.append(f1_at_half(truth, _decided(truth, scores, folds)))
+            tuned.append(f1_at_half(truth, _decided(truth, scores, folds)) if nested else None)
         f1[task.name] = {"at_half": _mean(plain), "tuned": _mean(tuned)}
     return {"values": values, "f1": f1} if values else {}
 

@@ -20,4 +20,5 @@ class Tracking(Section):
     wandb: Literal["auto", "online", "offline", "off"] = "auto"
     project: str | None = None  # empty: the folder of the (first) training file
     log_every: PositiveInt = 20  # optimizer steps per point of the training curves
+    show_per_group_metrics: bool = True  # several multiclass tasks: false shows their means alone
     upload_model: bool = False  # the fold's model as an artifact; the OOF and folds files always

@@ -40,9 +40,27 @@ def balance(tasks: list[Task], labels: np.ndarray) -> dict[str, str]:
     return made
 
 
-def headline(tasks: list[Task]) -> list[str]:
+def headline(experiment: Experiment) -> list[str]:
     """The metrics that a line on the console has room for."""
-    return [f"{task.name}/{metric}" for task in tasks for metric in task.headline]
+    tasks = make_tasks(experiment)
+    means = MulticlassTask.headline if _means_alone(experiment) else ()
+    told = [t for t in tasks if not (means and isinstance(t, MulticlassTask))]
+    return [*means, *(f"{task.name}/{metric}" for task in told for metric in task.headline)]
+
+
+def shown(experiment: Experiment, metrics: dict[str, Any]) -> dict[str, Any]:
+    """The metrics to show: all of them, or without those of single multi-class tasks
+    (``tracking.show_per_group_metrics = false``).
+    """
+    if not _means_alone(experiment):
+        return metrics
+    hidden = {t.name for t in make_tasks(experiment) if isinstance(t, MulticlassTask)}
+    return {name: value for name, value in metrics.items() if name.split("/")[0] not in hidden}
+
+
+def _means_alone(experiment: Experiment) -> bool:
+    several = [task for task in experiment.tasks if task.kind == "multiclass"]
+    return len(several) > 1 and not experiment.tracking.show_per_group_metrics
 
 
 def selection_metric(experiment: Experiment) -> str:

@@ -12,7 +12,7 @@ import torch
 from auxfold.display import Display
 from auxfold.experiment import Experiment
 from auxfold.run_folder import FoldFolder, RunFolder
-from auxfold.tasks import headline, make_tasks
+from auxfold.tasks import headline, shown
 from auxfold.tracking import Tracker
 from auxfold.training.checkpoint import Progress
 
@@ -54,8 +54,7 @@ class FoldLog:
         self.experiment, self.fold = experiment, fold
         self.learning_rate, self.balance = learning_rate, balance
         self.title = f"fold {fold}" if isinstance(fold, int) else fold
-        shown = headline(make_tasks(experiment))
-        self.display = Display(self.title, rows, progress.rows, quiet, shown)
+        self.display = Display(self.title, rows, progress.rows, quiet, headline(experiment))
         self.tracker = Tracker(
             experiment,
             "train",
@@ -107,7 +106,7 @@ class FoldLog:
     def evaluation(self, record: dict[str, Any], is_best: bool) -> None:
         """Show one evaluation, and log its metrics; with them the tasks' weights, if constant."""
         self.display.evaluation(record, is_best)
-        metrics = record.get("metrics") or {}
+        metrics = shown(self.experiment, record.get("metrics") or {})
         told = {"rows": record["rows"], "epoch": record["epoch"]}
         told |= {f"valid/{name}": value for name, value in metrics.items()}
         if self.experiment.balance.method == "fixed":

@@ -45,7 +45,9 @@ def _front_matter(
     lines += ["tags:", "- auxfold", "- multi-task", f"- {experiment.name}"]
     metric = record["selection"]["metric"]
     if metrics.get(metric) is not None:
-        task, name = metric.split("/", 1)
+        task, slash, name = metric.partition("/")
+        if not slash:  # the mean over several multi-class tasks
+            task, name = "all multi-class tasks", metric
         lines += [
             "model-index:", f"- name: {experiment.name}-fold{record['fold']}", "  results:",
             "  - task:", "      type: text-classification", f"      name: {task}",
@@ -57,10 +59,9 @@ def _front_matter(
 
 
 def _what(experiment: Experiment, record: dict[str, Any]) -> str:
-    rows, n_splits = record["rows"], experiment.folds.n_splits
-    held_out = (
-        "" if record["fold"] == "full" else f" ({rows['valid']:,} held out, {n_splits} folds)"
-    )
+    rows, n_folds = record["rows"], len(experiment.folds.names)
+    divided = f", {n_folds} folds" if n_folds > 1 else ""
+    held_out = "" if record["fold"] == "full" else f" ({rows['valid']:,} held out{divided})"
     return f"""\
 `{experiment.model.backbone}` fine-tuned with auxfold on several related labels at once: a main
 task, `{experiment.main_task.name}`, and weighted auxiliary tasks that regularise the shared

@@ -235,5 +235,5 @@ def _megabytes(count: int) -> str:
 def n_folds_of(experiment: Experiment, fold: str) -> tuple[int | str, int]:
     """The fold to plan for ``--fold``, and how many such folds it means."""
     if fold == "all":
-        return 0, experiment.folds.n_splits
+        return 0, len(experiment.folds.names)
     return (FULL if fold == FULL else int(fold)), 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from auxfold.data.folds import draw_rows, make_folds
+from auxfold.data.folds import draw_rows, make_folds, one_split
 from auxfold.data.table import Table, read_train
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
@@ -63,8 +63,14 @@ def folds_info(experiment: Experiment, table: Table) -> dict[str, Any]:
         "n_splits": experiment.folds.n_splits,
         "group_duplicates": experiment.folds.group_duplicates,
         "group": experiment.data.group,
+        "validation": _told(experiment.folds.validation),
         "seed": experiment.folds.seed if experiment.folds.seed is not None else experiment.seed,
     }
+
+
+def _told(validation: str | float | int | None) -> float | int | str | None:
+    # Of a file its rows count, which are in the data's fingerprint.
+    return "file" if isinstance(validation, str) else validation
 
 
 def create_folds(experiment: Experiment, overwrite: bool = False) -> tuple[Table, np.ndarray]:
@@ -109,11 +115,16 @@ def split(experiment: Experiment, table: Table, fold: int | str) -> tuple[np.nda
 
 
 def _check_fold(experiment: Experiment, fold: int | str) -> None:
-    n_splits = experiment.folds.n_splits
-    if fold not in range(n_splits):
-        raise InputError(f"--fold {fold}: folds are 0 to {n_splits - 1}, or 'all', or 'full'")
+    names = experiment.folds.names
+    if fold not in names:
+        told = "the one split is fold 0" if len(names) == 1 else f"folds are 0 to {names[-1]}"
+        raise InputError(f"--fold {fold}: {told}; or 'all', or 'full'")
 
 
 def _make(experiment: Experiment, table: Table, info: dict[str, Any]) -> np.ndarray:
-    wanted = flags(make_tasks(experiment), table)
+    wanted, validation = flags(make_tasks(experiment), table), experiment.folds.validation
+    if table.held_out is not None:
+        return np.where(table.held_out, 0, -1)
+    if validation is not None:
+        return one_split(table, wanted, validation, info["group_duplicates"], info["seed"])
     return make_folds(table, wanted, info["n_splits"], info["group_duplicates"], info["seed"])
