@@ -21,6 +21,7 @@ def table_of(texts, labels, groups=None) -> Table:
         np.ones(n, dtype=np.float32),
         {},
         None if groups is None else np.array(groups, dtype=object),
+        np.empty((n, 0), dtype=np.float32),
     )
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from auxfold.data.table import labels_of, read_train
+from auxfold.data.cells import labels_of
+from auxfold.data.table import read_train
 from auxfold.errors import InputError
 from auxfold.settings import MulticlassSettings, RegressionSettings
 from auxfold.tasks import all_metrics, make_tasks, metrics, prediction_frame

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from auxfold.data.table import MISSING_LABELS
+from auxfold.data.cells import MISSING_LABELS
 from auxfold.errors import InputError
 
 TEXT_NAMES = ("comment_text", "text", "full_text", "comment", "content", "body", "sentence")

@@ -7,18 +7,17 @@ that names the file, the column and the row.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from auxfold.data.cells import identities_of, labels_of, weights_of
 from auxfold.data.files import read_columns
+from auxfold.data.row_weights import scheme_weights
 from auxfold.data.several import Wanted, read_sources
-from auxfold.errors import InputError, nearest
+from auxfold.errors import InputError
 from auxfold.experiment import Experiment
-from auxfold.settings import MulticlassSettings, TaskSettings
-
-MISSING_LABELS = {"", "na", "n/a", "nan", "null", "none", "<na>"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class Table:
         labels: ``(rows, columns)`` float32, NaN where not labelled; columns as in
             ``Experiment.label_columns``; no columns for a test file.
         row_weights: ``(rows,)`` float32, for every task.
-        task_weights: task name to ``(rows,)`` float32, for tasks that name a column.
+        task_weights: task name to ``(rows,)`` float32, for tasks that name a column and, under
+            ``[row_weights]``, for the main task.
         groups: ``(rows,)`` strings or None.
         identities: ``(rows, identities)`` float32 in [0, 1], NaN where not annotated; columns as in
             ``[identities]``, none where it names none and for a test file.
@@ -94,19 +94,27 @@ def read_train(experiment: Experiment) -> Table:
     """
     data = experiment.data
     own_weights = [task.row_weight for task in experiment.tasks if task.row_weight]
+    of_scheme = experiment.row_weights
     wanted = Wanted(
         always=[c for c in (*data.text_columns, data.id) if c],
         labels=experiment.label_columns,
         groups=[data.group] if data.group else [],
-        weights=[c for c in (data.row_weight, *own_weights) if c],
-        identities=experiment.identities.columns,
+        weights=[c for c in (data.row_weight, *own_weights, of_scheme.column) if c],
+        facts=[c for c in (*experiment.identities.columns, of_scheme.annotators) if c],
     )
     frames = read_sources(data, wanted)
     tables = [
         _train_table(experiment, frame, source.path)
         for frame, source in zip(frames, data.sources, strict=True)
     ]
-    return tables[0] if len(tables) == 1 else joined(tables, data.source_names)
+    table = tables[0] if len(tables) == 1 else joined(tables, data.source_names)
+    if not experiment.row_weights.scheme:
+        return table
+    name = experiment.main_task.name
+    weights = scheme_weights(experiment, table.labels, table.identities, frames)
+    own = table.task_weights.get(name, np.float32(1.0)) * weights
+    task_weights = {**table.task_weights, name: own.astype(np.float32)}
+    return replace(table, task_weights=task_weights)
 
 
 def _train_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> Table:
@@ -118,9 +126,9 @@ def _train_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> Tabl
         ids=_ids(frame, data.id, path),
         texts=_texts(frame, data.text_columns),
         labels=np.concatenate(labels, axis=1).astype(np.float32),
-        row_weights=_weights(frame, data.row_weight, path),
+        row_weights=weights_of(frame, data.row_weight, path),
         task_weights={
-            task.name: _weights(frame, task.row_weight, path)
+            task.name: weights_of(frame, task.row_weight, path)
             for task in experiment.tasks
             if task.row_weight
         },
@@ -198,82 +206,3 @@ def _ids(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:
 
 def _texts(frame: pd.DataFrame, columns: list[str]) -> list[list[str]]:
     return [frame[column].tolist() for column in columns]
-
-
-def labels_of(frame: pd.DataFrame, task: TaskSettings, path: str) -> np.ndarray:
-    """``(rows, columns)`` float64 labels of a task, NaN where empty; classes as their numbers.
-
-    Raises:
-        InputError: naming file, column and row.
-    """
-    if not isinstance(task, MulticlassSettings):
-        return numbers_of(frame, task.columns, path)
-    column, names = task.columns[0], task.class_names
-    known = {name: float(number) for number, name in enumerate(names)}
-    values = frame[column].str.strip()
-    empty = values.str.lower().isin(MISSING_LABELS) & ~values.isin(known)
-    # A class by its number is understood where no class is called by a number.
-    if not any(name.lstrip("-").isdecimal() for name in names):
-        known |= {str(number): float(number) for number in range(len(names))}
-    numbers = values.where(~empty).map(known)
-    wrong = np.flatnonzero(numbers.isna() & ~empty)
-    if len(wrong):
-        given = values.iloc[wrong[0]]
-        raise InputError(
-            f"{path}: column {column!r}, row {wrong[0] + 1}: {given!r} is none of the classes of "
-            f"tasks.{task.name}{nearest(given, names)} ({len(wrong)} such rows); classes: "
-            f"{', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
-        )
-    return numbers.to_numpy(dtype=np.float64)[:, None]
-
-
-def numbers_of(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
-    """``(rows, columns)`` float64; an empty cell is NaN, anything else must be a number.
-
-    Raises:
-        InputError: naming file, column and row.
-    """
-    made = np.empty((len(frame), len(columns)))
-    for position, column in enumerate(columns):
-        values = frame[column].str.strip()
-        lower = values.str.lower()
-        empty = lower.isin(MISSING_LABELS)
-        plain = lower.replace({"true": "1", "false": "0"})
-        numbers = pd.to_numeric(plain.where(~empty), errors="coerce")
-        wrong = np.flatnonzero((numbers.isna() & ~empty) | np.isinf(numbers.astype(float)))
-        if len(wrong):
-            raise InputError(
-                f"{path}: column {column!r}, row {wrong[0] + 1}: "
-                f"{values.iloc[wrong[0]]!r} is not a number ({len(wrong)} such rows)"
-            )
-        made[:, position] = numbers.to_numpy(dtype=np.float64)
-    return made
-
-
-def identities_of(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
-    """``(rows, columns)`` float32 shares in [0, 1] of annotators who saw an identity; NaN: empty.
-
-    Raises:
-        InputError: naming file, column and row.
-    """
-    made = numbers_of(frame, columns, path).astype(np.float32)
-    wrong = np.argwhere((made < 0) | (made > 1))
-    if len(wrong):
-        row, position = wrong[0]
-        raise InputError(
-            f"{path}: column {columns[position]!r}, row {row + 1}: identity "
-            f"{made[row, position]:g}; an identity lies in [0, 1] ({len(wrong)} such cells)"
-        )
-    return made
-
-
-def _weights(frame: pd.DataFrame, column: str | None, path: str) -> np.ndarray:
-    if column is None:
-        return np.ones(len(frame), dtype=np.float32)
-    weights = numbers_of(frame, [column], path)[:, 0].astype(np.float32)
-    wrong = np.flatnonzero(np.isnan(weights) | (weights < 0))
-    if len(wrong):
-        raise InputError(
-            f"{path}: column {column!r}, row {wrong[0] + 1}: a row weight must be a number >= 0"
-        )
-    return weights

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from auxfold.data.cells import labels_of
 from auxfold.data.files import read_columns
-from auxfold.data.table import labels_of
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder, read_json
