@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from auxfold.data.cells import identities_of, labels_of, weights_of
-from auxfold.data.files import read_columns
+from auxfold.data.files import read_columns, require_columns, with_names
 from auxfold.data.row_weights import scheme_weights
 from auxfold.data.several import Wanted, read_sources
 from auxfold.errors import InputError
@@ -171,13 +171,30 @@ def joined(tables: list[Table], names: list[str]) -> Table:
     )
 
 
-def read_texts(experiment: Experiment, path: str) -> Table:
-    """A table to predict: ids and texts; label columns are not looked at."""
-    data = experiment.data
-    frame = read_columns(path, [c for c in (data.id, *data.text_columns) if c])
+def read_texts(
+    experiment: Experiment,
+    path: str,
+    rename: dict[str, str] | None = None,
+    without_ids: bool = False,
+) -> Table:
+    """A table to predict: ids and texts; label columns are not looked at.
+
+    Args:
+        experiment: names the columns.
+        path: the table.
+        rename: a column of the table to the name that the experiment has for it.
+        without_ids: the table has none: rows are numbered from 0.
+
+    Raises:
+        InputError: a missing file or column, duplicate or empty ids, no rows.
+    """
+    data, id_column = experiment.data, "" if without_ids else experiment.data.id
+    wanted = [c for c in (id_column, *data.text_columns) if c]
+    frame = with_names(read_columns(path), rename, path) if rename else read_columns(path, wanted)
+    require_columns(frame, wanted, path)
     return Table(
         path=path,
-        ids=_ids(frame, data.id, path),
+        ids=_ids(frame, id_column, path),
         texts=_texts(frame, data.text_columns),
         labels=np.empty((len(frame), 0), dtype=np.float32),
         row_weights=np.ones(len(frame), dtype=np.float32),

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,12 @@ class Bias:
     bpsn: float | None
     bnsp: float | None
     score: float | None
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> Bias:
+        """Back from what ``dataclasses.asdict`` made, and a JSON file kept."""
+        identities = tuple(IdentityAreas(**one) for one in record["identities"])
+        return cls(**{**record, "identities": identities})
 
     def metrics(self) -> dict[str, float | None]:
         """``jigsaw_bias/score``, ``/overall``, ``/<family>`` and ``/<family>/<identity>``."""
