@@ -38,7 +38,8 @@ def bias_text(bias: Bias) -> str:
         cells = "  ".join(_cell(row[f], row[f] == lowest[f]) for f in BIAS_FAMILIES)
         lines.append(f"{row['identity']:{width}} {row['rows']:9,} {row['positive']:9,}  {cells}")
     score, overall = _told(bias.score), _told(bias.overall)
-    return "\n".join([*lines, f"{BIAS}/score {score}, overall AUC {overall}"])
+    lines.append(f"{BIAS}/score {score}, overall AUC {overall}")
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _headings() -> list[str]:
