@@ -13,7 +13,15 @@ def test_a_line_is_an_identity_with_one_word_or_several(tmp_path):
     path.write_text("\ufeffgay\n\n  deaf , hard  of hearing,\nc++\n", encoding="utf-8")
     terms = read_terms(str(path))
     assert terms == {"gay": ["gay"], "deaf": ["deaf", "hard of hearing"], "c++": ["c++"]}
-    texts = ["GAY", "gayle, gays", "a\nhard\tof\nhearing man", "c++!", "c", "deafening", "d3af"]
+    texts = [
+        "GAY",
+        "gayle, gays, ungay",
+        "a\nhard\tof\nhearing man",
+        "c++!",
+        "c",
+        "deafening",
+        "d3af",
+    ]
     flags = term_flags([texts], terms)
     assert flags.dtype == "float32"
     assert flags.T.tolist() == [
