@@ -164,9 +164,7 @@ def _identities(experiment: Experiment, table: Table, rows: np.ndarray) -> list[
         shares = table.identities[rows]
         known = int((~np.isnan(shares)).any(axis=1).sum())
         some = int((shares >= 0.5).any(axis=1).sum())
-        told.append(
-            f"identities {known:,} of the rows to train on are annotated, {some:,} have one"
-        )
+        told.append(f"identities {known:,} of the rows to train on annotated, {some:,} have one")
     if scheme:
         name = experiment.main_task.name
         weights = table.task_weights[name][rows]
