@@ -22,6 +22,7 @@ from auxfold.scoring.jigsaw_bias import Bias, jigsaw_bias
 from auxfold.scoring.kernel_bias import kernel_bias
 from auxfold.tasks import make_tasks
 from auxfold.tracking import Tracker
+from auxfold.training import plan
 from auxfold.training.fold import train_fold
 from auxfold.training.objective import Objective
 from auxfold.training.rows import create_folds
@@ -126,6 +127,22 @@ def test_identities_are_targets_too_and_rows_without_annotation_are_masked(here)
     np.testing.assert_array_equal(moved[:, 1:].any(axis=1), known)
     oof = pd.read_parquet("outputs/tiny/fold_0/oof.parquet")
     assert list(oof.columns) == ["id", "target", *IDENTITIES]
+
+
+def test_the_dry_run_tells_annotated_rows_and_weights(here, monkeypatch):
+    monkeypatch.setattr(plan, "SECONDS", 0.0)
+    told = plan.plan_fold(load_experiment("e.toml"), 0)
+    table = read_train(load_experiment("e.toml"))
+    train = np.setdiff1d(np.arange(len(table)), read_rows_of_fold(table))
+    known = (~np.isnan(table.identities[train])).any(axis=1).sum()
+    some = (table.identities[train] >= 0.5).any(axis=1).sum()
+    assert f"identities {known} of the rows to train on annotated, {some} have one" in told
+    assert "of toxicity by identity_strict times annotators: 0." in told
+
+
+def read_rows_of_fold(table) -> np.ndarray:
+    held_out = pd.read_parquet("outputs/tiny/fold_0/oof.parquet")["id"]
+    return np.flatnonzero(np.isin(table.ids, held_out))
 
 
 def test_the_cross_validation_has_it_in_print_file_report_and_wandb(here, monkeypatch, capsys):
