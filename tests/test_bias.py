@@ -212,6 +212,9 @@ def test_a_table_of_texts_is_scored_by_the_terms_in_them(here, monkeypatch, caps
                "text=comment_text", "--without-ids", "--output", "made.csv",
                monkeypatch=monkeypatch)  # fmt: skip
     assert pd.read_csv("made.csv")["id"].tolist() == list(range(120))
+    with pytest.raises(InputError, match="renamed to 'txet', which is not read"):
+        run_script("inference", "--config", "e.toml", "--input", "posts.parquet", "--rename",
+                   "text=txet", "--output", "made.csv", monkeypatch=monkeypatch)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,7 @@ class Experiment(Section):
         """What must be equal for fold models to belong together.
 
         All but paths, tracking, and what changes memory and safety but not the trained model. Of
-        ``[[data.train]]`` names and renamed columns count. ``[identities]`` and ``[row_weights]``
-        do where they say something: a run from before there were such stays what it is.
+        ``[[data.train]]`` names and renamed columns count.
         """
         told = self.model_dump(
             mode="json",
@@ -128,9 +127,6 @@ class Experiment(Section):
                 "balance": {"log_every"},
             },
         )
-        for later in ("identities", "row_weights"):
-            if getattr(self, later) == type(self).model_fields[later].default:
-                del told[later]
         if not isinstance(self.data.train, str):
             renames = [source.rename for source in self.data.sources]
             told["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))

@@ -39,7 +39,7 @@ def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataF
     except UNREADABLE as error:
         raise InputError(f"{path} cannot be read: {_short(error)}") from None
     if columns is not None:
-        require_columns(frame, columns, path)
+        _require_columns(frame, columns, path)
         frame = frame[list(dict.fromkeys(columns))]
     if len(frame) == 0:
         raise InputError(f"{path} has no rows")
@@ -57,21 +57,6 @@ def columns_of(path: str | Path) -> list[str]:
         return header_of(path)
     except UNREADABLE as error:
         raise InputError(f"{path} cannot be read: {_short(error)}") from None
-
-
-def with_names(frame: pd.DataFrame, rename: dict[str, str], path: str) -> pd.DataFrame:
-    """The columns under other names: the file's name to the one it gets.
-
-    Raises:
-        InputError: no such column, or one of the new name is there already.
-    """
-    for old, new in rename.items():
-        if old not in frame.columns:
-            columns = list(frame.columns)
-            raise InputError(f"{path} has no column {old!r} to rename{nearest(old, columns)}")
-        if new in frame.columns:
-            raise InputError(f"{path} has a column {new!r} besides {old!r}, which is renamed to it")
-    return frame.rename(columns=rename)
 
 
 def _existing(path: str | Path) -> Path:
@@ -199,7 +184,7 @@ def _short(error: Exception) -> str:
     return text if len(text) <= 200 else text[:200] + " …"
 
 
-def require_columns(frame: pd.DataFrame, columns: list[str], path: Path) -> None:
+def _require_columns(frame: pd.DataFrame, columns: list[str], path: Path) -> None:
     missing = [column for column in columns if column not in frame.columns]
     if not missing:
         return

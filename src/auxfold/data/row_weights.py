@@ -62,15 +62,19 @@ def annotators(counts: np.ndarray) -> np.ndarray:
 
 
 def scheme_weights(
-    experiment: Experiment, labels: np.ndarray, identities: np.ndarray, frames: list[pd.DataFrame]
+    experiment: Experiment,
+    labels: np.ndarray,
+    identities: np.ndarray,
+    files: list[tuple[pd.DataFrame, str]],
 ) -> np.ndarray:
     """``(rows,)`` the product of the schemes of ``[row_weights]``.
 
     Args:
-        experiment: names the schemes, in its sources the files.
+        experiment: names the schemes.
         labels: ``(rows, columns)`` as in ``Table.labels``.
         identities: ``(rows, identities)``, NaN where not annotated.
-        frames: the cells of every source, for the columns that schemes name.
+        files: the rows' cells, in order, with the paths of their files, for columns that schemes
+            name.
 
     Raises:
         InputError: a weight or a count that is none.
@@ -80,9 +84,7 @@ def scheme_weights(
     toxic, mentions = label >= 0.5, identities >= 0.5
 
     def cells(read: Callable, column: str | None) -> np.ndarray:
-        paths = [source.path for source in experiment.data.sources]
-        pairs = zip(frames, paths, strict=True)
-        return np.concatenate([read(frame, column, path) for frame, path in pairs])
+        return np.concatenate([read(frame, column, path) for frame, path in files])
 
     makers = {
         "identity_strict": lambda: identity_strict(toxic, mentions),

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from auxfold.data.cells import identities_of, labels_of, weights_of
-from auxfold.data.files import read_columns, require_columns, with_names
+from auxfold.data.files import read_columns
 from auxfold.data.row_weights import scheme_weights
 from auxfold.data.several import Wanted, read_sources
-from auxfold.errors import InputError
+from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 
 
@@ -111,7 +111,8 @@ def read_train(experiment: Experiment) -> Table:
     if not experiment.row_weights.scheme:
         return table
     name = experiment.main_task.name
-    weights = scheme_weights(experiment, table.labels, table.identities, frames)
+    files = list(zip(frames, [source.path for source in data.sources], strict=True))
+    weights = scheme_weights(experiment, table.labels, table.identities, files)
     own = table.task_weights.get(name, np.float32(1.0)) * weights
     task_weights = {**table.task_weights, name: own.astype(np.float32)}
     return replace(table, task_weights=task_weights)
@@ -186,12 +187,19 @@ def read_texts(
         without_ids: the table has none: rows are numbered from 0.
 
     Raises:
-        InputError: a missing file or column, duplicate or empty ids, no rows.
+        InputError: a missing file or column, duplicate or empty ids, no rows, a column renamed to
+            what the experiment does not read.
     """
     data, id_column = experiment.data, "" if without_ids else experiment.data.id
-    wanted = [c for c in (id_column, *data.text_columns) if c]
-    frame = with_names(read_columns(path), rename, path) if rename else read_columns(path, wanted)
-    require_columns(frame, wanted, path)
+    wanted = list(dict.fromkeys(c for c in (id_column, *data.text_columns) if c))
+    own = {new: old for old, new in (rename or {}).items()}
+    for new, old in own.items():
+        if new not in wanted:
+            raise InputError(
+                f"{path}: column {old!r} is renamed to {new!r}, which is not read"
+                f"{nearest(new, wanted)}; read are {', '.join(wanted)}"
+            )
+    frame = read_columns(path, [own.get(c, c) for c in wanted]).set_axis(wanted, axis=1)
     return Table(
         path=path,
         ids=_ids(frame, id_column, path),

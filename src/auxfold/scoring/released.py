@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from auxfold.data.cells import labels_of
-from auxfold.data.files import read_columns, with_names
+from auxfold.data.files import read_columns
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder, read_json
@@ -129,6 +129,21 @@ def _thresholds(experiment: Experiment) -> dict[str, float]:
     if not path.is_file():
         raise InputError(f"no {path} with thresholds; run scripts/evaluate.py first")
     return read_json(path).get("thresholds", {}).get("values", {})
+
+
+def with_names(frame: pd.DataFrame, rename: dict[str, str], path: str) -> pd.DataFrame:
+    """The columns under other names: the file's name to the one it gets.
+
+    Raises:
+        InputError: no such column, or one of the new name is there already.
+    """
+    for old, new in rename.items():
+        if old not in frame.columns:
+            columns = list(frame.columns)
+            raise InputError(f"{path} has no column {old!r} to rename{nearest(old, columns)}")
+        if new in frame.columns:
+            raise InputError(f"{path} has a column {new!r} besides {old!r}, which is renamed to it")
+    return frame.rename(columns=rename)
 
 
 def renamed(labels: pd.DataFrame, predicted: list[str], data: Data, path: str) -> pd.DataFrame:
