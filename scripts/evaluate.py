@@ -1,17 +1,23 @@
 """Score an experiment out of fold, or a prediction file against labels."""
 
 import json
+from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from auxfold.command import experiment_from, parser, run
-from auxfold.errors import InputError
+from auxfold.command import add_other_names, experiment_from, parse_renames, parser, run
+from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder, write_frame, write_json, write_text
+from auxfold.scoring.bias_table import bias_frame, bias_text, plot_bias
 from auxfold.scoring.cross_validation import cross_validate, held_out, worst_errors
-from auxfold.scoring.released import score_file
+from auxfold.scoring.fairness import bias_of_pair
+from auxfold.scoring.jigsaw_bias import Bias
+from auxfold.scoring.released import Pair, read_pair, score_pair
 from auxfold.scoring.report import cv_table, ensemble_line, render_report, threshold_lines
+from auxfold.settings import BIAS
 from auxfold.tasks import shown
 from auxfold.tracking import Tracker
 from auxfold.training.rows import create_folds
@@ -21,6 +27,9 @@ EXAMPLES = """\
   python scripts/evaluate.py --config configs/sample.toml --json
   python scripts/evaluate.py --config configs/sample.toml --metric auc \\
       --labels input/sample/test_labels.csv --predictions outputs/sample/submission.csv
+  python scripts/evaluate.py --config configs/sample.toml --identity-terms terms.txt \\
+      --labels posts.parquet --rename label=target --rename text=comment_text --without-ids \\
+      --predictions posts_out.csv --heat-map posts_bias.svg
 """
 
 
@@ -29,15 +38,23 @@ def main() -> None:
     arguments.add_argument("--labels", metavar="F", help="label file to score against")
     arguments.add_argument("--predictions", metavar="P", help="prediction file to score")
     arguments.add_argument("--metric", help="default: the main task's (auc if binary)")
+    add_other_names(arguments, "the table of --labels")
+    help_text = "measure bias by the identities of this list, a term a line, in the labels' texts"
+    arguments.add_argument("--identity-terms", metavar="F", help=help_text)
+    help_text = f"with --metric {BIAS}/score or --identity-terms: draw the table into this file"
+    arguments.add_argument("--heat-map", metavar="F.svg", help=help_text)
     arguments.add_argument("--json", action="store_true", help="print one JSON object")
     given = arguments.parse_args()
     if (given.labels is None) != (given.predictions is None):
         raise InputError("--labels and --predictions go together")
     experiment = experiment_from(given)
     if given.labels:
-        scores = score_file(given.labels, given.predictions, given.metric, experiment)
-        show(scores, given.json)
+        score_files(given, experiment)
         return
+    if given.rename or given.without_ids or given.identity_terms or given.heat_map:
+        raise InputError(
+            "--rename, --without-ids, --identity-terms and --heat-map go with --labels"
+        )
     table, folds = create_folds(experiment)
     record, oof = cross_validate(experiment, table, folds)
     table, folds = held_out(table, folds)
@@ -52,11 +69,48 @@ def main() -> None:
         show(record["oof"], True)
         return
     print(cv_table({**record, "oof": shown(experiment, record["oof"])}))
+    if "bias" in record:
+        print("\n" + bias_text(Bias.of_record(record["bias"])) + "\n")
     for line in threshold_lines(record.get("thresholds", {})):
         print(line)
     if "test" in record:
         print(ensemble_line(record["test"]))
     print(f"scores: {folder.cross_validation}\nreport: {folder.report}")
+
+
+def score_files(given: Namespace, experiment: Experiment) -> None:
+    """A prediction file against a label file: one metric, or bias by identity."""
+    renames = parse_renames(given.rename)
+    pair = read_pair(given.labels, given.predictions, experiment, renames, given.without_ids)
+    of_bias = (given.metric or "").startswith(f"{BIAS}/")
+    if given.identity_terms and given.metric and not of_bias:
+        raise InputError(f"--identity-terms is for --metric {BIAS}/score, not {given.metric}")
+    if of_bias or given.identity_terms:
+        show_bias(pair, given, experiment)
+    elif given.heat_map:
+        raise InputError(f"--heat-map is for --metric {BIAS}/score or --identity-terms")
+    else:
+        show(score_pair(pair, given.metric, experiment), given.json)
+
+
+def show_bias(pair: Pair, given: Namespace, experiment: Experiment) -> None:
+    """The table by identity, or all of its numbers as JSON, and the heat map where asked for."""
+    if given.heat_map and not given.heat_map.endswith(".svg"):
+        raise InputError(f"--heat-map {given.heat_map}: give a .svg file")
+    bias = bias_of_pair(pair, experiment, given.identity_terms)
+    metrics, asked = bias.metrics(), given.metric or f"{BIAS}/score"
+    if asked not in metrics:
+        raise InputError(f"no metric {asked!r}{nearest(asked, metrics)}; {', '.join(metrics)}")
+    if given.heat_map:
+        write_text(Path(given.heat_map), plot_bias(bias).svg)
+    if given.json:
+        show(metrics, True)
+        return
+    print(bias_text(bias))
+    if asked != f"{BIAS}/score":
+        show({asked: metrics[asked]}, False)
+    if given.heat_map:
+        print(f"heat map: {given.heat_map}")
 
 
 def track(experiment: Experiment, record: dict[str, Any], errors: pd.DataFrame) -> None:
@@ -69,6 +123,8 @@ def track(experiment: Experiment, record: dict[str, Any], errors: pd.DataFrame) 
     if "test" in record:
         *_, whole = record["test"]["scores"].values()
         tracker.summary({f"test/{record['test']['metric']}": whole[0]})
+    if "bias" in record:
+        tracker.table(BIAS, bias_frame(Bias.of_record(record["bias"])))
     tracker.table("worst_errors", errors)
     tracker.page("report", folder.report)
     tracker.artifact(f"{experiment.name}-oof", "oof", folder.oof, folder.cross_validation)

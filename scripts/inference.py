@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auxfold.command import experiment_from, parse_folds, parser, run
+from auxfold.command import (
+    add_other_names,
+    experiment_from,
+    parse_folds,
+    parse_renames,
+    parser,
+    run,
+)
 from auxfold.data.files import header_of
 from auxfold.data.table import read_texts
 from auxfold.errors import InputError
@@ -23,6 +30,8 @@ EXAMPLES = """\
   python scripts/inference.py --config configs/sample.toml --folds 0,2
   python scripts/inference.py --config configs/sample.toml --folds full --all-tasks
   python scripts/inference.py --config configs/sample.toml --input more.csv --output more_out.csv
+  python scripts/inference.py --config configs/sample.toml --input posts.parquet \\
+      --rename text=comment_text --without-ids --output posts_out.csv
   python scripts/inference.py --config configs/sample.toml --all-tasks --text "What a lovely garden"
 """
 
@@ -37,6 +46,7 @@ def main() -> None:
     arguments.add_argument(
         "--output", help="default: outputs/<name>/submission.csv, or predictions_<tasks>.csv"
     )
+    add_other_names(arguments, "the table of --input")
     which = arguments.add_mutually_exclusive_group()
     which.add_argument("--task", help="predict this task instead of the main one")
     which.add_argument("--all-tasks", action="store_true", help="predict every task's columns")
@@ -49,10 +59,12 @@ def main() -> None:
     source = given.input or experiment.data.test
     if source is None:
         raise InputError("the experiment has no data.test; give --input")
+    if not given.input and (given.rename or given.without_ids):
+        raise InputError("--rename and --without-ids are for the table of --input")
     ensemble = Ensemble.of(experiment, parse_folds(given.folds))
     every = [task.name for task in experiment.tasks]
     tasks = ensemble.tasks(every if given.all_tasks else [given.task] if given.task else None)
-    table = read_texts(experiment, source)
+    table = read_texts(experiment, source, parse_renames(given.rename), given.without_ids)
     sample = None if given.input else sample_for(experiment, tasks, table.ids)
     output = Path(given.output or default_output(experiment, tasks, sample))
     check_output(output, source, is_named=given.output is not None, is_other=bool(given.input))

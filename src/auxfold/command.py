@@ -54,6 +54,31 @@ def experiment_from(arguments: argparse.Namespace) -> Experiment:
     return load_experiment(arguments.config, [*arguments.set, *trial])
 
 
+def add_other_names(parser: argparse.ArgumentParser, table: str) -> None:
+    """``--rename`` and ``--without-ids``, for a table that is not named as the experiment's."""
+    parser.add_argument(
+        "--rename",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help=f"a column of {table} = its name in the experiment; repeatable",
+    )
+    parser.add_argument(
+        "--without-ids",
+        action="store_true",
+        help=f"{table} has no ids: its rows are numbered from 0",
+    )
+
+
+def parse_renames(given: list[str]) -> dict[str, str]:
+    """``["text=comment_text"]`` as old to new name."""
+    pairs = [text.partition("=") for text in given]
+    for old, equals, new in pairs:
+        if not (old and equals and new):
+            raise InputError(f"--rename {old}{equals}{new}: expected OLD=NEW")
+    return {old: new for old, _, new in pairs}
+
+
 def parse_folds(text: str | None) -> list[int | str] | None:
     """``"0,2"`` to ``[0, 2]``; ``full`` stays a word."""
     if text is None:

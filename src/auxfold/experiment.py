@@ -17,6 +17,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from auxfold.errors import InputError, nearest
 from auxfold.settings import (
+    BIAS,
+    BY_IDENTITY,
     TAGS,
     AnyTask,
     Balance,
@@ -26,6 +28,7 @@ from auxfold.settings import (
     Inference,
     Model,
     Name,
+    RowWeights,
     Section,
     Seed,
     Selection,
@@ -44,6 +47,7 @@ class Experiment(Section):
     data: Data
     folds: Folds = Folds()
     identities: Identities = Identities()
+    row_weights: RowWeights = RowWeights()
     model: Model = Model()
     tasks: Annotated[list[AnyTask], Field(min_length=1)]
     train: Train = Train()
@@ -91,6 +95,29 @@ class Experiment(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _identities_where_needed(self) -> Experiment:
+        if self.identities.columns and self.main_task.kind != "binary":
+            raise ValueError("identities.columns need a main task of kind 'binary'")
+        if self.identities.columns and BIAS in (task.name for task in self.tasks):
+            raise ValueError(f"a task is called {BIAS!r} as the metrics of identities.columns are")
+        by_identity = [name for name in self.row_weights.scheme if name in BY_IDENTITY]
+        if by_identity and not self.identities.columns:
+            raise ValueError(
+                f"row_weights.scheme = {by_identity[0]!r} needs identities.columns, which are empty"
+            )
+        metric, known = self.selection.metric or "", self.identities.metrics
+        if metric.startswith(f"{BIAS}/") and not known:
+            raise ValueError(
+                f"selection.metric = {metric!r} needs identities.columns, which are empty"
+            )
+        if metric.startswith(f"{BIAS}/") and metric not in known:
+            raise ValueError(
+                f"selection.metric = {metric!r} is unknown{nearest(metric, known)}; "
+                f"known: {', '.join(known[:5])}, and of each identity"
+            )
+        return self
+
     @property
     def main_task(self) -> TaskSettings:
         """The task that speaks at inference."""
@@ -105,8 +132,7 @@ class Experiment(Section):
         """What must be equal for fold models to belong together.
 
         All but paths, tracking, and what changes memory and safety but not the trained model. Of
-        ``[[data.train]]`` names and renamed columns count. An empty ``[identities]`` does not: a
-        run from before there was one stays what it is.
+        ``[[data.train]]`` names and renamed columns count.
         """
         told = self.model_dump(
             mode="json",

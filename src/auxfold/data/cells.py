@@ -1,4 +1,7 @@
-"""Cells of a file as numbers: labels, classes, identities, weights; or an error that says where."""
+"""Cells of a file as numbers: labels, identities, counts and weights, each checked.
+
+A cell that cannot be one is an :class:`InputError` that names file, column and row.
+"""
 
 from __future__ import annotations
 
@@ -79,6 +82,22 @@ def identities_of(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndar
             f"{made[row, position]:g}; an identity lies in [0, 1] ({len(wrong)} such cells)"
         )
     return made
+
+
+def counts_of(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:
+    """``(rows,)`` numbers of annotators, NaN where empty.
+
+    Raises:
+        InputError: a negative one, naming file, column and row.
+    """
+    counts = numbers_of(frame, [column], path)[:, 0]
+    wrong = np.flatnonzero(counts < 0)
+    if len(wrong):
+        raise InputError(
+            f"{path}: column {column!r}, row {wrong[0] + 1}: {counts[wrong[0]]:g} annotators; a "
+            f"number of annotators is 0 or more"
+        )
+    return counts
 
 
 def weights_of(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:

@@ -28,19 +28,19 @@ class Wanted:
         labels: an absent one is not labelled.
         groups: an absent one: the row stays on its own.
         weights: an absent one: every row weighs 1.
-        identities: an absent one is not annotated.
+        facts: of identities and annotators; an absent one is not known.
     """
 
     always: list[str]
     labels: list[str]
     groups: list[str]
     weights: list[str]
-    identities: list[str]
+    facts: list[str]
 
     @property
     def every(self) -> list[str]:
         """All of them."""
-        return [*self.always, *self.labels, *self.groups, *self.weights, *self.identities]
+        return [*self.always, *self.labels, *self.groups, *self.weights, *self.facts]
 
 
 def read_sources(data: Data, wanted: Wanted) -> list[pd.DataFrame]:
@@ -145,7 +145,7 @@ def _read(
     there = [name for name in dict.fromkeys(wanted.every) if name in header]
     frame = read_rows(data, source.path, [header[name] for name in there])
     frame = frame.set_axis(there, axis=1)
-    may_be_empty = (*wanted.labels, *wanted.groups, *wanted.identities)
+    may_be_empty = (*wanted.labels, *wanted.groups, *wanted.facts)
     absent = {name: "" for name in may_be_empty if name not in header}
     absent |= {name: "1" for name in wanted.weights if name not in header}
     return frame.assign(**absent)

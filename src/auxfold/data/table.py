@@ -15,8 +15,9 @@ import pandas as pd
 from auxfold.data.cells import checked_weights, identities_of, labels_of, weights_of
 from auxfold.data.lists import holds_lists, numbers_by_task
 from auxfold.data.reader import columns_of_rows, read_rows
+from auxfold.data.row_weights import scheme_weights
 from auxfold.data.several import Wanted, read_sources
-from auxfold.errors import InputError
+from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 
 
@@ -31,7 +32,8 @@ class Table:
         labels: ``(rows, columns)`` float32, NaN where not labelled; columns as in
             ``Experiment.label_columns``; no columns for a test file.
         row_weights: ``(rows,)`` float32, for every task.
-        task_weights: task name to ``(rows,)`` float32, for tasks that name a column.
+        task_weights: task name to ``(rows,)`` float32, for tasks that name a column and, under
+            ``[row_weights]``, for the main task.
         groups: ``(rows,)`` strings or None.
         identities: ``(rows, identities)`` float32 in [0, 1], NaN where not annotated; columns as in
             ``[identities]``, none where it names none and for a test file.
@@ -97,25 +99,39 @@ def read_train(experiment: Experiment) -> Table:
     """
     data = experiment.data
     own_weights = [task.row_weight for task in experiment.tasks if task.row_weight]
+    of_scheme = experiment.row_weights
     wanted = Wanted(
         always=[c for c in (*data.text_columns, data.id) if c],
         labels=experiment.label_columns,
         groups=[data.group] if data.group else [],
-        weights=[c for c in (data.row_weight, *own_weights) if c],
-        identities=experiment.identities.columns,
+        weights=[c for c in (data.row_weight, *own_weights, of_scheme.column) if c],
+        facts=[c for c in (*experiment.identities.columns, of_scheme.annotators) if c],
     )
     if data.group_sizes is not None:
         _refuse_unread(experiment)
     frames = read_sources(data, wanted)
-    tables = [
-        _train_table(experiment, frame, source.path)
-        for frame, source in zip(frames, data.sources, strict=True)
-    ]
+    paths = [source.path for source in data.sources]
     validation = experiment.folds.validation
     if isinstance(validation, str):
-        held_out = _train_table(experiment, read_rows(data, validation, wanted.every), validation)
-        return with_validation(tables[0], held_out)
-    return tables[0] if len(tables) == 1 else joined(tables, data.source_names)
+        frames, paths = [*frames, read_rows(data, validation, wanted.every)], [*paths, validation]
+    tables = [_train_table(experiment, *pair) for pair in zip(frames, paths, strict=True)]
+    if isinstance(validation, str):
+        table = with_validation(*tables)
+    else:
+        table = tables[0] if len(tables) == 1 else joined(tables, data.source_names)
+    return _with_scheme(experiment, table, list(zip(frames, paths, strict=True)))
+
+
+def _with_scheme(
+    experiment: Experiment, table: Table, files: list[tuple[pd.DataFrame, str]]
+) -> Table:
+    """The table with the weights of ``[row_weights]`` on the main task."""
+    if not experiment.row_weights.scheme:
+        return table
+    name = experiment.main_task.name
+    weights = scheme_weights(experiment, table.labels, table.identities, files)
+    own = table.task_weights.get(name, np.float32(1.0)) * weights
+    return replace(table, task_weights={**table.task_weights, name: own.astype(np.float32)})
 
 
 def _refuse_unread(experiment: Experiment) -> None:
@@ -206,13 +222,37 @@ def joined(tables: list[Table], names: list[str] | None) -> Table:
     )
 
 
-def read_texts(experiment: Experiment, path: str) -> Table:
-    """A table to predict: ids and texts; label columns are not looked at."""
-    data = experiment.data
-    frame = read_rows(data, path, [c for c in (data.id, *data.text_columns) if c])
+def read_texts(
+    experiment: Experiment,
+    path: str,
+    rename: dict[str, str] | None = None,
+    without_ids: bool = False,
+) -> Table:
+    """A table to predict: ids and texts; label columns are not looked at.
+
+    Args:
+        experiment: names the columns.
+        path: the table.
+        rename: a column of the table to the name that the experiment has for it.
+        without_ids: the table has none: rows are numbered from 0.
+
+    Raises:
+        InputError: a missing file or column, duplicate or empty ids, no rows, a column renamed to
+            what the experiment does not read.
+    """
+    data, id_column = experiment.data, "" if without_ids else experiment.data.id
+    wanted = list(dict.fromkeys(c for c in (id_column, *data.text_columns) if c))
+    own = {new: old for old, new in (rename or {}).items()}
+    for new, old in own.items():
+        if new not in wanted:
+            raise InputError(
+                f"{path}: column {old!r} is renamed to {new!r}, which is not read"
+                f"{nearest(new, wanted)}; read are {', '.join(wanted)}"
+            )
+    frame = read_rows(data, path, [own.get(c, c) for c in wanted]).set_axis(wanted, axis=1)
     return Table(
         path=path,
-        ids=_ids(frame, data.id, path),
+        ids=_ids(frame, id_column, path),
         texts=_texts(frame, data.text_columns),
         labels=np.empty((len(frame), 0), dtype=np.float32),
         row_weights=np.ones(len(frame), dtype=np.float32),

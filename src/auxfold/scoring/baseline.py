@@ -32,7 +32,8 @@ def tfidf_out_of_fold(tasks: list[Task], table: Table, folds: np.ndarray) -> pd.
         known = features.fit_transform(texts[train])
         unknown = features.transform(texts[valid])
         for task, columns in label_slices(tasks):
-            labels, weights = table.labels[train, columns], table.row_weights[train]
+            own = table.task_weights.get(task.name, np.ones(len(table), dtype=np.float32))
+            labels, weights = table.labels[train, columns], (table.row_weights * own)[train]
             values = _FIT[task.settings.kind](known, labels, weights, unknown, task.n_outputs)
             for number, column in enumerate(task.prediction_columns):
                 made[column][valid] = values[:, number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from auxfold.run_folder import (
     read_json,
     trained_folds,
 )
+from auxfold.scoring.evaluation import evaluate_rows
 from auxfold.scoring.released import ensemble_against_folds
 from auxfold.scoring.thresholds import tune_thresholds
-from auxfold.tasks import Task, all_metrics, label_slices, make_tasks, selection_metric
+from auxfold.tasks import main_slice, make_tasks, selection_metric
 
 
 def cross_validate(
@@ -29,9 +31,9 @@ def cross_validate(
 
     Returns:
         A record with ``oof`` (metrics over all rows at once), ``folds`` (metrics per fold),
-        ``mean`` and ``std`` over folds (sample deviation), ``thresholds`` (see
-        ``tune_thresholds``), ``test`` where test labels are known
-        (see ``ensemble_against_folds``), and the predictions in file order.
+        ``mean`` and ``std`` over folds (sample deviation), ``bias`` (of all rows, where the
+        experiment names identities), ``thresholds`` (see ``tune_thresholds``), ``test`` where test
+        labels are known (see ``ensemble_against_folds``), and the predictions in file order.
 
     Raises:
         InputError: a fold is missing, or was trained on other data or with another experiment.
@@ -46,7 +48,7 @@ def cross_validate(
         "experiment": experiment.name,
         "main": selection_metric(experiment),
         "rows": len(table),
-        **out_of_fold_scores(tasks, table.labels, oof, folds),
+        **out_of_fold_scores(experiment, table, oof, folds),
         "training": [_training(folder) for folder in folders],
     }
     thresholds = tune_thresholds(tasks, table.labels, oof, folds)
@@ -63,20 +65,22 @@ def held_out(table: Table, folds: np.ndarray) -> tuple[Table, np.ndarray]:
 
 
 def out_of_fold_scores(
-    tasks: list[Task], labels: np.ndarray, oof: pd.DataFrame, folds: np.ndarray
+    experiment: Experiment, table: Table, oof: pd.DataFrame, folds: np.ndarray
 ) -> dict[str, Any]:
-    """``oof`` (metrics over all rows at once), ``folds``, and ``mean`` and ``std`` over them."""
+    """``oof`` (metrics over all rows at once), ``folds``, and ``mean`` and ``std`` over them.
+
+    Where the experiment names identities also ``bias``, see ``jigsaw_bias.Bias``.
+    """
+    tasks = make_tasks(experiment)
     predictions = {t.name: oof[t.prediction_columns].to_numpy() for t in tasks}
     per_fold = []
     for fold in range(int(folds.max()) + 1):
         rows = folds == fold
         own = {name: values[rows] for name, values in predictions.items()}
-        per_fold.append(all_metrics(tasks, labels[rows], own))
-    return {
-        "oof": all_metrics(tasks, labels, predictions),
-        "folds": per_fold,
-        **spread(per_fold),
-    }
+        per_fold.append(evaluate_rows(experiment, table, rows, own).metrics)
+    whole = evaluate_rows(experiment, table, np.arange(len(table)), predictions)
+    bias = {} if whole.bias is None else {"bias": asdict(whole.bias)}
+    return {"oof": whole.metrics, "folds": per_fold, **spread(per_fold), **bias}
 
 
 def worst_errors(
@@ -101,12 +105,6 @@ def worst_errors(
             "text": [" | ".join(t[row] for t in table.texts)[:500] for row in worst],
         }
     )
-
-
-def main_slice(experiment: Experiment) -> tuple[Task, slice]:
-    """The main task with its columns' place in ``Table.labels``."""
-    pairs = label_slices(make_tasks(experiment))
-    return next(pair for pair in pairs if pair[0].name == experiment.main_task.name)
 
 
 def spread(per_fold: list[dict[str, float | None]]) -> dict[str, dict[str, float | None]]:

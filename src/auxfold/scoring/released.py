@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -24,16 +25,71 @@ TUNED = "f1_tuned"
 SUBSETS = 10  # of each number of folds, how many are averaged and scored at most
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A label file and a prediction file: the same rows in the same order, cells as strings."""
+
+    labels_path: str
+    predictions_path: str
+    labels: pd.DataFrame
+    predictions: pd.DataFrame
+
+    def numbers(self, columns: list[str]) -> np.ndarray:
+        """``(rows, columns)`` predictions, all of them finite numbers."""
+        return _numbers(self.predictions, columns, self.predictions_path)
+
+
+def read_pair(
+    labels_path: str,
+    predictions_path: str,
+    experiment: Experiment,
+    rename: dict[str, str] | None = None,
+    without_ids: bool = False,
+) -> Pair:
+    """A label file and a prediction file, joined by id.
+
+    Args:
+        labels_path: a table with an id column (named as in the predictions) and labels.
+        predictions_path: the id column first, then predicted columns; a single one called
+            ``prediction`` stands for the main column.
+        experiment: tells what columns may be called.
+        rename: the label file's column to its name here.
+        without_ids: the label file has none: its rows are numbered from 0.
+
+    Raises:
+        InputError: no common column, ids that differ.
+    """
+    predictions, labels = read_columns(predictions_path), read_columns(labels_path)
+    id_column = predictions.columns[0]
+    if list(predictions.columns[1:]) == ["prediction"]:
+        predictions = predictions.rename(columns={"prediction": experiment.main_task.columns[0]})
+    labels = with_names(labels, rename or {}, labels_path)
+    labels = renamed(labels, list(predictions.columns), experiment.data, labels_path)
+    if without_ids or (not experiment.data.id and id_column not in labels.columns):
+        labels = labels.assign(**{id_column: [str(number) for number in range(len(labels))]})
+    if id_column not in labels.columns or not set(predictions.columns[1:]) & set(labels.columns):
+        raise InputError(
+            f"{labels_path} shares no label column with {predictions_path} "
+            f"(predicted: {', '.join(predictions.columns[1:])})"
+        )
+    _check_ids(labels[id_column], predictions[id_column], labels_path, predictions_path)
+    predictions = predictions.set_index(id_column, drop=False).loc[labels[id_column]]
+    return Pair(labels_path, predictions_path, labels, predictions)
+
+
 def score_file(
     labels_path: str, predictions_path: str, metric: str | None, experiment: Experiment
 ) -> dict[str, float | None]:
-    """Score a prediction file against a label file, joined by id.
+    """:func:`score_pair` of :func:`read_pair`."""
+    return score_pair(read_pair(labels_path, predictions_path, experiment), metric, experiment)
+
+
+def score_pair(pair: Pair, metric: str | None, experiment: Experiment) -> dict[str, float | None]:
+    """Score a prediction file against a label file.
 
     Args:
-        labels_path: a table with an id column (named as in the predictions) and labels; -1 in a
-            binary column is Kaggle's mark for a row that was not scored.
-        predictions_path: the id column first, then predicted columns; a single one called
-            ``prediction`` stands for the main column.
+        pair: from :func:`read_pair`; -1 in a binary label column is Kaggle's mark for a row that
+            was not scored.
         metric: of the columns' kinds; the main task's default when left out. ``f1_tuned`` decides
             by the thresholds that ``scripts/evaluate.py`` tuned out of fold.
         experiment: tells which kind a column is of; an unknown column counts as binary.
@@ -42,38 +98,24 @@ def score_file(
         ``metric`` (the mean over columns on which it is defined) and ``metric/<column>``.
 
     Raises:
-        InputError: unknown metric, no common column, ids that differ, values that are no numbers.
+        InputError: unknown metric, values that are no numbers.
     """
     tasks = make_tasks(experiment)
     kinds = {column: task for task in tasks for column in task.settings.columns}
     main = kinds[experiment.main_task.columns[0]]
     metric = metric or main.default_metric
     cuts = _thresholds(experiment) if metric == TUNED else {}
-    predictions, labels = read_columns(predictions_path), read_columns(labels_path)
-    id_column = predictions.columns[0]
-    if list(predictions.columns[1:]) == ["prediction"]:
-        predictions = predictions.rename(columns={"prediction": experiment.main_task.columns[0]})
-    labels = renamed(labels, list(predictions.columns), experiment.data, labels_path)
-    if not experiment.data.id and id_column not in labels.columns:
-        labels = labels.assign(**{id_column: [str(number) for number in range(len(labels))]})
-    columns = [c for c in predictions.columns[1:] if c in labels.columns]
-    if id_column not in labels.columns or not columns:
-        raise InputError(
-            f"{labels_path} shares no label column with {predictions_path} "
-            f"(predicted: {', '.join(predictions.columns[1:])})"
-        )
-    _check_ids(labels[id_column], predictions[id_column], labels_path, predictions_path)
-    predictions = predictions.set_index(id_column, drop=False).loc[labels[id_column]]
+    labels, predictions = pair.labels, pair.predictions
     made = {}
-    for column in columns:
+    for column in (c for c in predictions.columns[1:] if c in labels.columns):
         task = kinds.get(column) or _binary(column)
         if column in cuts:
-            truth = released_labels(task, column, labels, labels_path)
-            decided = _numbers(predictions, [column], predictions_path)[:, 0] >= cuts[column]
+            truth = released_labels(task, column, labels, pair.labels_path)
+            decided = pair.numbers([column])[:, 0] >= cuts[column]
             made[f"{metric}/{column}"] = f1_at_half(truth, decided * 1.0)
         elif metric in task.functions:
-            truth = released_labels(task, column, labels, labels_path)
-            values = _values(task, column, predictions, metric, predictions_path)
+            truth = released_labels(task, column, labels, pair.labels_path)
+            values = _values(task, column, predictions, metric, pair.predictions_path)
             made[f"{metric}/{column}"] = task.functions[metric](truth, values)
     if not made:
         known = dict.fromkeys([*main.functions, *BINARY_METRICS, TUNED])
@@ -87,6 +129,21 @@ def _thresholds(experiment: Experiment) -> dict[str, float]:
     if not path.is_file():
         raise InputError(f"no {path} with thresholds; run scripts/evaluate.py first")
     return read_json(path).get("thresholds", {}).get("values", {})
+
+
+def with_names(frame: pd.DataFrame, rename: dict[str, str], path: str) -> pd.DataFrame:
+    """The columns under other names: the file's name to the one it gets.
+
+    Raises:
+        InputError: no such column, or one of the new name is there already.
+    """
+    for old, new in rename.items():
+        if old not in frame.columns:
+            columns = list(frame.columns)
+            raise InputError(f"{path} has no column {old!r} to rename{nearest(old, columns)}")
+        if new in frame.columns:
+            raise InputError(f"{path} has a column {new!r} besides {old!r}, which is renamed to it")
+    return frame.rename(columns=rename)
 
 
 def renamed(labels: pd.DataFrame, predicted: list[str], data: Data, path: str) -> pd.DataFrame:

@@ -14,10 +14,11 @@ from auxfold.data.table import Table
 from auxfold.experiment import Experiment, to_toml
 from auxfold.run_folder import RunFolder, read_json
 from auxfold.scoring import plots
-from auxfold.scoring.cross_validation import main_slice
+from auxfold.scoring.bias_table import plot_bias
+from auxfold.scoring.jigsaw_bias import Bias
 from auxfold.scoring.main_plots import plot_main
 from auxfold.scoring.plots import Plot
-from auxfold.tasks import balance, label_slices, make_tasks
+from auxfold.tasks import balance, label_slices, main_slice, make_tasks
 from auxfold.tasks.metrics import higher_is_better, metric_name
 
 
@@ -116,6 +117,7 @@ def _plots(
     histories = [[json.loads(line) for line in p.read_text().splitlines()] for p in paths]
     return [
         plots.plot_folds(record),
+        plot_bias(Bias.of_record(record["bias"])) if "bias" in record else None,
         plots.plot_ensemble(record["test"]) if "test" in record else None,
         plots.plot_learning(record, histories),
         plots.plot_ablation(read_json(ablation)) if ablation.is_file() else None,

@@ -1,7 +1,8 @@
 """The sections of an experiment file: every key with its default, unit and meaning.
 
-[data] and [folds] stand in data.py, [identities] in rows.py, [model] in model.py, [[tasks]] in
-tasks.py, [train], [balance] and [selection] in training.py, [inference] and [tracking] in use.py.
+[data] and [folds] stand in data.py, [identities] and [row_weights] in rows.py, [model] in
+model.py, [[tasks]] in tasks.py, [train], [balance] and [selection] in training.py, [inference] and
+[tracking] in use.py.
 """
 
 from auxfold.settings.data import TAGS, Data, Folds, Source
@@ -13,7 +14,7 @@ from auxfold.settings.model import (
     Model,
     PrefixAdapter,
 )
-from auxfold.settings.rows import Identities
+from auxfold.settings.rows import BIAS, BIAS_FAMILIES, BY_IDENTITY, Identities, RowWeights
 from auxfold.settings.section import Name, Section, Seed
 from auxfold.settings.tasks import (
     AnyTask,
@@ -27,6 +28,9 @@ from auxfold.settings.training import Balance, Selection, Train
 from auxfold.settings.use import Inference, Tracking
 
 __all__ = [
+    "BIAS",
+    "BIAS_FAMILIES",
+    "BY_IDENTITY",
     "AnyAdapter",
     "AnyTask",
     "Balance",
@@ -43,6 +47,7 @@ __all__ = [
     "Name",
     "PrefixAdapter",
     "RegressionSettings",
+    "RowWeights",
     "Section",
     "Seed",
     "Selection",

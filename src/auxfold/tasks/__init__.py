@@ -79,6 +79,12 @@ def label_slices(tasks: list[Task]) -> list[tuple[Task, slice]]:
     return made
 
 
+def main_slice(experiment: Experiment) -> tuple[Task, slice]:
+    """The main task with its columns' place in ``Table.labels``."""
+    pairs = label_slices(make_tasks(experiment))
+    return next(pair for pair in pairs if pair[0].name == experiment.main_task.name)
+
+
 def all_metrics(
     tasks: list[Task], labels: np.ndarray, predictions: dict[str, np.ndarray]
 ) -> dict[str, float | None]:

@@ -14,7 +14,6 @@ from accelerate.utils import set_seed
 from auxfold.data.batches import tokenised_rows
 from auxfold.data.sampling import steps_per_epoch
 from auxfold.data.table import Table
-from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment, to_toml
 from auxfold.inference.predict import predict_logits
 from auxfold.model.adapters import load_trained_state, trained_state
@@ -35,13 +34,14 @@ from auxfold.run_folder import (
     write_text,
     write_whole,
 )
+from auxfold.scoring.bias_table import bias_text
+from auxfold.scoring.evaluation import checked_metric, evaluate_rows
+from auxfold.scoring.jigsaw_bias import Bias
 from auxfold.tasks import (
     Task,
-    all_metrics,
     label_slices,
     make_tasks,
     prediction_frame,
-    selection_metric,
 )
 from auxfold.training.balance import Balancer
 from auxfold.training.checkpoint import Progress, load_state, save_state
@@ -71,7 +71,7 @@ def train_fold(
         return fold_folder
     train_rows, valid_rows = split(experiment, table, fold)
     tasks = make_tasks(experiment)
-    metric = _checked_metric(experiment, tasks, table, valid_rows)
+    metric = checked_metric(experiment, table, valid_rows)
     accelerator, precision = start_accelerator(experiment)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
@@ -93,28 +93,6 @@ def start_accelerator(experiment: Experiment) -> tuple[Accelerator, str]:
     if device.type == "cpu":
         keep_freed_memory()
     return Accelerator(mixed_precision="no" if precision == "fp32" else precision), precision
-
-
-def _checked_metric(
-    experiment: Experiment, tasks: list[Task], table: Table, valid_rows: np.ndarray
-) -> str:
-    """The metric of checkpoint selection, checked to be defined on the validation rows."""
-    metric = selection_metric(experiment)
-    rows = valid_rows if len(valid_rows) else np.arange(len(table))
-    random = np.random.default_rng(0)
-    guesses = {t.name: random.random((len(rows), t.n_outputs)) for t in tasks}
-    metrics = all_metrics(tasks, table.labels[rows], guesses)
-    if metric not in metrics:
-        raise InputError(
-            f"selection.metric = {metric!r} is unknown{nearest(metric, metrics)}; "
-            f"known: {', '.join(m for m in metrics if m.count('/') == 1)}"
-        )
-    if metrics[metric] is None:
-        raise InputError(
-            f"selection.metric = {metric!r} is undefined on the validation rows of this fold "
-            f"(one class or one value alone there); choose another metric or lower folds.n_splits"
-        )
-    return metric
 
 
 def start_heads(
@@ -150,6 +128,7 @@ class _FoldRun:
         self.accelerator, self.precision, self.folder = accelerator, precision, folder
         self.train_rows, self.valid_rows = train_rows, valid_rows
         self.metric, self.info = metric, folds_info(experiment, table)
+        self.bias: Bias | None = None  # of the last evaluation
         # Each fold its own stream, each the same again for an equal seed.
         number = 999 if fold == FULL else int(fold)
         set_seed((experiment.seed * 1000 + number) % 2**32)
@@ -229,9 +208,7 @@ class _FoldRun:
             keep=self._keep,
             save=self._save,
             on_step=self._step_done,
-            on_evaluation=lambda record: self.log.evaluation(
-                record, is_best=self.progress.since_best == 0
-            ),
+            on_evaluation=self._told,
         )
         try:
             with ask_to_stop_on_signals(loop, alone=self.accelerator.num_processes == 1):
@@ -260,7 +237,14 @@ class _FoldRun:
         return {task.name: task.activate(logits[task.name]) for task in self.tasks}
 
     def _evaluate(self) -> dict[str, float | None]:
-        return all_metrics(self.tasks, self.table.labels[self.valid_rows], self._predict())
+        found = evaluate_rows(self.experiment, self.table, self.valid_rows, self._predict())
+        self.bias = found.bias
+        return found.metrics
+
+    def _told(self, record: dict[str, Any]) -> None:
+        self.log.evaluation(record, is_best=self.progress.since_best == 0)
+        if self.bias is not None:
+            self.log.display.say(bias_text(self.bias))
 
     def _keep(self) -> None:
         if self.accelerator.is_main_process:
@@ -277,11 +261,13 @@ class _FoldRun:
             return
         model, working = self._kept(), FoldFolder(self.folder.working)
         metrics: dict[str, float | None] = {}
+        bias = None
         if len(self.valid_rows):
             best = torch.load(self.folder.best, map_location=model.device)
             load_trained_state(model, best)
             predictions = self._predict()
-            metrics = all_metrics(self.tasks, self.table.labels[self.valid_rows], predictions)
+            found = evaluate_rows(self.experiment, self.table, self.valid_rows, predictions)
+            metrics, bias = found.metrics, found.bias
             ids = self.table.ids[self.valid_rows]
             name = self.experiment.data.id_column
             write_frame(working.oof, prediction_frame(name, ids, self.tasks, predictions))
@@ -296,7 +282,7 @@ class _FoldRun:
         write_json(working.run, record)
         finish_working(self.folder)
         self.log.display.close()
-        self.log.finish(self.folder, metrics)
+        self.log.finish(self.folder, metrics, bias)
 
     def _record(self) -> dict[str, Any]:
         progress = self.progress

@@ -12,6 +12,9 @@ import torch
 from auxfold.display import Display
 from auxfold.experiment import Experiment
 from auxfold.run_folder import FoldFolder, RunFolder
+from auxfold.scoring.bias_table import bias_frame
+from auxfold.scoring.jigsaw_bias import Bias
+from auxfold.settings import BIAS
 from auxfold.tasks import headline, shown
 from auxfold.tracking import Tracker
 from auxfold.training.checkpoint import Progress
@@ -54,7 +57,8 @@ class FoldLog:
         self.experiment, self.fold = experiment, fold
         self.learning_rate, self.balance = learning_rate, balance
         self.title = f"fold {fold}" if isinstance(fold, int) else fold
-        self.display = Display(self.title, rows, progress.rows, quiet, headline(experiment))
+        told = headline(experiment) + experiment.identities.metrics[:1]
+        self.display = Display(self.title, rows, progress.rows, quiet, told)
         self.tracker = Tracker(
             experiment,
             "train",
@@ -120,10 +124,14 @@ class FoldLog:
         self._since = time.monotonic()  # the evaluation's time is not training's
         self._rows = record["rows"]
 
-    def finish(self, folder: FoldFolder, metrics: dict[str, float | None]) -> None:
+    def finish(
+        self, folder: FoldFolder, metrics: dict[str, float | None], bias: Bias | None
+    ) -> None:
         """The finished fold: its numbers into the summary, its files as artifacts."""
         name = self.experiment.name
         self.tracker.summary({f"final/{metric}": value for metric, value in metrics.items()})
+        if bias is not None:
+            self.tracker.table(BIAS, bias_frame(bias))
         self._files(f"{name}-folds", "folds", RunFolder.of(self.experiment).folds)
         self._files(f"{name}-fold{self.fold}-oof", "oof", folder.oof)
         if self.experiment.tracking.upload_model:
