@@ -45,6 +45,15 @@ class FoldFolder:
     def best(self) -> Path:
         return self.working / "best.pt"
 
+    def kept(self, evaluation: int) -> Path:
+        """The weights of one evaluation, from 0: one of those that are averaged."""
+        return self.working / f"kept_{evaluation}.pt"
+
+    def all_kept(self) -> list[tuple[int, Path]]:
+        """Every :meth:`kept` that is there, with its evaluation, in their order."""
+        found = self.working.glob("kept_*.pt")
+        return sorted((int(path.stem.removeprefix("kept_")), path) for path in found)
+
     @property
     def experiment(self) -> Path:
         return self.path / "experiment.toml"
@@ -294,6 +303,8 @@ def finish_working(folder: FoldFolder) -> None:
     """Turn the working folder into the finished one."""
     folder.state.unlink(missing_ok=True)
     folder.best.unlink(missing_ok=True)
+    for _, path in folder.all_kept():
+        path.unlink()
     for path in folder.working.glob(".*"):  # what a killed process had begun to write
         path.unlink()
     if folder.path.exists():
