@@ -32,6 +32,7 @@ from auxfold.inference.submission import SampleSubmission, columns_asked_for
 from auxfold.kaggle.manifest import MANIFEST, sha256
 from auxfold.model.precision import all_devices, choose_precision
 from auxfold.run_folder import read_json, write_frame, write_whole
+from auxfold.scoring.averaging import check_average
 from auxfold.tasks import make_tasks, prediction_frame
 
 RESERVE = 60.0  # seconds kept for averaging and writing
@@ -126,6 +127,7 @@ def predict(
     experiment = ensemble.experiment
     table = read_texts(experiment, str(test))
     tasks = ensemble.tasks(_task_names(experiment, sample))
+    check_average(experiment.inference.average, tasks, len(table))
     shape = SampleSubmission.read(str(sample), table.ids, tasks) if sample else None
     with tempfile.TemporaryDirectory() as out:
         names = (devices or [str(device) for device in all_devices()])[: len(table)]
@@ -141,7 +143,9 @@ def predict(
                 f"nothing to submit"
             )
         logits = (_collect(shares, name, table, ensemble, tasks) for name in done)
-        means = average_folds(logits, tasks, experiment.inference.average)
+        means = average_folds(
+            logits, tasks, experiment.inference.average, experiment.inference.power
+        )
     if len(done) < len(folds):
         print(f"ONLY {len(done)} OF {len(folds)} FOLDS are averaged: {', '.join(done)}")
     frame = prediction_frame(experiment.data.id_column, table.ids, tasks, means)
