@@ -1,16 +1,18 @@
 """Predict with the fold ensemble: a test file in, a submission out."""
 
+import argparse
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from auxfold.command import experiment_from, parse_folds, parser, run
+from auxfold.command import DEFAULT_CONFIG, experiment_from, parse_folds, parser, run
 from auxfold.data.files import header_of
 from auxfold.data.table import read_texts
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
+from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.predictor import Predictor
 from auxfold.inference.submission import SampleSubmission, columns_asked_for
@@ -23,12 +25,15 @@ EXAMPLES = """\
   python scripts/inference.py --config configs/sample.toml --folds 0,2
   python scripts/inference.py --config configs/sample.toml --folds full --all-tasks
   python scripts/inference.py --config configs/sample.toml --input more.csv --output more_out.csv
+  python scripts/inference.py --blend outputs/my_blend
   python scripts/inference.py --config configs/sample.toml --all-tasks --text "What a lovely garden"
 """
 
 
 def main() -> None:
     arguments = parser(__doc__, EXAMPLES)
+    help_text = "predict with every run of a blend and its weights: outputs/<name> of blend.py"
+    arguments.add_argument("--blend", metavar="DIR", help=help_text)
     arguments.add_argument("--folds", help="folds to average, e.g. 0,2 or full (default: all)")
     what = arguments.add_mutually_exclusive_group()
     what.add_argument("--input", help="table to predict (default: data.test)")
@@ -41,6 +46,9 @@ def main() -> None:
     which.add_argument("--task", help="predict this task instead of the main one")
     which.add_argument("--all-tasks", action="store_true", help="predict every task's columns")
     given = arguments.parse_args()
+    if given.blend:
+        predict_blend(given)
+        return
     experiment = experiment_from(given)
     if given.text:
         names = "all" if given.all_tasks else given.task
@@ -54,7 +62,8 @@ def main() -> None:
     tasks = ensemble.tasks(every if given.all_tasks else [given.task] if given.task else None)
     table = read_texts(experiment, source)
     sample = None if given.input else sample_for(experiment, tasks, table.ids)
-    output = Path(given.output or default_output(experiment, tasks, sample))
+    folder = RunFolder.of(experiment)
+    output = Path(given.output or default_output(folder, experiment, tasks, sample))
     check_output(output, source, is_named=given.output is not None, is_other=bool(given.input))
     started = time.perf_counter()
     by_fold = ByFold(ensemble)
@@ -67,6 +76,28 @@ def main() -> None:
         by_fold.write(table.ids)
     print(f"{len(frame):,} rows, {len(ensemble.folders)} models averaged: {output}")
     track(experiment, ensemble, len(table), seconds)
+
+
+def predict_blend(given: argparse.Namespace) -> None:
+    """The test file by every run of a blend: the first run's ids and sample submission hold."""
+    for name in ("set", "rows", "folds", "text", "task", "all_tasks"):
+        if getattr(given, name):
+            raise InputError(f"--{name.replace('_', '-')} has no effect with --blend")
+    if given.config != DEFAULT_CONFIG:
+        raise InputError("--config has no effect with --blend: the runs' own experiments hold")
+    blend = Blend.at(given.blend)
+    experiment, tasks = blend.experiment, blend.tasks()
+    tables = blend.tables(given.input)
+    ids = tables[0].ids
+    sample = None if given.input else sample_for(experiment, tasks, ids)
+    output = Path(given.output or default_output(blend.folder, experiment, tasks, sample))
+    check_output(output, tables[0].path, given.output is not None, bool(given.input))
+    predictions = blend.predict(tables)
+    frame = prediction_frame(experiment.data.id_column, ids, tasks, predictions)
+    frame = sample.fill(frame) if sample else frame
+    write_frame(output, frame)
+    models = sum(len(member.folders) for member in blend.members)
+    print(f"{len(frame):,} rows, {len(blend.members)} runs, {models} models blended: {output}")
 
 
 def sample_for(
@@ -120,10 +151,10 @@ def track(experiment: Experiment, ensemble: Ensemble, rows: int, seconds: float)
 
 
 def default_output(
-    experiment: Experiment, tasks: list[Task], sample: SampleSubmission | None
+    folder: RunFolder, experiment: Experiment, tasks: list[Task], sample: SampleSubmission | None
 ) -> Path:
     """``submission.csv``, or a file of their own for tasks that are no submission."""
-    folder, names = RunFolder.of(experiment), [task.name for task in tasks]
+    names = [task.name for task in tasks]
     as_asked = sample is not None or experiment.data.sample_submission is None
     is_submission = as_asked and experiment.main_task.name in names
     return folder.submission if is_submission else folder.predictions(names)

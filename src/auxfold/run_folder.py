@@ -136,12 +136,22 @@ class RunFolder:
         return self.path / "ablation.json"
 
     @property
+    def blend(self) -> Path:
+        """Where the folder is a blend of runs: which ones, and their weights."""
+        return self.path / "blend.json"
+
+    @property
     def kaggle(self) -> Path:
         return self.path / "kaggle"
 
     def fold(self, fold: int | str) -> FoldFolder:
         """The folder of fold ``k`` or of the model trained on all rows (``"full"``)."""
         return FoldFolder(self.path / f"fold_{fold}")
+
+    def n_splits(self) -> int:
+        """Into how many folds the trained experiment divides its rows; one is trained."""
+        trained = self.fold(self.finished()[0])
+        return load_experiment(trained.experiment).folds.n_splits
 
     def finished(self) -> list[int | str]:
         """The folds that are trained, by number; ``"full"`` last."""

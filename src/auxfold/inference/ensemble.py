@@ -14,7 +14,7 @@ from auxfold.data.batches import tokenised_rows
 from auxfold.data.table import Table
 from auxfold.display import Display
 from auxfold.errors import InputError, nearest
-from auxfold.experiment import Experiment, load_experiment
+from auxfold.experiment import Experiment
 from auxfold.inference.predict import predict_logits
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.precision import best_device, choose_precision
@@ -76,8 +76,7 @@ class Ensemble:
                 f"{path} holds no trained fold; expected a run folder such as outputs/<name>, or "
                 f"one of its folds such as outputs/<name>/fold_0"
             )
-        splits = range(load_experiment(run_folder.fold(there[0]).experiment).folds.n_splits)
-        names = folds or (there if there == [FULL] else list(splits))
+        names = folds or (there if there == [FULL] else list(range(run_folder.n_splits())))
         folders = trained_folds(run_folder, names)
         return cls(check_together(folders), folders)
 

@@ -73,7 +73,14 @@ def from_scale(task: Task, means: np.ndarray, average: str, power: float) -> np.
         made = means ** (1 / power)
         # Class by class: what is left is to make them sum to one again.
         return made / made.sum(axis=1, keepdims=True) if _has_classes(task) else made
-    return means
+    # Rows of equal rank sums are ties, whatever their summands' rounding says.
+    return np.round(means, 12) if average == "rank" else means
+
+
+def output_weights(task: Task, weights: dict[str, np.ndarray]) -> np.ndarray:
+    """``(models, n_outputs)`` of weights by label column; a column's classes share its weights."""
+    columns = [weights[column] for column in task.settings.columns]
+    return np.stack(columns * (task.n_outputs // len(columns)), axis=1)
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
