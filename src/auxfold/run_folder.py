@@ -136,6 +136,11 @@ class RunFolder:
         return self.path / "ablation.json"
 
     @property
+    def postprocess(self) -> Path:
+        """Thresholds and calibration, found out of fold."""
+        return self.path / "postprocess.json"
+
+    @property
     def blend(self) -> Path:
         """Where the folder is a blend of runs: which ones, and their weights."""
         return self.path / "blend.json"

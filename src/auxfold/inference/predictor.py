@@ -12,6 +12,7 @@ import torch
 from auxfold.data.batches import Rows, tokenised_rows
 from auxfold.errors import InputError, nearest
 from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
+from auxfold.inference.postprocess import Postprocess
 from auxfold.inference.predict import predict_logits
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.precision import all_devices, choose_precision
@@ -43,6 +44,8 @@ class Predictor:
         texts: str | list[Any] | np.ndarray | pd.Series | pd.DataFrame,
         tasks: str | list[str] | None = None,
         average: str | None = None,
+        calibrate: str | None = None,
+        decide: str | None = None,
     ) -> pd.DataFrame:
         """Predictions of every text, averaged over the folds.
 
@@ -52,6 +55,8 @@ class Predictor:
             tasks: a task, several, or ``"all"``; the main task when left out.
             average: ``probability``, ``logit``, ``rank`` or ``power``; the experiment's own when
                 left out. A rank is among the texts of this call.
+            calibrate: ``temperature`` or ``isotonic``, as ``scripts/evaluate.py`` found it.
+            decide: ``f1`` or ``precision=P``: answers 1 or 0 by the thresholds found there.
 
         Returns:
             One column per predicted label (of a multi-class task the likeliest class, then each
@@ -59,7 +64,8 @@ class Predictor:
 
         Raises:
             InputError: something that is not a text, a missing column, an unknown task, an
-                average that is not for one of the tasks, the rank of a single text.
+                average that is not for one of the tasks, the rank of a single text, a calibration
+                or thresholds that are not stored.
         """
         names = [tasks] if isinstance(tasks, str) else tasks
         if tasks == "all":
@@ -68,6 +74,7 @@ class Predictor:
         columns, index = _text_columns(texts, self.experiment.data.text_columns)
         average = average or self.experiment.inference.average
         check_average(average, wanted, len(index))
+        after = Postprocess.of(self.ensemble, wanted, calibrate, decide, average)
         edges = np.cumsum([0, *(task.n_outputs for task in wanted)])
         logits = np.empty((len(self.ensemble.folders), len(index), edges[-1]), dtype=np.float32)
         for start in range(0, len(index), ROWS_AT_ONCE):
@@ -76,6 +83,7 @@ class Predictor:
         places = {t.name: slice(edges[i], edges[i + 1]) for i, t in enumerate(wanted)}
         folds = ({name: one[:, place] for name, place in places.items()} for one in logits)
         made = average_folds(folds, wanted, average, self.experiment.inference.power)
+        made = after.apply(wanted, made)
         told: dict[str, np.ndarray] = {}
         for task in wanted:
             told |= task.answers(made[task.name])
