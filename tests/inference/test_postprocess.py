@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -137,6 +139,9 @@ def test_a_precision_that_was_never_reached_is_answered_with_no(here):
     after = Postprocess(None, "precision=1", columns)
     made = after.apply([task], {"main": np.array([[0.2], [1.0]])})
     assert made["main"].tolist() == [[0], [0]]
+    at = Postprocess(None, "f1", {"toxic": {"thresholds": {"f1": 0.2}}})
+    values = np.array([[0.2], [np.nextafter(0.2, 0)]])
+    assert at.apply([task], {"main": values})["main"].tolist() == [[1], [0]], ">= is yes"
 
 
 def test_in_python_and_on_kaggle(here, tmp_path, capsys):
@@ -189,3 +194,45 @@ def test_other_folds_and_no_folds_are_refused(here, capsys):
             auxfold.load("outputs/tiny/fold_0").predict("goose", calibrate="temperature")
     finally:
         path.write_text(kept)
+
+
+ALONE = """
+import json, sys
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+MISSING = ("scipy", "sklearn", "iterstrat", "matplotlib", "jinja2", "accelerate", "peft")
+PathFinder.find_spec = classmethod(
+    lambda cls, name, path=None, target=None:
+        None if name.split(".")[0] in MISSING else find(name, path, target)
+)
+from pathlib import Path
+import auxfold
+import auxfold.kaggle.kernel
+from auxfold.inference.blend import Blend
+
+texts = ["silly goose", "the garden is good", "rain"]
+model = auxfold.load("outputs/tiny")
+for options in ({"calibrate": "isotonic"}, {"decide": "f1"}, {"average": "rank"}):
+    print(model.predict(texts, **options)["toxic"].tolist())
+Path("outputs/alone").mkdir()
+run = json.loads(Path("outputs/tiny/fold_0/run.json").read_text())
+member = {key: run[key] for key in ("experiment_fingerprint", "data_fingerprint")}
+record = {"average": "rank", "power": 3.5, "tasks": ["main"], "weights": {"toxic": [0.5, 0.5]},
+          "members": [{"path": "outputs/tiny", **member}] * 2}
+Path("outputs/alone/blend.json").write_text(json.dumps(record))
+blend = Blend.at("outputs/alone")
+print(len(blend.predict(blend.tables(None), show=False)["main"]))
+"""
+
+
+def test_prediction_needs_neither_scipy_nor_scikit_learn(here):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True,
+                          timeout=300, env=environment)  # fmt: skip
+    shutil.rmtree("outputs/alone")
+    assert done.returncode == 0, done.stderr
+    *_, rows = done.stdout.splitlines()
+    assert rows == "30"
+    with pytest.raises(InputError, match="holds no trained fold"):
+        auxfold.load("outputs/alone")

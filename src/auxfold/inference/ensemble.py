@@ -71,6 +71,8 @@ class Ensemble:
             return cls(check_together(folders), folders)
         run_folder = RunFolder(Path(path))
         there = run_folder.finished()
+        if run_folder.blend.is_file():
+            raise InputError(f"{path} is a blend of runs; scripts/inference.py --blend predicts it")
         if not there:
             raise InputError(
                 f"{path} holds no trained fold; expected a run folder such as outputs/<name>, or "

@@ -154,7 +154,7 @@ def gather(
     every = make_tasks(first.experiment)
     metric = metric or selection_metric(first.experiment)
     tasks = _blended(every, metric)
-    labels = {t.name: table.labels[:, columns] for t, columns in label_slices(every)}
+    labels = _labels_of(every, table)
     for member in members:
         _check_rows(member, first, table.ids)
         _check_tasks(member, first, tasks)
@@ -164,16 +164,20 @@ def gather(
         )
         for task in tasks
     }
-    score = score_of(tasks, labels, metric)
+    score = score_of(first.experiment, table, tasks, metric)
     return Candidates(tasks, predictions, score, metric, labels, folds)
 
 
-def score_of(tasks: list[Task], labels: dict[str, np.ndarray], metric: str) -> Score:
+def score_of(experiment: Experiment, table: Table, tasks: list[Task], metric: str) -> Score:
     """The metric as a function of rows and predictions.
 
-    Raises:
-        InputError: the tasks have no such metric.
+    Args:
+        experiment: of the first run.
+        table: its training rows.
+        tasks: those that the metric looks at.
+        metric: its name.
     """
+    labels = _labels_of(make_tasks(experiment), table)
     name = metric.split("/", 1)[1] if "/" in metric else metric
     if all(name in task.functions for task in tasks):
         return _mean_over_columns(tasks, labels, name)
@@ -184,6 +188,10 @@ def score_of(tasks: list[Task], labels: dict[str, np.ndarray], metric: str) -> S
         return task.metrics(labels[task.name][rows], predictions[task.name])[name]
 
     return score
+
+
+def _labels_of(tasks: list[Task], table: Table) -> dict[str, np.ndarray]:
+    return {task.name: table.labels[:, columns] for task, columns in label_slices(tasks)}
 
 
 def _mean_over_columns(tasks: list[Task], labels: dict[str, np.ndarray], name: str) -> Score:
