@@ -67,7 +67,7 @@ def arguments() -> argparse.Namespace:
     runs.add_argument("--negative", action="store_true", help="fitted weights may be below zero")
     runs.add_argument("--step", type=float, help="of hill climbing (default: 0.1)")
     runs.add_argument("--by", choices=["run", "column"], help="a weight per run, or per column too")
-    runs.add_argument("--draws", type=int, help="bootstrap samples of the gain (default: 500)")
+    runs.add_argument("--draws", type=int, help="bootstrap samples of the gain (default: 200)")
     runs.add_argument("--seed", type=int, help="of the bootstrap (default: 42)")
     runs.add_argument("--name", help="outputs/<name>/ (default: blend)")
     files = parser.add_argument_group("with --predictions")

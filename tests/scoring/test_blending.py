@@ -164,9 +164,12 @@ def test_the_nested_gain_of_models_that_know_nothing_is_none(place):
 
 def test_a_metric_of_which_less_is_better_and_the_choice(place):
     candidates = gathered(three(), "main/log_loss")
-    made = fitted(candidates)
+    made = fitted(candidates, usable(METHODS, candidates, NO_DRAWS))
+    assert "rank" not in made and len(made) == len(METHODS) - 1
     told = singles(candidates, list("abc"))
     best = min(one["oof"] for one in told.values())
+    with pytest.raises(InputError, match="mean ranks are none"):
+        check_methods(["nelder_mead"], candidates, Options(average="rank"))
     for one in made.values():
         assert one.record["gain"] == pytest.approx(best - one.record["nested"])
     for method in ("hill_climbing", "nelder_mead"):

@@ -19,11 +19,12 @@ from auxfold.scoring.blend_search import hill_climb, nelder_mead
 from auxfold.scoring.bootstrap import gain_intervals
 from auxfold.scoring.members import Candidates, rows_of
 from auxfold.tasks import prediction_frame
-from auxfold.tasks.metrics import higher_is_better
+from auxfold.tasks.metrics import higher_is_better, metric_name
 
 EQUAL = {"mean": "probability", "logit": "logit", "rank": "rank", "power": "power"}
 FITTED = ("hill_climbing", "nelder_mead")
 METHODS = (*EQUAL, *FITTED)
+OF_PROBABILITIES = ("log_loss", "f1")  # binary metrics that more than the rows' order decides
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Options:
     negative: bool = False
     step: float = 0.1
     by_column: bool = False
-    draws: int = 500
+    draws: int = 200
     seed: int = 42
 
 
@@ -78,11 +79,7 @@ def check_methods(methods: list[str], candidates: Candidates, options: Options) 
             other, or a metric that is undefined on the rows.
     """
     for method in methods:
-        if method not in METHODS:
-            raise InputError(
-                f"--method {method}{nearest(method, METHODS)}; one of {', '.join(METHODS)}, or all"
-            )
-        check_average(_average(method, options), candidates.tasks, len(candidates.folds))
+        _check_method(method, candidates, options)
     if options.negative and options.average == "power":
         raise InputError(
             "--negative: a power mean has no root where weights below zero prevail; take --average "
@@ -101,15 +98,29 @@ def check_methods(methods: list[str], candidates: Candidates, options: Options) 
 
 
 def usable(methods: tuple[str, ...], candidates: Candidates, options: Options) -> list[str]:
-    """Those of the methods that the tasks at hand have a meaning for."""
+    """Those of the methods that have a meaning for the tasks and the metric at hand."""
     made = []
     for method in methods:
         try:
-            check_average(_average(method, options), candidates.tasks, len(candidates.folds))
+            _check_method(method, candidates, options)
         except InputError:
             continue
         made.append(method)
     return made
+
+
+def _check_method(method: str, candidates: Candidates, options: Options) -> None:
+    if method not in METHODS:
+        raise InputError(
+            f"--method {method}{nearest(method, METHODS)}; one of {', '.join(METHODS)}, or all"
+        )
+    average = _average(method, options)
+    check_average(average, candidates.tasks, len(candidates.folds))
+    if average == "rank" and metric_name(candidates.metric) in OF_PROBABILITIES:
+        raise InputError(
+            f"{candidates.metric} is a metric of probabilities, and mean ranks are none; take "
+            f"another metric or average"
+        )
 
 
 def singles(candidates: Candidates, names: list[str]) -> dict[str, dict[str, Any]]:
