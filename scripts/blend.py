@@ -156,6 +156,9 @@ def of_runs(given: argparse.Namespace) -> None:
     write_frame(folder.oof, blended_frame(candidates, chosen, id_column, table.ids))
     write_json(folder.blend, record)
     print(blend_table(record))
+    if wanted == "all" and len(methods) < len(METHODS):
+        left = [method for method in METHODS if method not in methods]
+        print(f"without a meaning for {candidates.metric}: {', '.join(left)}")
     print(f"\nblend: {folder.blend}\nsubmission: python scripts/inference.py --blend {folder.path}")
 
 

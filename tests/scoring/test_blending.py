@@ -215,6 +215,8 @@ def test_other_kinds_of_task(place, metric, methods):
             np.testing.assert_allclose(values.sum(axis=1), 1.0)
     with pytest.raises(InputError, match="average = 'rank' is for binary tasks"):
         check_methods(["rank"], candidates, Options())
+    with pytest.raises(InputError, match="average = 'rank' is for binary tasks"):
+        usable(METHODS, candidates, Options(average="rank"))
 
 
 def test_correlations_are_pearsons_mean_over_columns(place):

@@ -58,7 +58,6 @@ class Fitted:
         method: its name.
         average: on which scale it averages.
         weights: label column to ``(members,)``, fitted on all rows.
-        in_sample: the score with these weights.
         nested: predictions of every row by weights of the other folds, by task name.
         record: the scores: ``in_sample``, ``nested``, ``folds`` and their ``mean``, ``gain`` over
             the best single run with ``low`` and ``high``.
@@ -98,12 +97,14 @@ def check_methods(methods: list[str], candidates: Candidates, options: Options) 
 
 
 def usable(methods: tuple[str, ...], candidates: Candidates, options: Options) -> list[str]:
-    """Those of the methods that have a meaning for the tasks and the metric at hand."""
+    """Those that have a meaning for the tasks and the metric; fitted ones are as was asked for."""
     made = []
     for method in methods:
         try:
             _check_method(method, candidates, options)
         except InputError:
+            if method in FITTED:
+                raise
             continue
         made.append(method)
     return made
