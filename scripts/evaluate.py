@@ -15,16 +15,24 @@ from auxfold.scoring.bias_table import bias_frame, bias_text, plot_bias
 from auxfold.scoring.cross_validation import cross_validate, held_out, worst_errors
 from auxfold.scoring.fairness import bias_of_pair
 from auxfold.scoring.jigsaw_bias import Bias
+from auxfold.scoring.postprocess import fit_postprocess
 from auxfold.scoring.released import Pair, read_pair, score_pair
-from auxfold.scoring.report import cv_table, ensemble_line, render_report, threshold_lines
+from auxfold.scoring.report import (
+    calibration_lines,
+    cv_table,
+    ensemble_line,
+    render_report,
+    threshold_lines,
+)
 from auxfold.settings import BIAS
-from auxfold.tasks import shown
+from auxfold.tasks import make_tasks, shown
 from auxfold.tracking import Tracker
 from auxfold.training.rows import create_folds
 
 EXAMPLES = """\
   python scripts/evaluate.py --config configs/sample.toml
   python scripts/evaluate.py --config configs/sample.toml --json
+  python scripts/evaluate.py --config configs/sample.toml --precision 0.9
   python scripts/evaluate.py --config configs/sample.toml --metric auc \\
       --labels input/sample/test_labels.csv --predictions outputs/sample/submission.csv
   python scripts/evaluate.py --config configs/sample.toml --identity-terms terms.txt \\
@@ -43,10 +51,13 @@ def main() -> None:
     arguments.add_argument("--identity-terms", metavar="F", help=help_text)
     help_text = f"with --metric {BIAS}/score or --identity-terms: draw the table into this file"
     arguments.add_argument("--heat-map", metavar="F.svg", help=help_text)
+    help_text = "tune thresholds for this precision too, e.g. 0.9; repeatable"
+    arguments.add_argument("--precision", type=float, action="append", metavar="P", help=help_text)
     arguments.add_argument("--json", action="store_true", help="print one JSON object")
     given = arguments.parse_args()
     if (given.labels is None) != (given.predictions is None):
         raise InputError("--labels and --predictions go together")
+    precisions = check_precisions(given.precision or [])
     experiment = experiment_from(given)
     if given.labels:
         score_files(given, experiment)
@@ -56,11 +67,13 @@ def main() -> None:
             "--rename, --without-ids, --identity-terms and --heat-map go with --labels"
         )
     table, folds = create_folds(experiment)
-    record, oof = cross_validate(experiment, table, folds)
+    record, oof = cross_validate(experiment, table, folds, precisions)
     table, folds = held_out(table, folds)
     folder = RunFolder.of(experiment)
     write_frame(folder.oof, oof)
     write_json(folder.cross_validation, record)
+    tasks = make_tasks(experiment)
+    write_json(folder.postprocess, fit_postprocess(folder, tasks, table.labels, oof, record))
     errors = worst_errors(experiment, table, folds, oof)
     page = render_report(experiment, record, table, folds, oof, hardest=errors[:50])
     write_text(folder.report, page)
@@ -71,7 +84,7 @@ def main() -> None:
     print(cv_table({**record, "oof": shown(experiment, record["oof"])}))
     if "bias" in record:
         print("\n" + bias_text(Bias.of_record(record["bias"])) + "\n")
-    for line in threshold_lines(record.get("thresholds", {})):
+    for line in [*threshold_lines(record), *calibration_lines(record)]:
         print(line)
     if "test" in record:
         print(ensemble_line(record["test"]))
@@ -111,6 +124,14 @@ def show_bias(pair: Pair, given: Namespace, experiment: Experiment) -> None:
         show({asked: metrics[asked]}, False)
     if given.heat_map:
         print(f"heat map: {given.heat_map}")
+
+
+def check_precisions(precisions: list[float]) -> list[float]:
+    """Each once, and refused where no share of rows can be it."""
+    for precision in precisions:
+        if not 0 < precision <= 1:
+            raise InputError(f"--precision {precision:g}: a number above 0 and up to 1")
+    return list(dict.fromkeys(precisions))
 
 
 def track(experiment: Experiment, record: dict[str, Any], errors: pd.DataFrame) -> None:

@@ -1,5 +1,6 @@
 """Predict with the fold ensemble: a test file in, a submission out."""
 
+import argparse
 import time
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from auxfold.command import (
+    DEFAULT_CONFIG,
     add_other_names,
     experiment_from,
     parse_folds,
@@ -18,7 +20,9 @@ from auxfold.data.files import header_of
 from auxfold.data.table import read_texts
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
+from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
+from auxfold.inference.postprocess import Postprocess
 from auxfold.inference.predictor import Predictor
 from auxfold.inference.submission import SampleSubmission, columns_asked_for
 from auxfold.run_folder import FoldFolder, RunFolder, write_frame
@@ -32,12 +36,17 @@ EXAMPLES = """\
   python scripts/inference.py --config configs/sample.toml --input more.csv --output more_out.csv
   python scripts/inference.py --config configs/sample.toml --input posts.parquet \\
       --rename text=comment_text --without-ids --output posts_out.csv
+  python scripts/inference.py --config configs/sample.toml --calibrate temperature
+  python scripts/inference.py --config configs/sample.toml --all-tasks --decide f1 --output 01.csv
+  python scripts/inference.py --blend outputs/my_blend
   python scripts/inference.py --config configs/sample.toml --all-tasks --text "What a lovely garden"
 """
 
 
 def main() -> None:
     arguments = parser(__doc__, EXAMPLES)
+    help_text = "predict with every run of a blend and its weights: outputs/<name> of blend.py"
+    arguments.add_argument("--blend", metavar="DIR", help=help_text)
     arguments.add_argument("--folds", help="folds to average, e.g. 0,2 or full (default: all)")
     what = arguments.add_mutually_exclusive_group()
     what.add_argument("--input", help="table to predict (default: data.test)")
@@ -50,11 +59,18 @@ def main() -> None:
     which = arguments.add_mutually_exclusive_group()
     which.add_argument("--task", help="predict this task instead of the main one")
     which.add_argument("--all-tasks", action="store_true", help="predict every task's columns")
+    help_text = "calibrate probabilities by what evaluate.py found out of fold"
+    arguments.add_argument("--calibrate", choices=["temperature", "isotonic"], help=help_text)
+    help_text = "answer 1 or 0 by evaluate.py's thresholds: f1, or precision=0.9"
+    arguments.add_argument("--decide", metavar="RULE", help=help_text)
     given = arguments.parse_args()
+    if given.blend:
+        predict_blend(given)
+        return
     experiment = experiment_from(given)
     if given.text:
         names = "all" if given.all_tasks else given.task
-        print(predict_texts(experiment, given.text, parse_folds(given.folds), names))
+        print(predict_texts(experiment, given, names))
         return
     source = given.input or experiment.data.test
     if source is None:
@@ -64,14 +80,18 @@ def main() -> None:
     ensemble = Ensemble.of(experiment, parse_folds(given.folds))
     every = [task.name for task in experiment.tasks]
     tasks = ensemble.tasks(every if given.all_tasks else [given.task] if given.task else None)
+    average = experiment.inference.average
+    after = Postprocess.of(ensemble, tasks, given.calibrate, given.decide, average)
     table = read_texts(experiment, source, parse_renames(given.rename), given.without_ids)
     sample = None if given.input else sample_for(experiment, tasks, table.ids)
-    output = Path(given.output or default_output(experiment, tasks, sample))
+    folder = RunFolder.of(experiment)
+    output = Path(given.output or default_output(folder, experiment, tasks, sample))
     check_output(output, source, is_named=given.output is not None, is_other=bool(given.input))
     started = time.perf_counter()
     by_fold = ByFold(ensemble)
-    predictions = ensemble.predict(table, tasks, experiment.inference.average, on_fold=by_fold.keep)
+    predictions = ensemble.predict(table, tasks, average, on_fold=by_fold.keep)
     seconds = time.perf_counter() - started
+    predictions = after.apply(tasks, predictions)
     frame = prediction_frame(experiment.data.id_column, table.ids, tasks, predictions)
     frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
@@ -79,6 +99,28 @@ def main() -> None:
         by_fold.write(table.ids)
     print(f"{len(frame):,} rows, {len(ensemble.folders)} models averaged: {output}")
     track(experiment, ensemble, len(table), seconds)
+
+
+def predict_blend(given: argparse.Namespace) -> None:
+    """The test file by every run of a blend: the first run's ids and sample submission hold."""
+    for name in ("set", "rows", "folds", "text", "task", "all_tasks", "calibrate", "decide"):
+        if getattr(given, name):
+            raise InputError(f"--{name.replace('_', '-')} has no effect with --blend")
+    if given.config != DEFAULT_CONFIG:
+        raise InputError("--config has no effect with --blend: the runs' own experiments hold")
+    blend = Blend.at(given.blend)
+    experiment, tasks = blend.experiment, blend.tasks()
+    tables = blend.tables(given.input)
+    ids = tables[0].ids
+    sample = None if given.input else sample_for(experiment, tasks, ids)
+    output = Path(given.output or default_output(blend.folder, experiment, tasks, sample))
+    check_output(output, tables[0].path, given.output is not None, bool(given.input))
+    predictions = blend.predict(tables)
+    frame = prediction_frame(experiment.data.id_column, ids, tasks, predictions)
+    frame = sample.fill(frame) if sample else frame
+    write_frame(output, frame)
+    models = sum(len(member.folders) for member in blend.members)
+    print(f"{len(frame):,} rows, {len(blend.members)} runs, {models} models blended: {output}")
 
 
 def sample_for(
@@ -132,10 +174,10 @@ def track(experiment: Experiment, ensemble: Ensemble, rows: int, seconds: float)
 
 
 def default_output(
-    experiment: Experiment, tasks: list[Task], sample: SampleSubmission | None
+    folder: RunFolder, experiment: Experiment, tasks: list[Task], sample: SampleSubmission | None
 ) -> Path:
     """``submission.csv``, or a file of their own for tasks that are no submission."""
-    folder, names = RunFolder.of(experiment), [task.name for task in tasks]
+    names = [task.name for task in tasks]
     as_asked = sample is not None or experiment.data.sample_submission is None
     is_submission = as_asked and experiment.main_task.name in names
     return folder.submission if is_submission else folder.predictions(names)
@@ -151,17 +193,16 @@ def check_output(output: Path, source: str, is_named: bool, is_other: bool) -> N
         raise InputError(f"--output {output}: give a .csv or .parquet file")
 
 
-def predict_texts(
-    experiment: Experiment, texts: list[list[str]], folds: list[int | str] | None, tasks: str | None
-) -> str:
+def predict_texts(experiment: Experiment, given: argparse.Namespace, tasks: str | None) -> str:
     """A line of predictions for every text given on the command line."""
     width = len(experiment.data.text_columns)
-    if any(len(text) != width for text in texts):
+    if any(len(text) != width for text in given.text):
         expected = "one quoted text" if width == 1 else "two quoted texts (a pair)"
         raise InputError(f"--text takes {expected}; repeat --text for more rows")
-    rows = [text[0] if width == 1 else tuple(text) for text in texts]
-    made = Predictor(Ensemble.of(experiment, folds)).predict(rows, tasks)
-    return made.assign(text=[" | ".join(text) for text in texts]).to_string(index=False)
+    rows = [text[0] if width == 1 else tuple(text) for text in given.text]
+    predictor = Predictor(Ensemble.of(experiment, parse_folds(given.folds)))
+    made = predictor.predict(rows, tasks, calibrate=given.calibrate, decide=given.decide)
+    return made.assign(text=[" | ".join(text) for text in given.text]).to_string(index=False)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,12 @@ class Experiment(Section):
                 raise ValueError(
                     f"train.{key} = {told[key]!r} is for several [[data.train]]; there is one"
                 )
+        evaluations = self.train.epochs * self.train.evaluations_per_epoch
+        if self.selection.keep == "average" and evaluations < 2:
+            raise ValueError(
+                "selection.keep = 'average' needs two evaluations or more; raise "
+                "train.evaluations_per_epoch or train.epochs"
+            )
         mains = [task.name for task in self.tasks if task.main]
         if len(mains) != 1 and len(self.tasks) > 1:
             raise ValueError(f"exactly one task needs main = true, found {len(mains)}")
@@ -146,6 +152,8 @@ class Experiment(Section):
         )
         if isinstance(self.folds.validation, str):
             told["folds"]["validation"] = "a file"
+        if self.selection.keep != "average":
+            del told["selection"]["checkpoints"]  # a key that nothing reads
         if not isinstance(self.data.train, str):
             renames = [source.rename for source in self.data.sources]
             told["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))

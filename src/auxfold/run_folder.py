@@ -45,6 +45,15 @@ class FoldFolder:
     def best(self) -> Path:
         return self.working / "best.pt"
 
+    def kept(self, evaluation: int) -> Path:
+        """The weights of one evaluation, from 0: one of those that are averaged."""
+        return self.working / f"kept_{evaluation}.pt"
+
+    def all_kept(self) -> list[tuple[int, Path]]:
+        """Every :meth:`kept` that is there, with its evaluation, in their order."""
+        found = self.working.glob("kept_*.pt")
+        return sorted((int(path.stem.removeprefix("kept_")), path) for path in found)
+
     @property
     def experiment(self) -> Path:
         return self.path / "experiment.toml"
@@ -127,12 +136,27 @@ class RunFolder:
         return self.path / "ablation.json"
 
     @property
+    def postprocess(self) -> Path:
+        """Thresholds and calibration, found out of fold."""
+        return self.path / "postprocess.json"
+
+    @property
+    def blend(self) -> Path:
+        """Where the folder is a blend of runs: which ones, and their weights."""
+        return self.path / "blend.json"
+
+    @property
     def kaggle(self) -> Path:
         return self.path / "kaggle"
 
     def fold(self, fold: int | str) -> FoldFolder:
         """The folder of fold ``k`` or of the model trained on all rows (``"full"``)."""
         return FoldFolder(self.path / f"fold_{fold}")
+
+    def fold_names(self) -> list[int]:
+        """The folds into which the trained experiment divides its rows; one of them is trained."""
+        trained = self.fold(self.finished()[0])
+        return list(load_experiment(trained.experiment).folds.names)
 
     def finished(self) -> list[int | str]:
         """The folds that are trained, by number; ``"full"`` last."""
@@ -294,6 +318,8 @@ def finish_working(folder: FoldFolder) -> None:
     """Turn the working folder into the finished one."""
     folder.state.unlink(missing_ok=True)
     folder.best.unlink(missing_ok=True)
+    for _, path in folder.all_kept():
+        path.unlink()
     for path in folder.working.glob(".*"):  # what a killed process had begun to write
         path.unlink()
     if folder.path.exists():

@@ -98,6 +98,22 @@ def test_only_the_named_heads_are_computed(model):
     assert called == ["main"]
 
 
+def test_other_averages_and_the_rows_that_a_rank_depends_on(outputs, model, monkeypatch):
+    texts = make_frame(33, seed=4)["text"].tolist()
+    single = [auxfold.load(outputs / f"tiny/fold_{k}").predict(texts)["toxic"] for k in (0, 1)]
+    power = model.predict(texts, average="power")["toxic"]
+    np.testing.assert_allclose(power, (sum(s**3.5 for s in single) / 2) ** (1 / 3.5), atol=1e-6)
+    expected = sum(s.rank() for s in single) / 2 / 33
+    monkeypatch.setattr(predictor, "ROWS_AT_ONCE", 10)  # ranks are among all rows of the call
+    several = auxfold.load(outputs / "tiny", devices=["cpu", "cpu"])
+    np.testing.assert_allclose(several.predict(texts, average="rank")["toxic"], expected, atol=0.05)
+    assert abs(several.predict(texts, average="rank")["toxic"].mean() - 17 / 33) < 1e-9
+    with pytest.raises(InputError, match="there is one row alone"):
+        model.predict("goose", average="rank")
+    with pytest.raises(InputError, match="average = 'pwoer' .did you mean 'power'"):
+        model.predict(texts, average="pwoer")
+
+
 @pytest.mark.parametrize(
     ("texts", "expected"),
     [

@@ -14,7 +14,7 @@ from auxfold.data.batches import tokenised_rows
 from auxfold.data.table import Table
 from auxfold.display import Display
 from auxfold.errors import InputError, nearest
-from auxfold.experiment import Experiment, load_experiment
+from auxfold.experiment import Experiment
 from auxfold.inference.predict import predict_logits
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.precision import best_device, choose_precision
@@ -26,6 +26,7 @@ from auxfold.run_folder import (
     check_trained_with,
     trained_folds,
 )
+from auxfold.scoring.averaging import check_average, from_scale, to_scale
 from auxfold.tasks import Task, make_tasks
 
 
@@ -70,13 +71,14 @@ class Ensemble:
             return cls(check_together(folders), folders)
         run_folder = RunFolder(Path(path))
         there = run_folder.finished()
+        if run_folder.blend.is_file():
+            raise InputError(f"{path} is a blend of runs; scripts/inference.py --blend predicts it")
         if not there:
             raise InputError(
                 f"{path} holds no trained fold; expected a run folder such as outputs/<name>, or "
                 f"one of its folds such as outputs/<name>/fold_0"
             )
-        splits = load_experiment(run_folder.fold(there[0]).experiment).folds.names
-        names = folds or (there if there == [FULL] else list(splits))
+        names = folds or (there if there == [FULL] else run_folder.fold_names())
         folders = trained_folds(run_folder, names)
         return cls(check_together(folders), folders)
 
@@ -108,14 +110,18 @@ class Ensemble:
         Args:
             table: ids and texts.
             tasks: whose heads are computed; no other head is.
-            average: ``probability`` (mean of the activated outputs) or ``logit``.
+            average: one of ``auxfold.scoring.averaging.AVERAGES``.
             show: a progress bar.
             on_fold: told each fold and its logits by task name.
+
+        Raises:
+            InputError: an average that is not for one of the tasks, or for one row.
         """
+        check_average(average, tasks, len(table))
         display = Display("predict", len(self.folders) * len(table), quiet=not show)
         try:
             logits = self._logits_of_folds(table, tasks, display, on_fold)
-            return average_folds(logits, tasks, average)
+            return average_folds(logits, tasks, average, self.experiment.inference.power)
         finally:
             display.close()
 
@@ -150,14 +156,15 @@ class Ensemble:
 
 
 def average_folds(
-    folds: Iterable[dict[str, np.ndarray]], tasks: list[Task], average: str
+    folds: Iterable[dict[str, np.ndarray]], tasks: list[Task], average: str, power: float
 ) -> dict[str, np.ndarray]:
     """The mean over folds, task by task.
 
     Args:
         folds: of every fold, task name to logits ``(rows, n_outputs)``; taken one at a time.
         tasks: the tasks at hand.
-        average: ``probability`` (mean of the activated outputs) or ``logit``.
+        average: one of ``auxfold.scoring.averaging.AVERAGES``.
+        power: the exponent of ``power``.
     """
     sums: dict[str, np.ndarray] = {}
     count = 0
@@ -165,12 +172,10 @@ def average_folds(
         count += 1
         for task in tasks:
             values = logits[task.name].astype(np.float64)
-            values = task.activate(values) if average == "probability" else values
+            if average != "logit":
+                values = to_scale(task, task.activate(values), average, power)
             sums[task.name] = sums[task.name] + values if task.name in sums else values
-    means = {name: total / count for name, total in sums.items()}
-    if average == "logit":
-        means = {t.name: t.activate(means[t.name]) for t in tasks}
-    return means
+    return {t.name: from_scale(t, sums[t.name] / count, average, power) for t in tasks}
 
 
 def load_fold(folder: FoldFolder, device: torch.device) -> tuple[MultiTaskModel, Any]:

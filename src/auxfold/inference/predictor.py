@@ -12,9 +12,11 @@ import torch
 from auxfold.data.batches import Rows, tokenised_rows
 from auxfold.errors import InputError, nearest
 from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
+from auxfold.inference.postprocess import Postprocess
 from auxfold.inference.predict import predict_logits
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.precision import all_devices, choose_precision
+from auxfold.scoring.averaging import check_average
 from auxfold.tasks import Task
 
 ROWS_AT_ONCE = 50_000  # tokenised and predicted together: bounds the memory beside the texts
@@ -42,6 +44,8 @@ class Predictor:
         texts: str | list[Any] | np.ndarray | pd.Series | pd.DataFrame,
         tasks: str | list[str] | None = None,
         average: str | None = None,
+        calibrate: str | None = None,
+        decide: str | None = None,
     ) -> pd.DataFrame:
         """Predictions of every text, averaged over the folds.
 
@@ -49,14 +53,19 @@ class Predictor:
             texts: one string, several, or a table that has the experiment's text columns; for an
                 experiment on text pairs, a list of pairs or such a table.
             tasks: a task, several, or ``"all"``; the main task when left out.
-            average: ``probability`` or ``logit``; the experiment's own when left out.
+            average: ``probability``, ``logit``, ``rank`` or ``power``; the experiment's own when
+                left out. A rank is among the texts of this call.
+            calibrate: ``temperature`` or ``isotonic``, as ``scripts/evaluate.py`` found it.
+            decide: ``f1`` or ``precision=P``: answers 1 or 0 by the thresholds found there.
 
         Returns:
             One column per predicted label (of a multi-class task the likeliest class, then each
             class's probability); rows in the order and with the index of ``texts``.
 
         Raises:
-            InputError: something that is not a text, a missing column, an unknown task.
+            InputError: something that is not a text, a missing column, an unknown task, an
+                average that is not for one of the tasks, the rank of a single text, a calibration
+                or thresholds that are not stored.
         """
         names = [tasks] if isinstance(tasks, str) else tasks
         if tasks == "all":
@@ -64,42 +73,44 @@ class Predictor:
         wanted = self.ensemble.tasks(names)
         columns, index = _text_columns(texts, self.experiment.data.text_columns)
         average = average or self.experiment.inference.average
-        if average not in ("probability", "logit"):
-            raise InputError(f"average = {average!r}; expected 'probability' or 'logit'")
-        made = np.empty((len(index), sum(task.n_outputs for task in wanted)))
+        check_average(average, wanted, len(index))
+        after = Postprocess.of(self.ensemble, wanted, calibrate, decide, average)
+        edges = np.cumsum([0, *(task.n_outputs for task in wanted)])
+        logits = np.empty((len(self.ensemble.folders), len(index), edges[-1]), dtype=np.float32)
         for start in range(0, len(index), ROWS_AT_ONCE):
             piece = [column[start : start + ROWS_AT_ONCE] for column in columns]
-            made[start : start + ROWS_AT_ONCE] = self._predict(piece, wanted, average)
-        edges = np.cumsum([0, *(task.n_outputs for task in wanted)])
+            logits[:, start : start + ROWS_AT_ONCE] = self._logits(piece, wanted)
+        places = {t.name: slice(edges[i], edges[i + 1]) for i, t in enumerate(wanted)}
+        folds = ({name: one[:, place] for name, place in places.items()} for one in logits)
+        made = average_folds(folds, wanted, average, self.experiment.inference.power)
+        made = after.apply(wanted, made)
         told: dict[str, np.ndarray] = {}
-        for task, start, stop in zip(wanted, edges, edges[1:], strict=False):
-            told |= task.answers(made[:, start:stop])
+        for task in wanted:
+            told |= task.answers(made[task.name])
         return pd.DataFrame(told, index=index)
 
-    def _predict(self, texts: list[list[str]], tasks: list[Task], average: str) -> np.ndarray:
-        """``(rows, predicted columns)``; each device takes every n-th row by length."""
+    def _logits(self, texts: list[list[str]], tasks: list[Task]) -> np.ndarray:
+        """``(folds, rows, outputs)``; each device takes every n-th row by length."""
         rows = tokenised_rows(texts, self.tokenizer, self.experiment.model)
         order = np.argsort(rows.lengths(), kind="stable")
         n_devices = len(self.devices)
         shares = [order[i::n_devices] for i in range(n_devices)]
         with ThreadPoolExecutor(n_devices) as pool:
             jobs = [
-                pool.submit(self._on_device, number, rows, share, tasks, average)
+                pool.submit(self._on_device, number, rows, share, tasks)
                 for number, share in enumerate(shares)
                 if len(share)
             ]
             done = [job.result() for job in jobs]
-        made = np.empty((len(rows), sum(task.n_outputs for task in tasks)))
-        for share, values in zip(shares, done, strict=False):
-            made[share] = values
-        return made
+        return np.concatenate(done, axis=1)[:, np.argsort(np.concatenate(shares))]
 
     def _on_device(
-        self, number: int, rows: Rows, share: np.ndarray, tasks: list[Task], average: str
+        self, number: int, rows: Rows, share: np.ndarray, tasks: list[Task]
     ) -> np.ndarray:
         precision = choose_precision(self.experiment.train.precision, self.devices[number])
-        logits = (
-            predict_logits(
+        made = []
+        for model in self.models[number]:
+            logits = predict_logits(
                 model,
                 rows,
                 share,
@@ -107,10 +118,8 @@ class Predictor:
                 max_tokens=self.experiment.inference.max_tokens_per_batch,
                 precision=precision,
             )
-            for model in self.models[number]
-        )
-        means = average_folds(logits, tasks, average)
-        return np.concatenate([means[task.name] for task in tasks], axis=1)
+            made.append(np.concatenate([logits[task.name] for task in tasks], axis=1))
+        return np.stack(made)
 
 
 def _text_columns(texts: Any, names: list[str]) -> tuple[list[list[str]], pd.Index]:

@@ -124,6 +124,9 @@ def write_bundle(
 def _write_dataset(folder: Path, ensemble: Ensemble, names: Names, precision: str) -> None:
     for fold in ensemble.folders:
         _copy_fold(fold, folder / fold.path.name, precision)
+    postprocess = RunFolder(ensemble.folders[0].path.parent).postprocess
+    if postprocess.is_file():
+        shutil.copy2(postprocess, RunFolder(folder).postprocess)
     package = Path(auxfold.__file__).parent
     shutil.copytree(
         package, folder / "src/auxfold", ignore=shutil.ignore_patterns("__pycache__", "*.pyc")

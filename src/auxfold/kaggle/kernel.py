@@ -27,11 +27,13 @@ from auxfold.data.table import Table, read_texts
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
+from auxfold.inference.postprocess import Postprocess
 from auxfold.inference.predict import predict_logits
 from auxfold.inference.submission import SampleSubmission, columns_asked_for
 from auxfold.kaggle.manifest import MANIFEST, sha256
 from auxfold.model.precision import all_devices, choose_precision
 from auxfold.run_folder import read_json, write_frame, write_whole
+from auxfold.scoring.averaging import check_average
 from auxfold.tasks import make_tasks, prediction_frame
 
 RESERVE = 60.0  # seconds kept for averaging and writing
@@ -103,7 +105,13 @@ def _find(wanted: str, root: Path, competition: str) -> Path:
 
 
 def predict(
-    bundle: Path, test: Path, sample: Path | None, hours: float, devices: list[str] | None = None
+    bundle: Path,
+    test: Path,
+    sample: Path | None,
+    hours: float,
+    devices: list[str] | None = None,
+    calibrate: str | None = None,
+    decide: str | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Predictions of the main task, or of every task whose columns the sample submission has.
 
@@ -113,6 +121,8 @@ def predict(
         sample: the sample submission.
         hours: time budget, counted from now.
         devices: one process each; every CUDA device, or the CPU.
+        calibrate: ``temperature`` or ``isotonic``, by the bundled ``postprocess.json``.
+        decide: ``f1`` or ``precision=P``: answers 1 or 0 by its thresholds.
 
     Returns:
         The submission, and the folds that were finished in time.
@@ -126,6 +136,9 @@ def predict(
     experiment = ensemble.experiment
     table = read_texts(experiment, str(test))
     tasks = ensemble.tasks(_task_names(experiment, sample))
+    average = experiment.inference.average
+    check_average(average, tasks, len(table))
+    after = Postprocess.of(ensemble, tasks, calibrate, decide, average)
     shape = SampleSubmission.read(str(sample), table.ids, tasks) if sample else None
     with tempfile.TemporaryDirectory() as out:
         names = (devices or [str(device) for device in all_devices()])[: len(table)]
@@ -141,9 +154,10 @@ def predict(
                 f"nothing to submit"
             )
         logits = (_collect(shares, name, table, ensemble, tasks) for name in done)
-        means = average_folds(logits, tasks, experiment.inference.average)
+        means = average_folds(logits, tasks, average, experiment.inference.power)
     if len(done) < len(folds):
         print(f"ONLY {len(done)} OF {len(folds)} FOLDS are averaged: {', '.join(done)}")
+    means = after.apply(tasks, means)
     frame = prediction_frame(experiment.data.id_column, table.ids, tasks, means)
     return (shape.fill(frame) if shape else frame), done
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -18,21 +19,29 @@ from auxfold.run_folder import (
     read_json,
     trained_folds,
 )
+from auxfold.scoring.calibration import calibration_scores
 from auxfold.scoring.evaluation import evaluate_rows
 from auxfold.scoring.released import ensemble_against_folds
-from auxfold.scoring.thresholds import tune_thresholds
+from auxfold.scoring.thresholds import tune_for_precision, tune_thresholds
 from auxfold.tasks import main_slice, make_tasks, selection_metric
 
 
 def cross_validate(
-    experiment: Experiment, table: Table, folds: np.ndarray
+    experiment: Experiment, table: Table, folds: np.ndarray, precisions: Iterable[float] = ()
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """The cross-validated scores and the out-of-fold predictions of all rows that a fold holds out.
+
+    Args:
+        experiment: whose folds are trained.
+        table: its training rows.
+        folds: their folds.
+        precisions: for each of them thresholds are tuned, see ``tune_for_precision``.
 
     Returns:
         A record with ``oof`` (metrics over all rows at once), ``folds`` (metrics per fold),
         ``mean`` and ``std`` over folds (sample deviation), ``bias`` (of all rows, where the
-        experiment names identities), ``thresholds`` (see ``tune_thresholds``), ``test`` where test
+        experiment names identities), ``thresholds`` (see ``tune_thresholds``), ``precision`` (by
+        rule, ``precision=P``), ``calibration`` (see ``calibration_scores``), ``test`` where test
         labels are known (see ``ensemble_against_folds``), and the predictions in file order.
 
     Raises:
@@ -53,6 +62,9 @@ def cross_validate(
     }
     thresholds = tune_thresholds(tasks, table.labels, oof, folds)
     record |= {"thresholds": thresholds} if thresholds else {}
+    record |= {"calibration": calibration_scores(tasks, table.labels, oof, folds)}
+    told = {p: tune_for_precision(tasks, table.labels, oof, folds, p) for p in precisions}
+    record |= {"precision": {f"precision={p:g}": one for p, one in told.items()}} if told else {}
     test = ensemble_against_folds(experiment)
     record |= {"test": test} if test else {}
     return record, oof

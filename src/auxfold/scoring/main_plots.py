@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -11,9 +13,15 @@ from auxfold.scoring.plots import COLOURS, INK, STYLE, Plot, svg_of
 from auxfold.tasks import Task
 from auxfold.tasks.metrics import average_precision, confusion, pearson, roc_auc, spearman
 
+RELIABILITY = (COLOURS[1], COLOURS[0], COLOURS[2])  # raw as ever
+
 
 def plot_main(
-    task: Task, labels: np.ndarray, predictions: np.ndarray, folds: np.ndarray
+    task: Task,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    folds: np.ndarray,
+    calibration: dict[str, Any],
 ) -> list[Plot]:
     """The plots of a task's kind, of its first column.
 
@@ -22,16 +30,21 @@ def plot_main(
         labels: ``(rows, columns)``, NaN where not labelled.
         predictions: ``(rows, n_outputs)``.
         folds: ``(rows,)``.
+        calibration: what ``calibration_scores`` gave.
     """
     known = ~np.isnan(labels[:, 0])
     labels, predictions, folds = labels[known, 0], predictions[known], folds[known]
     column, kind = task.settings.columns[0], task.settings.kind
     if kind == "multiclass":
-        return [plot_confusion(column, task.settings.class_names, labels, predictions)]
+        matrix = plot_confusion(column, task.settings.class_names, labels, predictions)
+        sure = predictions.max(axis=1)
+        right = (predictions.argmax(axis=1) == labels) * 1.0
+        return [matrix, plot_reliability(column, right, sure, calibration[column], CLASSES)]
     if kind == "regression":
         return [plot_fit(column, labels, predictions[:, 0])]
-    curves = plot_curves(column, labels, predictions[:, 0], folds)
-    return [p for p in (curves, plot_reliability(column, labels, predictions[:, 0])) if p]
+    scores = predictions[:, 0]
+    curves = plot_curves(column, labels, scores, folds)
+    return [p for p in (curves, plot_reliability(column, labels, scores, calibration[column])) if p]
 
 
 def plot_curves(
@@ -87,29 +100,48 @@ def _thin(x: np.ndarray, y: np.ndarray, most: int = 400) -> tuple[np.ndarray, np
     return x[keep], y[keep]
 
 
-def plot_reliability(column: str, labels: np.ndarray, scores: np.ndarray) -> Plot:
-    """Mean label against mean prediction, in ten equal ranges of predictions."""
-    ranges = np.minimum((scores * 10).astype(int), 9)
-    bins = [np.flatnonzero(ranges == number) for number in np.unique(ranges)]
-    told = np.array([scores[rows].mean() for rows in bins])
-    found = np.array([labels[rows].mean() for rows in bins])
+LABELS = ("prediction", "label", ("label < 0.5", "label ≥ 0.5"))
+CLASSES = ("confidence", "accuracy", ("wrong", "right"))
+
+
+def plot_reliability(
+    column: str,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    calibration: dict[str, Any],
+    words: tuple[str, str, tuple[str, str]] = LABELS,
+) -> Plot:
+    """Mean label against mean prediction, in ten equal ranges of predictions.
+
+    Args:
+        column: what it is called.
+        labels: ``(rows,)``.
+        scores: ``(rows,)`` probabilities.
+        calibration: the column's, from ``calibration_scores``: raw, and by the other folds'
+            calibration.
+        words: what scores, labels and their two sides are called.
+    """
+    curves = {name: np.array(points) for name, points in calibration["curves"].items()}
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 3.4), layout="constrained")
         left, right = figure.subplots(1, 2)
-        top = max(told.max(), found.max(), 1e-3) * 1.05
+        top = max(max(points.max() for points in curves.values()), 1e-3) * 1.05
         left.plot([0, top], [0, top], color=INK, linewidth=0.6, linestyle=":")
-        left.plot(told, found, marker="o", markersize=4, color=COLOURS[1])
-        left.set(xlabel="mean prediction", ylabel="mean label")
+        for colour, (name, points) in zip(RELIABILITY, curves.items(), strict=False):
+            left.plot(*points, marker="o", markersize=4, color=colour, label=name)
+        left.set(xlabel=f"mean {words[0]}", ylabel=f"mean {words[1]}")
+        left.legend()
         edges = np.linspace(0, 1, 41)
-        sides = (("label < 0.5", labels < 0.5), ("label ≥ 0.5", labels >= 0.5))
+        sides = zip(words[2], (labels < 0.5, labels >= 0.5), strict=True)
         for colour, (name, side) in zip(COLOURS, sides, strict=False):
             right.hist(scores[side], bins=edges, alpha=0.6, label=name, color=colour, log=True)
-        right.set(xlabel="prediction", ylabel="rows (logarithmic)")
+        right.set(xlabel=words[0], ylabel="rows (logarithmic)")
         right.legend()
-        gap = np.abs(told - found).max()
+        errors = ", ".join(f"{name} {value:.4f}" for name, value in calibration["ece"].items())
         alt = (
-            f"Mean label against mean prediction of {column} in ten ranges of predictions, at most "
-            f"{gap:.3f} apart; predictions of rows with labels below and above 0.5."
+            f"Mean {words[1]} against mean {words[0]} of {column} in ten ranges; they are apart by "
+            f"{errors} in the mean (calibrated on the other folds); {words[0]} of rows with "
+            f"{words[2][0]} and {words[2][1]}."
         )
         return Plot(f"Reliability and predictions of {column}", svg_of(figure), alt)
 

@@ -89,7 +89,7 @@ def render_report(
         balance=_balance(experiment, table, folds),
         plots=[plot for plot in _plots(experiment, record, table, folds, oof) if plot],
         hardest=hardest.to_dict("records"),
-        threshold_lines=threshold_lines(record.get("thresholds", {})),
+        lines=[*threshold_lines(record), *calibration_lines(record)],
         id_column=experiment.data.id_column,
         run=read_json(RunFolder.of(experiment).fold(0).run),
     )
@@ -122,7 +122,7 @@ def _plots(
         plots.plot_learning(record, histories),
         plots.plot_ablation(read_json(ablation)) if ablation.is_file() else None,
         plots.plot_balance(histories, experiment.main_task.name),
-        *plot_main(task, table.labels[:, columns], predictions, folds),
+        *plot_main(task, table.labels[:, columns], predictions, folds, record["calibration"]),
         *_every_label(experiment, record),
         *_binary_labels(experiment, table),
     ]
@@ -150,14 +150,45 @@ def _binary_labels(experiment: Experiment, table: Table) -> list[Plot]:
     return [plots.plot_labels(names, labels)]
 
 
-def threshold_lines(thresholds: dict[str, Any]) -> list[str]:
-    """What thresholds tuned out of fold bring, task by task."""
-    return [
+def threshold_lines(record: dict[str, Any]) -> list[str]:
+    """What thresholds tuned out of fold bring: F1 task by task, a wanted precision by column."""
+    lines = [
         f"{task}: macro F1 {told['at_half']:.4f} at 0.5, {told['tuned']:.4f} at thresholds tuned "
         f"on the other folds"
-        for task, told in thresholds.get("f1", {}).items()
+        for task, told in record.get("thresholds", {}).get("f1", {}).items()
         if told["at_half"] is not None and told["tuned"] is not None
     ]
+    for rule, told in record.get("precision", {}).items():
+        for column, found in told["nested"].items():
+            cut = told["values"][column]
+            at = "no threshold is that precise" if cut is None else f"threshold {cut:.4f}"
+            lines.append(
+                f"{column}, {rule}: {at}; at those of the other folds precision "
+                f"{_cell(found['precision'])}, recall {_cell(found['recall'])}"
+            )
+    return lines
+
+
+def calibration_lines(record: dict[str, Any]) -> list[str]:
+    """Log loss and calibration error of every task, before and after; means over its columns."""
+    by_task: dict[str, list[dict[str, Any]]] = {}
+    for told in record.get("calibration", {}).values():
+        by_task.setdefault(told["task"], []).append(told)
+    return [
+        f"{task}: "
+        + "; ".join(
+            f"{name} "
+            + ", ".join(f"{_mean([c[what][m] for c in columns])} {m}" for m in columns[0][what])
+            for name, what in (("log loss", "log_loss"), ("calibration error", "ece"))
+        )
+        + (" (calibrated on the other folds)" if len(columns[0]["ece"]) > 1 else "")
+        for task, columns in by_task.items()
+    ]
+
+
+def _mean(values: list[float | None]) -> str:
+    defined = [value for value in values if value is not None]
+    return _cell(float(np.mean(defined)) if defined else None)
 
 
 def ensemble_line(test: dict[str, Any]) -> str:

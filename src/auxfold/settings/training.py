@@ -84,4 +84,14 @@ class Selection(Section):
 
     metric: str | None = None  # "<task>/<metric>"; empty: the main task's first metric
     early_stopping: Annotated[int, Field(ge=0)] = 0  # evaluations without improvement; 0: off
-    keep: Literal["best", "last"] = "best"  # "last": no fold's checkpoint is chosen on its rows
+    # "last": no fold's checkpoint is chosen on its rows; "average": the mean of the weights at the
+    # last evaluations (Izmailov 2018).
+    keep: Literal["best", "last", "average"] = "best"
+    checkpoints: Annotated[int, Field(ge=2)] = 3  # keep = "average": of how many evaluations
+
+    @model_validator(mode="after")
+    def _checkpoints_of_an_average(self) -> Selection:
+        default = type(self).model_fields["checkpoints"].default
+        if self.keep != "average" and self.checkpoints != default:
+            raise ValueError(f"checkpoints is read by keep = 'average', not by {self.keep!r}")
+        return self

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from auxfold.settings.section import PositiveInt, Section
 
@@ -10,7 +12,9 @@ from auxfold.settings.section import PositiveInt, Section
 class Inference(Section):
     """``[inference]``: how fold models become one prediction."""
 
-    average: Literal["probability", "logit"] = "probability"
+    # "rank" depends on the rows predicted together; see docs/RECIPES.md, one model from several.
+    average: Literal["probability", "logit", "rank", "power"] = "probability"
+    power: Annotated[float, Field(gt=0.0)] = 3.5  # average = "power": the exponent
     max_tokens_per_batch: PositiveInt = 16384
 
 

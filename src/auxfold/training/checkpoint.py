@@ -14,7 +14,8 @@ from torch import nn
 
 from auxfold.errors import InputError
 from auxfold.model.adapters import load_trained_state, trained_state
-from auxfold.run_folder import write_whole
+from auxfold.run_folder import FoldFolder, write_whole
+from auxfold.settings import Selection
 
 
 @dataclass
@@ -54,6 +55,59 @@ class Progress:
     gradient_norm: float = 0.0
     norms: int = 0
     tracking_id: str | None = None
+
+
+class KeptWeights:
+    """What a fold keeps of its evaluations' weights, in files of its working folder.
+
+    Of ``selection.keep`` = ``best`` and ``last`` one file; of ``average`` one for each of the last
+    ``selection.checkpoints`` evaluations, and of those since the last saved state.
+    """
+
+    def __init__(self, folder: FoldFolder, selection: Selection) -> None:
+        self.folder, self.n = folder, selection.checkpoints
+        self.averages = selection.keep == "average"
+
+    def keep(self, weights: dict[str, torch.Tensor], evaluation: int) -> None:
+        """Store the weights of an evaluation, counted from 0."""
+        path = self.folder.kept(evaluation) if self.averages else self.folder.best
+        write_whole(path, lambda p: torch.save(weights, p))
+
+    def forget(self, evaluations: int) -> None:
+        """Remove what no mean will need after so many evaluations.
+
+        Only when a state was saved: who resumes from an older one needs older weights.
+        """
+        for evaluation, path in self.folder.all_kept():
+            if evaluation < evaluations - self.n:
+                path.unlink()
+
+    def weights(self, evaluations: int, device: torch.device) -> dict[str, torch.Tensor] | None:
+        """The weights of the fold after so many evaluations; None: nothing was kept."""
+        if self.averages:
+            last = range(max(0, evaluations - self.n), evaluations)
+            return mean_of_weights([self.folder.kept(n) for n in last], device)
+        best = self.folder.best
+        return torch.load(best, map_location=device) if best.is_file() else None
+
+    def record(self, evaluations: int) -> dict[str, int]:
+        """For ``run.json``: of how many evaluations' weights a mean was taken."""
+        return {"averaged": min(self.n, evaluations)} if self.averages else {}
+
+
+def mean_of_weights(paths: list[Path], device: torch.device) -> dict[str, torch.Tensor]:
+    """The mean of stored weights, tensor by tensor (SWA, Izmailov et al. 2018).
+
+    Only one file and the mean are in memory. What is no floating point number is the last file's.
+    """
+    mean: dict[str, torch.Tensor] = {}
+    for count, path in enumerate(paths, start=1):
+        for name, values in torch.load(path, map_location=device).items():
+            if name in mean and values.is_floating_point():
+                mean[name] += (values - mean[name]) / count
+            else:
+                mean[name] = values
+    return mean
 
 
 def save_state(path: Path, progress: Progress, parts: dict[str, Any], signature: str) -> None:

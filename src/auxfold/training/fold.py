@@ -32,7 +32,6 @@ from auxfold.run_folder import (
     write_frame,
     write_json,
     write_text,
-    write_whole,
 )
 from auxfold.scoring.bias_table import bias_text
 from auxfold.scoring.evaluation import checked_metric, evaluate_rows
@@ -44,7 +43,7 @@ from auxfold.tasks import (
     prediction_frame,
 )
 from auxfold.training.balance import Balancer
-from auxfold.training.checkpoint import Progress, load_state, save_state
+from auxfold.training.checkpoint import KeptWeights, Progress, load_state, save_state
 from auxfold.training.fold_log import FoldLog
 from auxfold.training.loop import Loop
 from auxfold.training.model_card import model_card
@@ -147,6 +146,7 @@ class _FoldRun:
         self.averaged = None
         if experiment.train.ema is not None:
             self.averaged = averaged(self._bare(), experiment.train.ema)
+        self.kept_weights = KeptWeights(folder, experiment.selection)
         self.progress = Progress()
         if folder.state.is_file():
             self.progress = load_state(folder.state, self._parts(), self._signature())
@@ -248,12 +248,12 @@ class _FoldRun:
 
     def _keep(self) -> None:
         if self.accelerator.is_main_process:
-            weights = trained_state(self._kept())
-            write_whole(self.folder.best, lambda path: torch.save(weights, path))
+            self.kept_weights.keep(trained_state(self._kept()), len(self.progress.history))
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
             save_state(self.folder.state, self.progress, self._parts(), self._signature())
+            self.kept_weights.forget(len(self.progress.history))
 
     def _finish(self) -> None:
         """Best weights, out-of-fold predictions and records into the fold folder."""
@@ -262,9 +262,10 @@ class _FoldRun:
         model, working = self._kept(), FoldFolder(self.folder.working)
         metrics: dict[str, float | None] = {}
         bias = None
+        weights = self.kept_weights.weights(len(self.progress.history), model.device)
+        if weights is not None:
+            load_trained_state(model, weights)
         if len(self.valid_rows):
-            best = torch.load(self.folder.best, map_location=model.device)
-            load_trained_state(model, best)
             predictions = self._predict()
             found = evaluate_rows(self.experiment, self.table, self.valid_rows, predictions)
             metrics, bias = found.metrics, found.bias
@@ -292,7 +293,12 @@ class _FoldRun:
             "data_fingerprint": self.info["data_fingerprint"],
             "folds": self.info,
             "rows": {"train": len(self.train_rows), "valid": len(self.valid_rows)},
-            "selection": {"metric": self.metric, "value": progress.best, "at": progress.best_at},
+            "selection": {
+                "metric": self.metric,
+                "value": progress.best,
+                "at": progress.best_at,
+                **self.kept_weights.record(len(progress.history)),
+            },
             "precision": self.precision,
             "device": self.accelerator.device.type,
             "processes": self.accelerator.num_processes,

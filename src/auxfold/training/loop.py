@@ -29,7 +29,7 @@ class Loop:
     Attributes:
         evaluate: gives the validation metrics of the current weights (``<task>/<metric>``);
             None when there is nothing to validate on.
-        keep: called when the weights are those to keep, so far.
+        keep: called when the weights are those to keep, so far, or to average.
         save: called when the state should be written.
         on_step: told the progress and the rows of every finished step.
         on_evaluation: told the record of every evaluation.
@@ -207,6 +207,8 @@ class Loop:
         if self.evaluate is not None:
             record["metrics"] = self.evaluate()
             self.select(record["metrics"])
+        elif self.experiment.selection.keep == "average":  # without held-out rows, the same mean
+            self.keep()
         progress.history.append(record)
         self.on_evaluation(record)
 
@@ -225,7 +227,7 @@ class Loop:
             progress.best_at = [progress.epoch, progress.step]
         else:
             progress.since_best += 1
-        if first or better or self.experiment.selection.keep == "last":
+        if first or better or self.experiment.selection.keep != "best":
             self.keep()
         patience = self.experiment.selection.early_stopping
         progress.stopped = 0 < patience <= progress.since_best

@@ -23,7 +23,7 @@ def model_card(
         f"# {experiment.name}, fold {record['fold']}\n",
         _what(experiment, record),
         _tasks(experiment),
-        _scores(record, metrics),
+        _scores(experiment, record, metrics),
         _usage(experiment),
         _backbone(experiment),
         _limits(record),
@@ -80,7 +80,9 @@ def _tasks(experiment: Experiment) -> str:
     return "\n".join([*lines, ""])
 
 
-def _scores(record: dict[str, Any], metrics: dict[str, float | None]) -> str:
+def _scores(
+    experiment: Experiment, record: dict[str, Any], metrics: dict[str, float | None]
+) -> str:
     if not metrics:
         return "## Scores\n\nTrained on every row: there are no held-out scores.\n"
     lines = ["## Scores on the held-out rows of this fold\n", "| metric | value |", "| --- | --- |"]
@@ -88,9 +90,13 @@ def _scores(record: dict[str, Any], metrics: dict[str, float | None]) -> str:
         f"| {name} | {'undefined' if value is None else f'{value:.4f}'} |"
         for name, value in metrics.items()
     ]
-    metric = record["selection"]["metric"]
-    chosen = f"\nThe checkpoint was chosen by `{metric}` on the same rows.\n"
-    return "\n".join([*lines, chosen])
+    told = {
+        "best": f"The checkpoint was chosen by `{record['selection']['metric']}` on the same rows.",
+        "last": "The checkpoint is the last one; these rows did not choose it.",
+        "average": f"The weights are the mean of the last {record['selection'].get('averaged')} "
+        f"evaluations'; these rows did not choose them.",
+    }
+    return "\n".join([*lines, f"\n{told[experiment.selection.keep]}\n"])
 
 
 def _usage(experiment: Experiment) -> str:

@@ -240,11 +240,10 @@ def _duration(seconds: float) -> str:
 def _disk(experiment: Experiment, fold: int | str, parameters: int) -> str:
     folder = RunFolder.of(experiment).fold(fold)
     there = f"{folder.path} exists: it needs --overwrite" if folder.exists() else f"{folder.path}"
-    # While it trains: the state (weights, two moments of AdamW) and the best weights beside it.
-    return (
-        f"disk       {_megabytes(4 * parameters)}, {_megabytes(16 * parameters)} while it "
-        f"trains: {there}"
-    )
+    # While it trains: the state (weights, two moments of AdamW) and the kept weights beside it.
+    kept = experiment.selection.checkpoints if experiment.selection.keep == "average" else 1
+    training = _megabytes(4 * (3 + kept) * parameters)
+    return f"disk       {_megabytes(4 * parameters)}, {training} while it trains: {there}"
 
 
 def _megabytes(count: int) -> str:

@@ -1,0 +1,112 @@
+"""What a blend is, as a record to store and as text to read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from auxfold.scoring.blending import Fitted, Options
+from auxfold.scoring.members import Candidates, Member
+from auxfold.tasks.metrics import higher_is_better
+
+
+def blend_record(
+    members: list[Member],
+    candidates: Candidates,
+    alone: dict[str, dict[str, Any]],
+    fitted: list[Fitted],
+    chosen: Fitted,
+    correlation: list[list[float | None]],
+    options: Options,
+) -> dict[str, Any]:
+    """``blend.json``: what inference needs, then what was measured."""
+    return {
+        "method": chosen.method,
+        "average": chosen.average,
+        "power": options.power,
+        "tasks": [task.name for task in candidates.tasks],
+        "members": [member.record() for member in members],
+        "weights": {column: values.tolist() for column, values in chosen.weights.items()},
+        "metric": candidates.metric,
+        "rows": len(candidates.folds),
+        "options": {"negative": options.negative, "step": options.step,
+                    "by_column": options.by_column},
+        "single": alone,
+        "methods": {
+            one.method: {**one.record, "weights": {c: w.tolist() for c, w in one.weights.items()}}
+            for one in fitted
+        },
+        "correlation": correlation,
+    }  # fmt: skip
+
+
+def blend_table(record: dict[str, Any]) -> str:
+    """Runs, correlations, methods and weights as plain text."""
+    names = list(record["single"])
+    arrow = "higher" if higher_is_better(record["metric"]) else "lower"
+    return "\n".join(
+        [
+            f"{len(names)} runs, {record['rows']:,} rows, {record['metric']} ({arrow} is better); "
+            f"labels and folds of {names[0]}",
+            "",
+            *_aligned([["run", "OOF", "mean of folds"], *_singles(record)]),
+            "",
+            "correlation of the predictions",
+            *_aligned([["", *names], *_correlations(record, names)]),
+            "",
+            *_aligned([_HEADER, *_methods(record)]),
+            "",
+            *_weights(record, names),
+        ]
+    )
+
+
+_HEADER = ["method", "in sample", "nested", "mean of folds", "gain", "95 % interval"]
+
+
+def _singles(record: dict[str, Any]) -> list[list[str]]:
+    return [[n, _number(t["oof"]), _number(t["mean"])] for n, t in record["single"].items()]
+
+
+def _correlations(record: dict[str, Any], names: list[str]) -> list[list[str]]:
+    return [
+        [name, *("–" if value is None else f"{value:.3f}" for value in row)]
+        for name, row in zip(names, record["correlation"], strict=True)
+    ]
+
+
+def _methods(record: dict[str, Any]) -> list[list[str]]:
+    made = []
+    for name, told in record["methods"].items():
+        interval = "–"
+        if told["low"] is not None:
+            interval = f"{_number(told['low'], '+')} to {_number(told['high'], '+')}"
+        scores = [_number(told[key]) for key in ("in_sample", "nested", "mean")]
+        made.append([name, *scores, _number(told["gain"], "+"), interval])
+    return made
+
+
+def _weights(record: dict[str, Any], names: list[str]) -> list[str]:
+    """The chosen method's; one line where all columns have the same."""
+    lines = {
+        column: ", ".join(f"{n} {w:.3f}" for n, w in zip(names, values, strict=True))
+        for column, values in record["weights"].items()
+    }
+    if len(set(lines.values())) == 1:
+        return [f"weights of {record['method']}: {next(iter(lines.values()))}"]
+    return [f"weights of {record['method']}:", *(f"  {c}: {told}" for c, told in lines.items())]
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    if value is None:
+        return "–"
+    return f"{value:{sign}.5f}" if abs(value) < 100 else f"{value:{sign},.2f}"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = np.max([[len(cell) for cell in row] for row in rows], axis=0)
+    return [
+        "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(pairs)).rstrip()
+        for pairs in (list(zip(row, widths, strict=True)) for row in rows)
+    ]

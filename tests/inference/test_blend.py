@@ -1,0 +1,164 @@
+"""A blend predicts with every run and the stored weights, joined by id, or is refused."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from auxfold.experiment import to_toml
+from auxfold.inference.blend import Blend
+from auxfold.inference.ensemble import Ensemble
+from auxfold.training.fold import train_fold
+from auxfold.training.rows import create_folds
+from conftest import make_backbone, make_experiment, make_frame
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def script(name: str, *arguments: str) -> None:
+    """A script in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [f"{name}.py", *arguments])
+        runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
+
+
+def refused(capsys, name: str, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        script(name, *arguments)
+    told = capsys.readouterr().err
+    assert stopped.value.code == 2 and told.count("\n") == 1
+    return told
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, backbone) -> Path:
+    """Two runs: other backbones, lengths, folds, text columns, tasks and orders of test rows."""
+    place = tmp_path_factory.mktemp("blend")
+    other = make_backbone(place / "electra", "electra")
+    make_frame().rename(columns={"text": "words"}).to_csv(place / "other_train.csv", index=False)
+    make_frame().to_csv(place / "train.csv", index=False)
+    test = make_frame(30, seed=5)[["id", "text"]]
+    test.to_csv(place / "test.csv", index=False)
+    test.sample(frac=1, random_state=1).rename(columns={"text": "words"}).to_csv(
+        place / "other_test.csv", index=False
+    )
+    sample = pd.DataFrame({"id": sorted(test["id"]), "prediction": 0.0})
+    sample.to_csv(place / "sample.csv", index=False)
+    train = {"epochs": 1, "learning_rate": 1e-2}
+    files = {"train": "train.csv", "test": "test.csv", "sample_submission": "sample.csv"}
+    first = make_experiment("", backbone, name="first", data=files, train=train)
+    second = make_experiment(
+        "", other, name="second", seed=7, train=train, folds={"n_splits": 3},
+        data={"train": "other_train.csv", "test": "other_test.csv", "text": "words"},
+        model={"backbone": other, "max_length": 12},
+        tasks=[{"name": "every", "kind": "binary", "columns": ["threat", "toxic", "insult"]}],
+        inference={"average": "logit"},
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        for experiment in (first, second):
+            create_folds(experiment)
+            for fold in range(experiment.folds.n_splits):
+                train_fold(experiment, fold)
+            Path(f"{experiment.name}.toml").write_text(to_toml(experiment))
+    return place
+
+
+@pytest.fixture
+def here(place, monkeypatch) -> Path:
+    monkeypatch.chdir(place)
+    return place
+
+
+def predictions_of_runs() -> list[pd.DataFrame]:
+    """Each run's own predictions by its script, by id, in the order of the sample submission."""
+    made = []
+    for name in ("first", "second"):
+        script("inference", "--config", f"{name}.toml", "--all-tasks", "--output", f"{name}.csv")
+        made.append(pd.read_csv(f"{name}.csv").set_index("id"))
+    return made
+
+
+def test_the_submission_is_the_weighted_mean_of_the_runs(here, capsys):
+    script("blend", "--runs", "first,second", "--method", "hill_climbing", "--average", "logit",
+           "--metric", "main/log_loss", "--name", "climbed", "--draws", "10")  # fmt: skip
+    record = json.loads(Path("outputs/climbed/blend.json").read_text())
+    record["weights"]["toxic"] = [0.3, 0.7]  # whatever was found: something to see
+    Path("outputs/climbed/blend.json").write_text(json.dumps(record))
+    script("inference", "--blend", "outputs/climbed")
+    assert "30 rows, 2 runs, 5 models blended" in capsys.readouterr().out
+    made = pd.read_csv("outputs/climbed/submission.csv")
+    sample = pd.read_csv("sample.csv")
+    assert made.columns.tolist() == ["id", "prediction"]
+    assert made["id"].tolist() == sample["id"].tolist()
+    first, second = (p.loc[made["id"], "toxic"].to_numpy() for p in predictions_of_runs())
+    logit = 0.3 * np.log(first / (1 - first)) + 0.7 * np.log(second / (1 - second))
+    np.testing.assert_allclose(made["prediction"], 1 / (1 + np.exp(-logit)), atol=1e-5)
+    assert np.abs(first - second).max() > 1e-2
+
+
+def test_every_column_by_weights_of_its_own_and_ranks(here):
+    script("blend", "--runs", "first,second", "--method", "nelder_mead", "--average", "rank",
+           "--metric", "auc", "--by", "column", "--name", "ranked", "--draws", "0")  # fmt: skip
+    record = json.loads(Path("outputs/ranked/blend.json").read_text())
+    assert list(record["weights"]) == ["toxic", "insult", "threat"]
+    record["weights"] = {"toxic": [0.5, 0.5], "insult": [1.0, 0.0], "threat": [-0.25, 1.25]}
+    Path("outputs/ranked/blend.json").write_text(json.dumps(record))
+    test = pd.read_csv("test.csv").sample(frac=1, random_state=3)
+    test.assign(words=test["text"]).to_csv("new.csv", index=False)
+    script("inference", "--blend", "outputs/ranked", "--input", "new.csv", "--output", "out.csv")
+    made = pd.read_csv("out.csv").set_index("id")
+    assert made.index.tolist() == test["id"].tolist()
+    first, second = (p.loc[made.index].rank() / 30 for p in predictions_of_runs())
+    for column, (one, two) in record["weights"].items():
+        expected = one * first[column] + two * second[column]
+        np.testing.assert_allclose(made[column], expected, atol=0.04)  # near-ties may turn round
+
+
+def test_other_ids_other_runs_and_options_without_effect_are_refused(here, capsys):
+    script("blend", "--runs", "first,second", "--method", "mean", "--draws", "0")
+    blend = ("inference", "--blend", "outputs/blend")
+    kept = Path("other_test.csv").read_text()
+    Path("other_test.csv").write_text("\n".join(kept.splitlines()[:-2]) + "\nnew,rain\n")
+    try:
+        told = refused(capsys, *blend)
+        assert "other_test.csv has not the ids of test.csv: of 30 it lacks 2 and has 1" in told
+    finally:
+        Path("other_test.csv").write_text(kept)
+    pd.read_csv("test.csv").assign(words="rain").to_csv("both.csv", index=False)
+    for options, expected in (
+        (["--folds", "0"], "--folds has no effect"),
+        (["--all-tasks"], "--all-tasks has no effect"),
+        (["--config", "first.toml"], "--config has no effect"),
+        (["--input", "both.csv"], "--input F needs --output F"),
+    ):
+        assert expected in refused(capsys, *blend, *options)
+    assert "no outputs/first/blend.json" in refused(capsys, "inference", "--blend", "outputs/first")
+    run = Path("outputs/second/fold_0/run.json")
+    kept = run.read_text()
+    try:
+        told = json.loads(kept)
+        run.write_text(json.dumps({**told, "experiment_fingerprint": "x"}))
+        assert "outputs/second is not the run that was blended" in refused(capsys, *blend)
+    finally:
+        run.write_text(kept)
+    assert not Path("outputs/blend/submission.csv").exists()
+
+
+def test_a_blend_of_one_runs_weight_is_that_run(here):
+    script("blend", "--runs", "first,second", "--method", "mean", "--name", "one", "--draws", "0")
+    path = Path("outputs/one/blend.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "weights": {"toxic": [0.0, 1.0]}}))
+    blend = Blend.at("outputs/one")
+    tables = blend.tables(None)
+    made = blend.predict(tables, show=False)["main"][:, 0]
+    ensemble = Ensemble.at("outputs/second")
+    own = ensemble.predict(tables[1], ensemble.tasks(), "logit", show=False)["every"][:, 1]
+    by_id = pd.Series(own, index=tables[1].ids).loc[tables[0].ids]
+    np.testing.assert_allclose(made, by_id, atol=1e-12)

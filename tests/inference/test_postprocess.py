@@ -1,0 +1,238 @@
+"""What evaluate.py found is applied at inference, on every way to a prediction, or refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import auxfold
+from auxfold.errors import InputError
+from auxfold.experiment import load_experiment, to_toml
+from auxfold.inference.ensemble import Ensemble
+from auxfold.inference.postprocess import Postprocess
+from auxfold.kaggle import kernel
+from auxfold.kaggle.bundle import Names, write_bundle
+from auxfold.scoring.calibration import isotonic
+from auxfold.training.fold import train_fold
+from auxfold.training.rows import create_folds
+from conftest import make_experiment, make_frame
+
+ROOT = Path(__file__).parents[2]
+TASKS: list[dict] = [
+    {"name": "main", "kind": "binary", "columns": ["toxic"], "main": True},
+    {"name": "aux", "kind": "binary", "columns": ["insult", "threat"]},
+    {"name": "mood", "kind": "multiclass", "columns": ["mood"], "classes": ["bad", "good"]},
+    {"name": "score", "kind": "regression", "columns": ["score"]},
+]
+
+
+def script(name: str, *arguments: str) -> None:
+    """A script in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [f"{name}.py", *arguments])
+        runpy.run_path(str(ROOT / f"scripts/{name}.py"), run_name="__main__")
+
+
+def refused(capsys, name: str, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        script(name, *arguments)
+    told = capsys.readouterr().err
+    assert stopped.value.code == 2 and told.count("\n") == 1
+    return told
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, backbone) -> Path:
+    """A run of every kind of task, evaluated with a precision, and its raw test predictions."""
+    place = tmp_path_factory.mktemp("postprocess")
+    frame = make_frame(80)
+    frame["mood"] = np.where(frame["toxic"] > 0.5, "bad", "good")
+    frame["score"] = np.arange(80.0)
+    frame.to_csv(place / "train.csv", index=False)
+    make_frame(30, seed=5)[["id", "text"]].to_csv(place / "test.csv", index=False)
+    experiment = make_experiment(
+        "", backbone, data={"train": "train.csv", "test": "test.csv"}, tasks=TASKS,
+        train={"epochs": 2, "learning_rate": 1e-2},
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        Path("e.toml").write_text(to_toml(experiment))
+        create_folds(experiment)
+        for fold in (0, 1):
+            train_fold(experiment, fold)
+        script("evaluate", "--config", "e.toml", "--precision", "0.5")
+        script("inference", "--config", "e.toml", "--all-tasks", "--output", "raw.csv")
+    return place
+
+
+@pytest.fixture
+def here(place, monkeypatch) -> Path:
+    monkeypatch.chdir(place)
+    return place
+
+
+def stored() -> dict:
+    return json.loads(Path("outputs/tiny/postprocess.json").read_text())["columns"]
+
+
+def made_by(*options: str) -> pd.DataFrame:
+    script("inference", "--config", "e.toml", *options, "--output", "made.csv")
+    return pd.read_csv("made.csv").set_index("id")
+
+
+def test_what_is_stored_is_what_the_scores_tell_of(here):
+    cv = json.loads(Path("outputs/tiny/cv.json").read_text())
+    assert list(stored()) == ["toxic", "insult", "threat", "mood"]
+    assert stored()["insult"]["thresholds"] == {
+        "f1": cv["thresholds"]["values"]["insult"],
+        "precision=0.5": cv["precision"]["precision=0.5"]["values"]["insult"],
+    }
+    assert list(cv["calibration"]) == ["toxic", "insult", "threat", "mood"]
+    page = Path("outputs/tiny/report.html").read_text()
+    assert "calibration error" in page and "insult, precision=0.5: " in page
+    assert "calibrated on the other folds" in page
+
+
+def test_calibrated_probabilities(here):
+    raw = pd.read_csv("raw.csv").set_index("id")
+    by_temperature = made_by("--task", "aux", "--calibrate", "temperature")
+    for column in ("insult", "threat"):
+        t = stored()[column]["calibration"]["temperature"]
+        odds = (raw[column] / (1 - raw[column])) ** (1 / t)
+        np.testing.assert_allclose(by_temperature[column], odds / (1 + odds), atol=1e-9)
+    by_steps = made_by("--calibrate", "isotonic")
+    knots = stored()["toxic"]["calibration"]["isotonic"]
+    np.testing.assert_allclose(by_steps["toxic"], isotonic(raw["toxic"].to_numpy(), knots))
+    mood = made_by("--task", "mood", "--calibrate", "temperature")
+    t = stored()["mood"]["calibration"]["temperature"]
+    powers = raw[["mood_bad", "mood_good"]] ** (1 / t)
+    expected = powers.div(powers.sum(axis=1), axis=0)
+    np.testing.assert_allclose(mood[["mood_bad", "mood_good"]], expected, atol=1e-9)
+    assert mood["mood"].tolist() == raw["mood"].tolist()
+
+
+def test_answers_by_the_stored_thresholds(here):
+    raw = pd.read_csv("raw.csv").set_index("id")
+    made = made_by("--task", "aux", "--decide", "f1")
+    for column in ("insult", "threat"):
+        cut = stored()[column]["thresholds"]["f1"]
+        assert made[column].tolist() == (raw[column] >= cut).astype(int).tolist()
+    assert "0.0" not in Path("made.csv").read_text(), "integers"
+    precise = made_by("--decide", "precision=0.5")
+    cut = stored()["toxic"]["thresholds"]["precision=0.5"]
+    assert precise["toxic"].tolist() == (raw["toxic"] >= cut).astype(int).tolist()
+
+
+def test_a_precision_that_was_never_reached_is_answered_with_no(here):
+    ensemble = Ensemble.at("outputs/tiny")
+    (task,) = ensemble.tasks()
+    columns = {"toxic": {"thresholds": {"precision=1": None}}}
+    after = Postprocess(None, "precision=1", columns)
+    made = after.apply([task], {"main": np.array([[0.2], [1.0]])})
+    assert made["main"].tolist() == [[0], [0]]
+    at = Postprocess(None, "f1", {"toxic": {"thresholds": {"f1": 0.2}}})
+    values = np.array([[0.2], [np.nextafter(0.2, 0)]])
+    assert at.apply([task], {"main": values})["main"].tolist() == [[1], [0]], ">= is yes"
+
+
+def test_in_python_and_on_kaggle(here, tmp_path, capsys):
+    raw = pd.read_csv("raw.csv").set_index("id")
+    texts = pd.read_csv("test.csv")
+    model = auxfold.load("outputs/tiny")
+    made = model.predict(texts, calibrate="isotonic")["toxic"]
+    expected = isotonic(raw["toxic"].to_numpy(), stored()["toxic"]["calibration"]["isotonic"])
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+    decided = model.predict(texts, tasks=["main", "aux"], decide="f1")
+    assert set(np.unique(decided)) <= {0, 1} and decided.dtypes.eq(np.int64).all()
+    script("inference", "--config", "e.toml", "--text", "goose", "--calibrate", "isotonic")
+    ensemble = Ensemble.of(load_experiment("e.toml"))
+    notebook = ROOT / "notebooks/kaggle_inference.ipynb"
+    names = Names("ada", "auxfold tiny", "tiny-comments")
+    bundle = write_bundle(ensemble, names, notebook, "fp32") / "dataset"
+    assert "postprocess.json" in kernel.check_bundle(bundle)["files"]
+    frame, _ = kernel.predict(bundle, Path("test.csv"), None, 1.0, calibrate="isotonic")
+    np.testing.assert_allclose(frame.set_index("id")["toxic"], expected, atol=1e-5)
+    shutil.rmtree("outputs/tiny/kaggle")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--all-tasks", "--calibrate", "temperature"], "a regression task, which has no"),
+        (["--task", "mood", "--calibrate", "isotonic"], "multiclass task, which has temperature"),
+        (["--task", "mood", "--decide", "f1"], "is a multiclass task; thresholds are for binary"),
+        (["--decide", "precision=0.7"], "stored are f1, precision=0.5; for another precision run"),
+        (["--decide", "f1", "--calibrate", "isotonic"], "exclude each other"),
+        (["--calibrate", "isotonic", "--set", "inference.average=rank"], "'rank' gives none"),
+    ],
+)  # fmt: skip
+def test_what_was_not_found_cannot_be_applied(here, capsys, options, expected):
+    told = refused(capsys, "inference", "--config", "e.toml", *options, "--output", "no.csv")
+    assert expected in told and not Path("no.csv").exists()
+
+
+def test_other_folds_and_no_folds_are_refused(here, capsys):
+    assert "--precision 1.5" in refused(capsys, "evaluate", "--config", "e.toml",
+                                        "--precision", "1.5")  # fmt: skip
+    path = Path("outputs/tiny/postprocess.json")
+    kept = path.read_text()
+    path.write_text(json.dumps({**json.loads(kept), "data_fingerprint": "x"}))
+    try:
+        with pytest.raises(InputError, match="is of other folds than these"):
+            auxfold.load("outputs/tiny").predict("goose", decide="f1")
+        path.unlink()
+        with pytest.raises(InputError, match="run scripts/evaluate.py first"):
+            auxfold.load("outputs/tiny/fold_0").predict("goose", calibrate="temperature")
+    finally:
+        path.write_text(kept)
+
+
+ALONE = """
+import json, sys
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+MISSING = ("scipy", "sklearn", "iterstrat", "matplotlib", "jinja2", "accelerate", "peft")
+PathFinder.find_spec = classmethod(
+    lambda cls, name, path=None, target=None:
+        None if name.split(".")[0] in MISSING else find(name, path, target)
+)
+from pathlib import Path
+import auxfold
+import auxfold.kaggle.kernel
+from auxfold.inference.blend import Blend
+
+texts = ["silly goose", "the garden is good", "rain"]
+model = auxfold.load("outputs/tiny")
+for options in ({"calibrate": "isotonic"}, {"decide": "f1"}, {"average": "rank"}):
+    print(model.predict(texts, **options)["toxic"].tolist())
+Path("outputs/alone").mkdir()
+run = json.loads(Path("outputs/tiny/fold_0/run.json").read_text())
+member = {key: run[key] for key in ("experiment_fingerprint", "data_fingerprint")}
+record = {"average": "rank", "power": 3.5, "tasks": ["main"], "weights": {"toxic": [0.5, 0.5]},
+          "members": [{"path": "outputs/tiny", **member}] * 2}
+Path("outputs/alone/blend.json").write_text(json.dumps(record))
+blend = Blend.at("outputs/alone")
+print(len(blend.predict(blend.tables(None), show=False)["main"]))
+"""
+
+
+def test_prediction_needs_neither_scipy_nor_scikit_learn(here):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True,
+                          timeout=300, env=environment)  # fmt: skip
+    shutil.rmtree("outputs/alone")
+    assert done.returncode == 0, done.stderr
+    *_, rows = done.stdout.splitlines()
+    assert rows == "30"
+    with pytest.raises(InputError, match="holds no trained fold"):
+        auxfold.load("outputs/alone")
