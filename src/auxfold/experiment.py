@@ -41,6 +41,8 @@ from auxfold.settings import (
 class Experiment(Section):
     """One experiment file."""
 
+    later = ("identities", "row_weights")
+
     name: Name  # outputs/<name>/
     seed: Seed = 42
     data: Data
@@ -79,6 +81,19 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _negatives_where_there_are_any(self) -> Experiment:
+        if self.train.negative_share == 1.0:
+            return self
+        if "binary" not in (task.kind for task in self.tasks):
+            raise ValueError("train.negative_share < 1 needs a task of kind 'binary'")
+        if self.train.sampling != "size":
+            raise ValueError(
+                f"train.negative_share < 1 goes with train.sampling = 'size', not with "
+                f"{self.train.sampling!r}, which decides how often a row comes in another way"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _identities_where_needed(self) -> Experiment:
         if self.identities.columns and self.main_task.kind != "binary":
             raise ValueError("identities.columns need a main task of kind 'binary'")
@@ -88,6 +103,12 @@ class Experiment(Section):
         if by_identity and not self.identities.columns:
             raise ValueError(
                 f"row_weights.scheme = {by_identity[0]!r} needs identities.columns, which are empty"
+            )
+        shaped = [t.name for t in self.tasks if getattr(t, "loss", None) == "metric_shaped"]
+        if shaped and not self.identities.columns:
+            raise ValueError(
+                f"tasks.{shaped[0]}.loss = 'metric_shaped' needs identities.columns, which are "
+                f"empty"
             )
         metric, known = self.selection.metric or "", self.identities.metrics
         if metric.startswith(f"{BIAS}/") and not known:
@@ -115,8 +136,8 @@ class Experiment(Section):
         """What must be equal for fold models to belong together.
 
         All but paths, tracking, and what changes memory and safety but not the trained model. Of
-        ``[[data.train]]`` names and renamed columns count. ``[identities]`` and ``[row_weights]``
-        do where they say something: a run from before there were such stays what it is.
+        ``[[data.train]]`` names and renamed columns count; keys that came later where they say
+        something (see ``Section.later``).
         """
         told = self.model_dump(
             mode="json",
@@ -128,9 +149,7 @@ class Experiment(Section):
                 "balance": {"log_every"},
             },
         )
-        for later in ("identities", "row_weights"):
-            if getattr(self, later) == type(self).model_fields[later].default:
-                del told[later]
+        told = self.without_later_defaults(told)
         if not isinstance(self.data.train, str):
             renames = [source.rename for source in self.data.sources]
             told["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,46 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Section(BaseModel):
-    """Base of all sections: unknown keys and silent casts are refused."""
+    """Base of all sections: unknown keys and silent casts are refused.
+
+    Attributes:
+        later: keys that came after the first runs. At its default such a key does not count in a
+            fingerprint: a run from before it stays what it is.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    later: ClassVar[tuple[str, ...]] = ()
+
+    def without_later_defaults(self, told: dict[str, Any]) -> dict[str, Any]:
+        """A dump of this section without later keys that say nothing, in all sections below."""
+        made = {}
+        for key, value in told.items():
+            mine = getattr(self, key)
+            if key in self.later and mine == type(self).model_fields[key].default:
+                continue
+            if isinstance(mine, Section):
+                value = mine.without_later_defaults(value)
+            elif isinstance(mine, list) and mine and isinstance(mine[0], Section):
+                pairs = zip(mine, value, strict=True)
+                value = [section.without_later_defaults(dump) for section, dump in pairs]
+            made[key] = value
+        return made
+
+
+def refuse_unread(section: Section, choice: str, read: dict[str, tuple[str, ...]]) -> None:
+    """Refuse a key that the chosen value does not read, where it says something.
+
+    Args:
+        section: the section with the keys.
+        choice: the key that chooses (``loss``, ``method``).
+        read: each of its values to the keys that it reads; keys of no value are always read.
+
+    Raises:
+        ValueError: naming the key and the values that read it.
+    """
+    chosen = getattr(section, choice)
+    for key in dict.fromkeys(key for keys in read.values() for key in keys):
+        given = getattr(section, key) != type(section).model_fields[key].default
+        if given and key not in read[chosen]:
+            values = ", ".join(value for value, keys in read.items() if key in keys)
+            raise ValueError(f"{key} is not read by {choice} = {chosen!r}, but by {values}")
