@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from auxfold.data.table import Table
@@ -51,6 +53,9 @@ def test_missing_labels_and_weightless_rows_say_nothing():
     weightless = predicted_by_tfidf(table(known + wrong, [1.0] * 20 + [0.0] * 20), folds)
     missing = predicted_by_tfidf(table(known + [np.nan] * 20), folds)
     np.testing.assert_allclose(missing, weightless, atol=1e-3)
+    own = {"t": np.array([1.0] * 20 + [0.0] * 20, dtype=np.float32)}
+    for_the_task = replace(table(known + wrong), task_weights=own)
+    np.testing.assert_array_equal(predicted_by_tfidf(for_the_task, folds), weightless)
     assert np.abs(missing - plain).max() < 0.2
 
 

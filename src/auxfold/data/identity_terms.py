@@ -44,7 +44,8 @@ def term_flags(texts: list[list[str]], terms: dict[str, list[str]]) -> np.ndarra
         texts: one list of strings per text column.
         terms: what :func:`read_terms` gave.
     """
-    rows = ["\n".join(row).lower() for row in zip(*texts, strict=True)]
+    # A pair is parted by what no term holds.
+    rows = ["\0".join(row).lower() for row in zip(*texts, strict=True)]
     made = np.zeros((len(rows), len(terms)), dtype=np.float32)
     for place, words in enumerate(terms.values()):
         found = re.compile("|".join(_pattern(word) for word in words)).search

@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from auxfold.scoring.jigsaw_bias import POWER, Bias
-from auxfold.scoring.plots import STYLE, Plot, svg_of
+from auxfold.scoring.plots import INK, STYLE, Plot, svg_of
 from auxfold.settings import BIAS, BIAS_FAMILIES
 
 HEADINGS = {"subgroup": "subgroup", "bpsn": "BPSN", "bnsp": "BNSP"}
@@ -38,7 +38,8 @@ def bias_text(bias: Bias) -> str:
         cells = "  ".join(_cell(row[f], row[f] == lowest[f]) for f in BIAS_FAMILIES)
         lines.append(f"{row['identity']:{width}} {row['rows']:9,} {row['positive']:9,}  {cells}")
     score, overall = _told(bias.score), _told(bias.overall)
-    return "\n".join([*lines, f"{BIAS}/score {score}, overall AUC {overall}"])
+    lines.append(f"{BIAS}/score {score}, overall AUC {overall}")
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _headings() -> list[str]:
@@ -76,8 +77,8 @@ def plot_bias(bias: Bias) -> Plot:
         axes.axhline(len(frame) - 1.5, color="white", linewidth=3)
         for (row, place), area in np.ndenumerate(areas):
             dark = area < least + 0.25 * (1 - least)
-            axes.text(place, row, _told(area), ha="center", va="center", fontsize=8,
-                      color="white" if dark else "#222222")  # fmt: skip
+            colour = INK if np.isnan(area) else "white" if dark else "#222222"
+            axes.text(place, row, _told(area), ha="center", va="center", fontsize=8, color=colour)
         figure.colorbar(shown, ax=axes, label="area under the ROC curve")
         alt = (
             f"Bias by identity, {BIAS}/score {_told(bias.score)}, overall area "

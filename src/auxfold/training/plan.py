@@ -62,6 +62,7 @@ def plan_fold(experiment: Experiment, fold: int | str, n_folds: int = 1) -> str:
         [
             f"fold {fold} of {experiment.name}; nothing is written",
             *_rows(experiment, table, train_rows, valid_rows),
+            *_identities(experiment, table, train_rows),
             _texts(trial.rows, experiment),
             _model(experiment, trial),
             *_sources(experiment, sources, counts),
@@ -157,6 +158,24 @@ def _rows(
         f"{len(valid_rows):,} to validate{without}",
         f"labels     {labels}",
     ]
+
+
+def _identities(experiment: Experiment, table: Table, rows: np.ndarray) -> list[str]:
+    """How many of the rows mention an identity, and what row weights by name make of the rows."""
+    told, scheme = [], experiment.row_weights.scheme
+    if experiment.identities.columns:
+        shares = table.identities[rows]
+        known = int((~np.isnan(shares)).any(axis=1).sum())
+        some = int((shares >= 0.5).any(axis=1).sum())
+        told.append(f"identities {known:,} of the rows to train on annotated, {some:,} have one")
+    if scheme:
+        name = experiment.main_task.name
+        weights = table.task_weights[name][rows]
+        told.append(
+            f"weights    of {name} by {' times '.join(scheme)}: {weights.min():.2f} to "
+            f"{weights.max():.2f}, {weights.mean():.2f} in the mean"
+        )
+    return told
 
 
 def _texts(rows: Rows, experiment: Experiment) -> str:
