@@ -114,7 +114,8 @@ def test_a_label_without_a_positive_row_in_the_fold_has_a_finite_weight():
 
 
 def test_a_column_of_the_file_weighs_the_positives_row_by_row(work_dir):
-    frame = make_frame(8).assign(heavy=[1.0, 2.0, 4.0, 0.5, 1.0, 1.0, 3.0, 0.0])
+    heavy, threat = [1.0, 2.0, 4.0, 0.5, 1.0, 1.0, 3.0, 0.0], [1, 0, 1, 0.4, 0, 1, 1, 1]
+    frame = make_frame(8).assign(heavy=heavy, threat=threat)
     frame.to_csv("weighted.csv", index=False)
     tasks = [{"name": "main", "kind": "binary", "columns": ["threat"], "positive_weight": "heavy"}]
     experiment = make_experiment("weighted.csv", "b", tasks=tasks)
