@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from auxfold.scoring.bias_table import bias_frame, bias_text, plot_bias
 from auxfold.scoring.cross_validation import cross_validate, held_out, worst_errors
 from auxfold.scoring.fairness import bias_of_pair
 from auxfold.scoring.jigsaw_bias import Bias
+from auxfold.scoring.ladders import Ladder, board_line, ladder_of
 from auxfold.scoring.postprocess import fit_postprocess
 from auxfold.scoring.released import Pair, read_pair, score_pair
 from auxfold.scoring.report import (
@@ -38,6 +40,8 @@ EXAMPLES = """\
   python scripts/evaluate.py --config configs/sample.toml --identity-terms terms.txt \\
       --labels posts.parquet --rename label=target --rename text=comment_text --without-ids \\
       --predictions posts_out.csv --heat-map posts_bias.svg
+  python scripts/evaluate.py --predictions outputs/jigsaw_2019/submission.csv \\
+      --labels input/jigsaw-unintended-bias-in-toxicity-classification/test_private_expanded.csv
 """
 
 
@@ -45,7 +49,8 @@ def main() -> None:
     arguments = parser(__doc__, EXAMPLES)
     arguments.add_argument("--labels", metavar="F", help="label file to score against")
     arguments.add_argument("--predictions", metavar="P", help="prediction file to score")
-    arguments.add_argument("--metric", help="default: the main task's (auc if binary)")
+    help_text = "default: a known competition's own, else the main task's (auc if binary)"
+    arguments.add_argument("--metric", help=help_text)
     add_other_names(arguments, "the table of --labels")
     help_text = "measure bias by the identities of this list, a term a line, in the labels' texts"
     arguments.add_argument("--identity-terms", metavar="F", help=help_text)
@@ -92,36 +97,49 @@ def main() -> None:
 
 
 def score_files(given: Namespace, experiment: Experiment) -> None:
-    """A prediction file against a label file: one metric, or bias by identity."""
+    """A prediction file against a label file: one metric, or bias by identity.
+
+    Of labels that a known competition released, the score of its board when none is asked for.
+    """
     renames = parse_renames(given.rename)
     pair = read_pair(given.labels, given.predictions, experiment, renames, given.without_ids)
-    of_bias = (given.metric or "").startswith(f"{BIAS}/")
-    if given.identity_terms and given.metric and not of_bias:
-        raise InputError(f"--identity-terms is for --metric {BIAS}/score, not {given.metric}")
+    ladder = None if given.identity_terms else ladder_of(pair, experiment)
+    metric = given.metric or (ladder.metric if ladder else None)
+    of_bias = (metric or "").startswith(f"{BIAS}/")
+    if given.identity_terms and metric and not of_bias:
+        raise InputError(f"--identity-terms is for --metric {BIAS}/score, not {metric}")
     if of_bias or given.identity_terms:
-        show_bias(pair, given, experiment)
-    elif given.heat_map:
+        show_bias(pair, given, experiment, ladder)
+        return
+    if given.heat_map:
         raise InputError(f"--heat-map is for --metric {BIAS}/score or --identity-terms")
-    else:
-        show(score_pair(pair, given.metric, experiment), given.json)
+    scores = score_pair(pair, metric, experiment)
+    show(scores, given.json)
+    if not given.json:
+        show_board(pair, scores, ladder)
 
 
-def show_bias(pair: Pair, given: Namespace, experiment: Experiment) -> None:
+def show_bias(pair: Pair, given: Namespace, experiment: Experiment, ladder: Ladder | None) -> None:
     """The table by identity, or all of its numbers as JSON, and the heat map where asked for."""
     if given.heat_map and not given.heat_map.endswith(".svg"):
         raise InputError(f"--heat-map {given.heat_map}: give a .svg file")
-    bias = bias_of_pair(pair, experiment, given.identity_terms)
+    names = experiment.identities.columns
+    if ladder and not (given.metric and names):
+        names = ladder.identities  # as the board does
+    bias = bias_of_pair(pair, experiment, given.identity_terms, names)
     metrics, asked = bias.metrics(), given.metric or f"{BIAS}/score"
     if asked not in metrics:
         raise InputError(f"no metric {asked!r}{nearest(asked, metrics)}; {', '.join(metrics)}")
     if given.heat_map:
         write_text(Path(given.heat_map), plot_bias(bias).svg)
+    plain = {} if given.metric or given.identity_terms else score_pair(pair, None, experiment)
     if given.json:
-        show(metrics, True)
+        show(metrics | plain, True)
         return
     print(bias_text(bias))
     if asked != f"{BIAS}/score":
         show({asked: metrics[asked]}, False)
+    show_board(pair, metrics, ladder, names)
     if given.heat_map:
         print(f"heat map: {given.heat_map}")
 
@@ -132,6 +150,19 @@ def check_precisions(precisions: list[float]) -> list[float]:
         if not 0 < precision <= 1:
             raise InputError(f"--precision {precision:g}: a number above 0 and up to 1")
     return list(dict.fromkeys(precisions))
+
+
+def show_board(
+    pair: Pair,
+    scores: dict[str, float | None],
+    ladder: Ladder | None,
+    identities: Sequence[str] = (),
+) -> None:
+    """How the labels were read, and where the score falls on a known board."""
+    for note in pair.notes():
+        print(note)
+    if ladder and ladder.metric in scores:
+        print(board_line(ladder, pair, scores, identities))
 
 
 def track(experiment: Experiment, record: dict[str, Any], errors: pd.DataFrame) -> None:

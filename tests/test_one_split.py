@@ -99,5 +99,10 @@ def test_groups_of_labels_validated_on_a_file_through_the_scripts(work_dir, back
         assert oof[f"{name}_std"] == pytest.approx(np.std(both))
     assert record["std"]["f1"] is None, "one split has no deviation"
     assert len(pd.read_parquet(work_dir / "outputs/tiny/oof.parquet")) == 30
+    passes("inference", "--config", "e.toml", "--all-tasks", "--input", "dev.jsonl", "--output",
+           "out.csv", cwd=work_dir)  # fmt: skip
+    told = passes("evaluate", "--config", "e.toml", "--metric", "f1", "--labels", "dev.jsonl",
+                  "--predictions", "out.csv", "--json", cwd=work_dir)  # fmt: skip
+    assert json.loads(told)["f1"] == pytest.approx(oof["f1"], abs=1e-6)
     page = (work_dir / "outputs/tiny/report.html").read_text()
     assert "validated on dev.jsonl" in page

@@ -102,6 +102,19 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
+    def _negatives_where_there_are_any(self) -> Experiment:
+        if self.train.negative_share == 1.0:
+            return self
+        if "binary" not in (task.kind for task in self.tasks):
+            raise ValueError("train.negative_share < 1 needs a task of kind 'binary'")
+        if self.train.sampling != "size":
+            raise ValueError(
+                f"train.negative_share < 1 goes with train.sampling = 'size', not with "
+                f"{self.train.sampling!r}, which decides how often a row comes in another way"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _identities_where_needed(self) -> Experiment:
         if self.identities.columns and self.main_task.kind != "binary":
             raise ValueError("identities.columns need a main task of kind 'binary'")
@@ -111,6 +124,12 @@ class Experiment(Section):
         if by_identity and not self.identities.columns:
             raise ValueError(
                 f"row_weights.scheme = {by_identity[0]!r} needs identities.columns, which are empty"
+            )
+        shaped = [t.name for t in self.tasks if getattr(t, "loss", None) == "metric_shaped"]
+        if shaped and not self.identities.columns:
+            raise ValueError(
+                f"tasks.{shaped[0]}.loss = 'metric_shaped' needs identities.columns, which are "
+                f"empty"
             )
         metric, known = self.selection.metric or "", self.identities.metrics
         if metric.startswith(f"{BIAS}/") and not known:
@@ -152,8 +171,6 @@ class Experiment(Section):
         )
         if isinstance(self.folds.validation, str):
             told["folds"]["validation"] = "a file"
-        if self.selection.keep != "average":
-            del told["selection"]["checkpoints"]  # a key that nothing reads
         if not isinstance(self.data.train, str):
             renames = [source.rename for source in self.data.sources]
             told["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))

@@ -135,3 +135,56 @@ def test_the_order_of_one_source_never_changes():
     assert [step.tolist() for step in steps] == [
         [15, 17, 5, 13], [10, 4, 18, 19], [2, 11, 12, 6], [7, 0, 1, 9], [14, 8, 16, 3]
     ]  # fmt: skip
+
+
+# ---- down-sampled negatives
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    sizes=sizes_strategy,
+    share=st.sampled_from([0.1, 1 / 3, 0.5, 0.75]),
+    rate=st.sampled_from([0.0, 0.3, 0.9, 1.0]),
+    batches=st.sampled_from(["mixed", "pure"]),
+)
+def test_negatives_come_to_their_share_and_over_the_epochs_equally_often(
+    sizes, share, rate, batches
+):
+    sources, random = sources_of(sizes), np.random.default_rng(sum(sizes))
+    negatives = random.random(len(sources)) < rate
+    train = Train(negative_share=share, batches=batches, batch_size=7, window=2)
+    lengths = random.integers(2, 50, len(sources))
+    total = np.zeros(len(sources), dtype=int)
+    for epoch in range(12):
+        steps = epoch_steps(lengths, sources, train, 3, epoch, negatives)
+        assert len(steps) == steps_per_epoch(train, len(sources), sources, negatives)
+        times = np.bincount(np.concatenate(steps), minlength=len(sources))
+        assert (times[~negatives] == 1).all() and times.max() == 1
+        for source in range(len(sizes)):
+            own = negatives & (sources == source)
+            assert times[own].sum() == int(np.ceil(share * own.sum() - 1e-9))
+        total += times
+        for source in range(len(sizes)):
+            own = total[negatives & (sources == source)]
+            assert len(own) == 0 or own.max() - own.min() <= 1
+    if batches == "pure":
+        assert all(len(set(sources[step])) == 1 for step in steps)
+
+
+def test_with_one_half_the_next_epoch_has_the_other_half():
+    negatives, lengths = np.arange(101) < 80, np.full(101, 5)
+    train = Train(negative_share=0.5, batch_size=8)
+    epochs = [np.concatenate(epoch_steps(lengths, None, train, 1, e, negatives)) for e in range(3)]
+    first, second, third = (set(rows[negatives[rows]]) for rows in epochs)
+    assert first == third and not first & second and len(first | second) == 80
+    assert [len(rows) for rows in epochs] == [61, 61, 61]
+    other = np.concatenate(epoch_steps(lengths, None, train, 2, 0, negatives))
+    assert set(other[negatives[other]]) != first, "by the seed"
+
+
+def test_a_whole_share_changes_nothing():
+    lengths = np.arange(30) % 7 + 2
+    train, negatives = Train(negative_share=1.0, batch_size=4), np.arange(30) < 20
+    made = epoch_steps(lengths, None, train, 1, 0, negatives)
+    expected = training_steps(lengths, 4, train.window, 1, 0)
+    assert [step.tolist() for step in made] == [step.tolist() for step in expected]

@@ -3,7 +3,9 @@
 An epoch always has as many rows as the training data; the shares of the sources are the
 setting. ``size`` keeps them as they are; ``temperature`` T gives shares proportional to
 ``size ** (1 / T)`` (Arivazhagan et al. 2019): T = 1 is ``size``, T = 2 is ``sqrt``, and the
-larger T, the nearer to ``uniform``.
+larger T, the nearer to ``uniform``. Under ``negative_share`` an epoch leaves out the rest of the
+negatives, the rows whose labels are all zero (as the 3rd place of Jigsaw Unintended Bias, Kaggle
+2019, who dropped another half in each epoch).
 """
 
 from __future__ import annotations
@@ -30,28 +32,57 @@ def rows_per_source(settings: Train, sizes: np.ndarray) -> np.ndarray:
     return counts
 
 
-def drawn_rows(settings: Train, sources: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+def rows_per_part(settings: Train, sources: np.ndarray, negatives: np.ndarray | None) -> np.ndarray:
+    """``(sources, 2)`` int: rows of an epoch by source, those that always come and the negatives.
+
+    Args:
+        settings: sampling of sources, share of negatives.
+        sources: ``(rows,)`` int.
+        negatives: ``(rows,)`` bool, the rows of which an epoch has ``negative_share``; None: none.
+    """
+    counts = rows_per_source(settings, np.bincount(sources))
+    if negatives is None:
+        return np.stack([counts, np.zeros_like(counts)], axis=1)
+    n_negative = np.bincount(sources[negatives], minlength=len(counts))
+    # Rounded up, so that two epochs of one half each have every row.
+    kept = np.ceil(settings.negative_share * n_negative - 1e-9).astype(int)
+    return np.stack([counts - n_negative, kept], axis=1)
+
+
+def drawn_rows(
+    settings: Train,
+    sources: np.ndarray,
+    seed: int,
+    epoch: int,
+    negatives: np.ndarray | None = None,
+) -> np.ndarray:
     """The places of an epoch's rows, in order; a place stands there as often as its row comes.
 
     Within a source every row comes equally often, or once more: those that come once more are
     the next ones of a fixed random order, so that over the epochs, too, no row comes much more
-    often than another.
+    often than another. The same holds among a source's negatives.
     """
-    sizes = np.bincount(sources)
+    negative = np.zeros(len(sources), dtype=bool) if negatives is None else negatives
     times = np.zeros(len(sources), dtype=int)
-    for source, count in enumerate(rows_per_source(settings, sizes)):
-        places = np.flatnonzero(sources == source)
-        if len(places) == 0:
-            continue
-        times[places], once_more = divmod(int(count), len(places))
-        order = np.random.default_rng([seed, source, 2]).permutation(places)
-        window = np.arange(epoch * once_more, (epoch + 1) * once_more) % len(places)
-        times[order[window]] += 1
+    for source, counts in enumerate(rows_per_part(settings, sources, negatives)):
+        for kind, (stream, count) in enumerate(zip((2, 4), counts, strict=True)):
+            places = np.flatnonzero((sources == source) & (negative == kind))
+            if len(places) == 0:
+                continue
+            times[places], once_more = divmod(int(count), len(places))
+            order = np.random.default_rng([seed, source, stream]).permutation(places)
+            window = np.arange(epoch * once_more, (epoch + 1) * once_more) % len(places)
+            times[order[window]] += 1
     return np.repeat(np.arange(len(sources)), times)
 
 
 def epoch_steps(
-    lengths: np.ndarray, sources: np.ndarray | None, settings: Train, seed: int, epoch: int
+    lengths: np.ndarray,
+    sources: np.ndarray | None,
+    settings: Train,
+    seed: int,
+    epoch: int,
+    negatives: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """The places of every optimizer step's rows, reproducible from seed and epoch.
 
@@ -61,11 +92,13 @@ def epoch_steps(
         settings: batch size, window, sampling, and whether steps are pure.
         seed: of all random choices.
         epoch: which epoch, from 0.
+        negatives: ``(rows,)`` bool, the rows of which an epoch has ``negative_share``; None: none.
     """
     batch_size, window = settings.batch_size, settings.window
-    if sources is None:
+    if sources is None and negatives is None:
         return training_steps(lengths, batch_size, window, seed, epoch)
-    drawn = drawn_rows(settings, sources, seed, epoch)
+    sources = np.zeros(len(lengths), dtype=int) if sources is None else sources
+    drawn = drawn_rows(settings, sources, seed, epoch, negatives)
     if settings.batches == "mixed":
         plan = training_steps(lengths[drawn], batch_size, window, seed, epoch)
         return [drawn[places] for places in plan]
@@ -77,9 +110,22 @@ def epoch_steps(
     return [steps[i] for i in random.permutation(len(steps))]
 
 
-def steps_per_epoch(settings: Train, n_rows: int, sources: np.ndarray | None = None) -> int:
+def rows_of_epoch(
+    settings: Train, n_rows: int, sources: np.ndarray | None, negatives: np.ndarray | None
+) -> np.ndarray:
+    """``(sources,)`` int: rows of each source in an epoch."""
+    sources = np.zeros(n_rows, dtype=int) if sources is None else sources
+    return rows_per_part(settings, sources, negatives).sum(axis=1)
+
+
+def steps_per_epoch(
+    settings: Train,
+    n_rows: int,
+    sources: np.ndarray | None = None,
+    negatives: np.ndarray | None = None,
+) -> int:
     """Optimizer steps of one epoch; the last one (of each source, if pure) may be smaller."""
-    if sources is None or settings.batches == "mixed":
-        return -(-n_rows // settings.batch_size)
-    counts = rows_per_source(settings, np.bincount(sources))
+    counts = rows_of_epoch(settings, n_rows, sources, negatives)
+    if settings.batches == "mixed":
+        counts = counts.sum()
     return int((-(-counts // settings.batch_size)).sum())

@@ -7,7 +7,7 @@ that names the file, the column and the row.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from auxfold.data.row_weights import scheme_weights
 from auxfold.data.several import Wanted, read_sources
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
+from auxfold.settings import BinarySettings
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Table:
             ``[identities]``, none where it names none and for a test file.
         sources: ``(rows,)`` int, which of several sources a row is of; None where there is one.
         held_out: ``(rows,)`` bool, the rows of a validation file; None where there is none.
+        positive_weights: task name to ``(rows,)`` float32, for tasks whose ``positive_weight`` is a
+            column.
     """
 
     path: str
@@ -51,6 +54,7 @@ class Table:
     identities: np.ndarray
     sources: np.ndarray | None = None
     held_out: np.ndarray | None = None
+    positive_weights: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -72,6 +76,7 @@ class Table:
             identities=self.identities[rows],
             sources=self.sources_of(rows),
             held_out=None if self.held_out is None else self.held_out[rows],
+            positive_weights={name: w[rows] for name, w in self.positive_weights.items()},
         )
 
     def fingerprint(self) -> str:
@@ -81,8 +86,9 @@ class Table:
         for column in strings:
             # Hashing values rather than joined text: a separator could stand in a text.
             digest.update(pd.util.hash_array(np.asarray(column, dtype=object)).tobytes())
-        numbered = (self.labels, self.row_weights, *self.task_weights.values(), self.identities)
-        for numbers in numbered:  # no identities are no bytes: as if they were not asked for
+        weights = (self.row_weights, *self.task_weights.values(), *self.positive_weights.values())
+        for numbers in (self.labels, *weights, self.identities):
+            # No identities are no bytes: as if they were not asked for.
             digest.update(np.ascontiguousarray(numbers).tobytes())
         for places in (self.sources, self.held_out):
             if places is not None:
@@ -99,6 +105,7 @@ def read_train(experiment: Experiment) -> Table:
     """
     data = experiment.data
     own_weights = [task.row_weight for task in experiment.tasks if task.row_weight]
+    own_weights += _positive_columns(experiment).values()
     of_scheme = experiment.row_weights
     wanted = Wanted(
         always=[c for c in (*data.text_columns, data.id) if c],
@@ -182,7 +189,17 @@ def _train_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> Tabl
         task_weights=task_weights,
         groups=frame[data.group].to_numpy(dtype=object) if data.group else None,
         identities=identities_of(frame, experiment.identities.columns, path),
+        positive_weights={
+            task: weights_of(frame, column, path)
+            for task, column in _positive_columns(experiment).items()
+        },
     )
+
+
+def _positive_columns(experiment: Experiment) -> dict[str, str]:
+    """Task name to the column of its positive weights, of tasks that name one."""
+    binary = [task for task in experiment.tasks if isinstance(task, BinarySettings)]
+    return {t.name: t.positive_weight_column for t in binary if t.positive_weight_column}
 
 
 def joined(tables: list[Table], names: list[str] | None) -> Table:
@@ -219,6 +236,10 @@ def joined(tables: list[Table], names: list[str] | None) -> Table:
         groups=np.concatenate([table.groups for table in tables]) if grouped else None,
         identities=np.concatenate([table.identities for table in tables]),
         sources=np.repeat(np.arange(len(tables)), [len(table) for table in tables]),
+        positive_weights={
+            task: np.concatenate([table.positive_weights[task] for table in tables])
+            for task in tables[0].positive_weights
+        },
     )
 
 

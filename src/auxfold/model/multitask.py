@@ -21,6 +21,8 @@ from auxfold.model.adapters import (
     merge_adapter,
     trained_state,
 )
+from auxfold.model.binned import logit_of_expectation
+from auxfold.model.config import MultiTaskConfig
 from auxfold.model.numbered_heads import check_heads, named
 from auxfold.model.pooling import AttentionPool, mean_pool
 from auxfold.model.reference import load_reference
@@ -29,55 +31,6 @@ from auxfold.model.reference import load_reference
 FROM_HUB = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder")
 
 transformers_logging.disable_progress_bar()  # "Loading weights": a run shows one bar, its own
-
-
-class MultiTaskConfig(PreTrainedConfig):
-    """Configuration of a :class:`MultiTaskModel`.
-
-    Args:
-        backbone: the backbone's own configuration, as a dictionary with its ``model_type``.
-        heads: task name to head width.
-        main_task: the head that ``forward`` computes when none is named at inference.
-        pooling: ``mean``, ``cls``, ``attention``, or ``pooler``, the backbone's own.
-        head_dropout: dropout before every head.
-        dropout_samples: dropout masks per row in training, whose logits are averaged (Inoue 2019).
-        scales: head name to ``mean`` and ``std`` of its targets, one number per output: the
-            head's outputs are given back in the targets' own units.
-        adapter: the settings of the adapter in the backbone (``[model.adapter]``), if any.
-        reference: ``name`` and ``sha256`` of the frozen backbone, which is then not stored with the
-            model; empty: the weights are all here.
-    """
-
-    model_type = "auxfold"
-
-    def __init__(
-        self,
-        backbone: dict[str, Any] | None = None,
-        heads: dict[str, int] | None = None,
-        main_task: str = "",
-        pooling: str = "mean",
-        head_dropout: float = 0.1,
-        dropout_samples: int = 1,
-        scales: dict[str, dict[str, list[float]]] | None = None,
-        adapter: dict[str, Any] | None = None,
-        reference: dict[str, str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self.backbone = backbone or {}
-        self.heads = heads or {}
-        self.main_task = main_task
-        self.pooling = pooling
-        self.head_dropout = head_dropout
-        self.dropout_samples = dropout_samples
-        self.scales = scales or {}
-        self.adapter = adapter
-        self.reference = reference
-        super().__init__(**kwargs)
-
-    def backbone_config(self) -> PreTrainedConfig:
-        """The backbone's configuration object."""
-        told = {k: v for k, v in self.backbone.items() if k != "model_type"}
-        return AutoConfig.for_model(self.backbone["model_type"], **told)
 
 
 class MultiTaskModel(PreTrainedModel):
@@ -178,7 +131,7 @@ class MultiTaskModel(PreTrainedModel):
         made = cls._load(place, *model_args, **kwargs)
         if task_labels_map is not None:
             model = made[0] if isinstance(made, tuple) else made  # with output_loading_info
-            check_heads(str(place), model.config.heads, task_labels_map)
+            check_heads(str(place), model.config.widths(), task_labels_map)
         return made
 
     @classmethod
@@ -250,6 +203,9 @@ class MultiTaskModel(PreTrainedModel):
             sum(self.heads[name](self.dropout(self._seen(name, features))) for _ in range(masks))
             / masks
         )
+        bins = self.config.bins.get(name)
+        if bins is not None and not self.training:
+            return logit_of_expectation(outputs, bins)
         scale = self.config.scales.get(name)
         if scale is None:
             return outputs
@@ -280,6 +236,10 @@ class MultiTaskModel(PreTrainedModel):
     def set_scale(self, task: str, mean: list[float], std: list[float]) -> None:
         """What a head's outputs are multiplied by and moved to, one number per output."""
         self.config.scales = {**self.config.scales, task: {"mean": mean, "std": std}}
+
+    def set_bins(self, task: str, bins: int) -> None:
+        """Of how many classes per column a head's outputs are."""
+        self.config.bins = {**self.config.bins, task: bins}
 
     def set_head_bias(self, task: str, bias: torch.Tensor) -> None:
         """Start a head at a bias ``(width,)``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -14,13 +16,19 @@ from auxfold.scoring.released import Pair, released_labels
 from auxfold.tasks import main_slice
 
 
-def bias_of_pair(pair: Pair, experiment: Experiment, terms: str | None = None) -> Bias:
+def bias_of_pair(
+    pair: Pair,
+    experiment: Experiment,
+    terms: str | None = None,
+    identities: Sequence[str] | None = None,
+) -> Bias:
     """How the main column's predictions fare by identity.
 
     Args:
         pair: labels and predictions of the same rows.
         experiment: names the main column, and in ``[identities]`` those of the label file.
         terms: a list of identity terms, to be found in the label file's texts instead.
+        identities: columns of the label file instead of the experiment's.
 
     Raises:
         InputError: a main task that is not binary, a column that is not there, no identities.
@@ -34,15 +42,15 @@ def bias_of_pair(pair: Pair, experiment: Experiment, terms: str | None = None) -
     truth = released_labels(task, column, pair.labels, pair.labels_path)
     scores = pair.numbers([column])[:, 0]
     if terms is None:
-        names, flags = experiment.identities.columns, _columns(pair, experiment)
+        names = list(identities or experiment.identities.columns)
+        flags = _columns(pair, names)
     else:
         found = read_terms(terms)
         names, flags = list(found), term_flags(_texts(pair, experiment), found)
     return jigsaw_bias(truth, scores, flags, names)
 
 
-def _columns(pair: Pair, experiment: Experiment) -> np.ndarray:
-    names = experiment.identities.columns
+def _columns(pair: Pair, names: list[str]) -> np.ndarray:
     if not names:
         raise InputError(
             "no identities: name their columns in [identities], or give --identity-terms FILE"

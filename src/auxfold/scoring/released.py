@@ -11,6 +11,7 @@ import pandas as pd
 
 from auxfold.data.cells import labels_of
 from auxfold.data.files import read_columns
+from auxfold.data.lists import entries_of_lists, spread_lists
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder, read_json
@@ -27,12 +28,35 @@ SUBSETS = 10  # of each number of folds, how many are averaged and scored at mos
 
 @dataclass(frozen=True)
 class Pair:
-    """A label file and a prediction file: the same rows in the same order, cells as strings."""
+    """A label file and a prediction file: the same rows in the same order, cells as strings.
+
+    Attributes:
+        header: the label file's columns as they stand there.
+        renamed: label columns that are understood under another name, file's name to name here.
+    """
 
     labels_path: str
     predictions_path: str
     labels: pd.DataFrame
     predictions: pd.DataFrame
+    header: list[str]
+    renamed: dict[str, str]
+
+    @property
+    def unscored(self) -> int:
+        """Rows in which every label that is predicted is -1, Kaggle's mark."""
+        columns = [c for c in self.predictions.columns[1:] if c in self.labels.columns]
+        cells = self.labels[columns].apply(lambda cells: cells.str.strip())
+        return int(cells.isin(["-1", "-1.0"]).all(axis=1).sum())
+
+    def notes(self) -> list[str]:
+        """What a person should know of how the labels were read."""
+        told = [f"{self.labels_path}: {old} is {new} here" for old, new in self.renamed.items()]
+        if self.unscored:
+            n = len(self.labels)
+            left = f"{n - self.unscored:,} of {n:,} rows are scored, the others are marked -1"
+            told.append(f"{self.labels_path}: {left}")
+        return told
 
     def numbers(self, columns: list[str]) -> np.ndarray:
         """``(rows, columns)`` predictions, all of them finite numbers."""
@@ -63,8 +87,12 @@ def read_pair(
     id_column = predictions.columns[0]
     if list(predictions.columns[1:]) == ["prediction"]:
         predictions = predictions.rename(columns={"prediction": experiment.main_task.columns[0]})
+    header = list(labels.columns)
     labels = with_names(labels, rename or {}, labels_path)
+    asked = list(labels.columns)
     labels = renamed(labels, list(predictions.columns), experiment.data, labels_path)
+    told = {old: new for old, new in zip(asked, labels.columns, strict=True) if old != new}
+    labels = _with_entries(labels, experiment, labels_path)
     if without_ids or (not experiment.data.id and id_column not in labels.columns):
         labels = labels.assign(**{id_column: [str(number) for number in range(len(labels))]})
     if id_column not in labels.columns or not set(predictions.columns[1:]) & set(labels.columns):
@@ -74,7 +102,7 @@ def read_pair(
         )
     _check_ids(labels[id_column], predictions[id_column], labels_path, predictions_path)
     predictions = predictions.set_index(id_column, drop=False).loc[labels[id_column]]
-    return Pair(labels_path, predictions_path, labels, predictions)
+    return Pair(labels_path, predictions_path, labels, predictions, header, told)
 
 
 def score_file(
@@ -168,6 +196,11 @@ def renamed(labels: pd.DataFrame, predicted: list[str], data: Data, path: str) -
     return labels.rename(columns=names)
 
 
+def _with_entries(labels: pd.DataFrame, experiment: Experiment, path: str) -> pd.DataFrame:
+    """With the entries of lists as columns, where the experiment's labels are such."""
+    return spread_lists(labels, entries_of_lists(experiment.label_columns, labels.columns), path)
+
+
 def released_labels(task: Task, column: str, labels: pd.DataFrame, path: str) -> np.ndarray:
     """``(rows,)`` labels of one column, NaN where empty or not scored."""
     values = labels_of(labels, task.settings.model_copy(update={"columns": [column]}), path)[:, 0]
@@ -216,9 +249,12 @@ def _check_ids(labels: pd.Series, predictions: pd.Series, ours: str, theirs: str
             raise InputError(f"{path}: id {ids[ids.duplicated()].iloc[0]!r} stands there twice")
     lacking = set(labels) - set(predictions)
     if lacking:
+        # Competitions released test files that are not the one to be predicted then.
+        none = len(lacking) == len(labels)
+        hint = f"; if it has texts, predict it: inference.py --input {ours} --output F"
         raise InputError(
             f"{theirs} lacks {len(lacking)} of the {len(labels)} ids of {ours}, "
-            f"e.g. {sorted(lacking)[0]!r}"
+            f"e.g. {sorted(lacking)[0]!r}{hint if none else ''}"
         )
 
 
@@ -239,6 +275,7 @@ def ensemble_against_folds(experiment: Experiment) -> dict[str, Any] | None:
     column, id_column = experiment.main_task.columns[0], experiment.data.id_column
     frame = pd.read_parquet(by_fold)
     labels = renamed(read_columns(path), [column], experiment.data, path)
+    labels = _with_entries(labels, experiment, path)
     _check_ids(labels[id_column], frame.loc[frame["fold"] == "0", id_column], path, str(by_fold))
     truth = released_labels(task, column, labels, path)
     folds = [

@@ -17,6 +17,7 @@ from auxfold.settings.model import (
 from auxfold.settings.rows import BIAS, BIAS_FAMILIES, BY_IDENTITY, Identities, RowWeights
 from auxfold.settings.section import Name, Section, Seed
 from auxfold.settings.tasks import (
+    RATE,
     AnyTask,
     BinarySettings,
     MulticlassSettings,
@@ -46,6 +47,7 @@ __all__ = [
     "MulticlassSettings",
     "Name",
     "PrefixAdapter",
+    "RATE",
     "RegressionSettings",
     "RowWeights",
     "Section",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from auxfold.settings.section import Name, Section
+from auxfold.settings.section import Name, Section, refuse_unread
 
 
 class TaskSettings(Section):
@@ -38,11 +38,63 @@ class TaskSettings(Section):
         return self
 
 
+RATE = "rate"  # positive_weight: by the label's own rate
+
+# Which keys a binary task's loss reads, beside those that all of them read.
+_LOSS_KEYS = {
+    "bce": (),
+    "focal": ("focal_gamma",),
+    "binned": ("bins",),
+    "metric_shaped": ("power",),
+}
+
+
+def _weight_or_name(given: Any) -> Any:
+    numbers = given if isinstance(given, list) else [given]
+    if isinstance(given, str) and given:
+        return given
+    if not numbers or not all(type(n) in (int, float) and 0 < n < float("inf") for n in numbers):
+        raise ValueError(
+            f"expected a number > 0, a list of them (one per column), {RATE!r}, or the name of a "
+            f"column of weights"
+        )
+    return [float(n) for n in numbers] if isinstance(given, list) else float(given)
+
+
 class BinarySettings(TaskSettings):
-    """One sigmoid per column; labels in [0, 1], hard or soft."""
+    """One probability per column; labels in [0, 1], hard or soft."""
 
     kind: Literal["binary"]
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0  # moves labels towards 0.5
+    loss: Literal["bce", "focal", "binned", "metric_shaped"] = "bce"  # docs/RECIPES.md
+    focal_gamma: Annotated[float, Field(ge=0.0)] = 2.0  # focal: larger looks less at easy rows
+    bins: Annotated[int, Field(ge=2)] = 11  # binned: classes from 0 to 1, evenly spaced
+    power: Annotated[float, Field(ge=1.0)] = 5.0  # metric_shaped: larger looks at the worst alone
+    # What the positive part of a label counts: a number, one per column, "rate" (negatives over
+    # positives of the fold's training rows), or a column of the file with a weight per row.
+    positive_weight: Annotated[
+        float | list[float] | str, BeforeValidator(_weight_or_name)
+    ] = 1.0  # fmt: skip
+
+    @property
+    def positive_weight_column(self) -> str | None:
+        """The column with a positive weight per row, where one is named."""
+        given = self.positive_weight
+        return given if isinstance(given, str) and given != RATE else None
+
+    @model_validator(mode="after")
+    def _loss_and_weights(self) -> BinarySettings:
+        refuse_unread(self, "loss", _LOSS_KEYS)
+        if self.loss == "metric_shaped" and len(self.columns) != 1:
+            raise ValueError(
+                "loss = 'metric_shaped' is for a task of one column; make a task of each"
+            )
+        given = self.positive_weight
+        if isinstance(given, list) and len(given) != len(self.columns):
+            raise ValueError(
+                f"positive_weight has {len(given)} numbers for {len(self.columns)} columns"
+            )
+        return self
 
 
 class MulticlassSettings(TaskSettings):

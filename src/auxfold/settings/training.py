@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from auxfold.settings.section import PositiveInt, Section, Share
+from auxfold.settings.section import PositiveInt, Section, Share, refuse_unread
 
 
 class Train(Section):
@@ -18,6 +18,8 @@ class Train(Section):
     batches: Literal["mixed", "pure"] = "mixed"  # "pure": a step's rows are of one source
     sampling: Literal["size", "sqrt", "uniform", "temperature"] = "size"  # of sources, per epoch
     temperature: Annotated[float, Field(ge=1.0)] = 2.0  # shares ~ size ** (1 / temperature)
+    # Of the rows whose labels are all zero: the share in an epoch, other rows in the next one.
+    negative_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     learning_rate: Annotated[float, Field(gt=0.0)] = 2e-5
     head_learning_rate: Annotated[float, Field(gt=0.0)] | None = None  # empty: learning_rate
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # of the rate, layer by layer down
@@ -69,13 +71,7 @@ class Balance(Section):
 
     @model_validator(mode="after")
     def _keys_of_the_method(self) -> Balance:
-        known = {"method", "log_every", *_BALANCE_KEYS[self.method]}
-        for name, field in type(self).model_fields.items():
-            if name not in known and getattr(self, name) != field.default:
-                methods = [m for m, keys in _BALANCE_KEYS.items() if name in keys]
-                raise ValueError(
-                    f"{name} is not read by method = {self.method!r}, but by {', '.join(methods)}"
-                )
+        refuse_unread(self, "method", _BALANCE_KEYS)
         return self
 
 

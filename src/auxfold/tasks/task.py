@@ -31,19 +31,25 @@ class Task(ABC):
     """One head: which label columns it reads, what its loss is and what it predicts.
 
     Shapes: ``labels`` are ``(rows, len(settings.columns))`` with NaN where not labelled;
-    ``logits`` and ``predictions`` are ``(rows, n_outputs)``.
+    ``logits`` and ``predictions`` are ``(rows, n_outputs)``. Only in training the head gives
+    ``(rows, head_width)``, where that is another width.
 
     Attributes:
         default_metric: selects checkpoints when the experiment names none.
         headline: the metrics that a line on the console has room for.
         functions: metric name to a function of one column's labels and its predictions.
         scale: what the head's outputs are multiplied by and moved to, learnt by :meth:`fit`.
+        bins: classes per column, where the head learns such; at inference the model then gives
+            the logit of their expectation.
+        shape_power: of a loss that has the shape of the bias metric; None: a sum over cells.
     """
 
     default_metric: ClassVar[str]
     headline: ClassVar[tuple[str, ...]]
     functions: ClassVar[dict[str, Metric]]
     scale: Scale | None = None
+    bins: int | None = None
+    shape_power: float | None = None
 
     def __init__(self, settings: TaskSettings) -> None:
         self.settings = settings
@@ -52,7 +58,12 @@ class Task(ABC):
     @property
     @abstractmethod
     def n_outputs(self) -> int:
-        """Width of the head."""
+        """Logits and predictions of a row."""
+
+    @property
+    def head_width(self) -> int:
+        """Outputs of the head in training."""
+        return self.n_outputs * (self.bins or 1)
 
     @property
     def prediction_columns(self) -> list[str]:
@@ -80,11 +91,14 @@ class Task(ABC):
 
     @abstractmethod
     def initial_bias(self, labels: np.ndarray) -> np.ndarray:
-        """``(n_outputs,)`` biases at which an untrained head predicts the labels' rates."""
+        """``(head_width,)`` biases at which an untrained head predicts the labels' rates."""
 
     @abstractmethod
     def cell_losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Unreduced loss of every cell, the shape of ``labels``; ``labels`` holds no NaN here."""
+        """Unreduced loss of every cell, the shape of ``labels``; ``labels`` holds no NaN here.
+
+        ``logits`` are ``(rows, head_width)``.
+        """
 
     @abstractmethod
     def activate(self, logits: np.ndarray) -> np.ndarray:

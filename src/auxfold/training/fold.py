@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 
 from auxfold.data.batches import tokenised_rows
-from auxfold.data.sampling import steps_per_epoch
+from auxfold.data.sampling import rows_of_epoch, steps_per_epoch
 from auxfold.data.table import Table
 from auxfold.experiment import Experiment, to_toml
 from auxfold.inference.predict import predict_logits
@@ -49,7 +49,7 @@ from auxfold.training.loop import Loop
 from auxfold.training.model_card import model_card
 from auxfold.training.objective import Objective
 from auxfold.training.optimizer import averaged, make_optimizer, make_schedule
-from auxfold.training.rows import checked_table, folds_info, split
+from auxfold.training.rows import checked_table, folds_info, negatives_of, split
 from auxfold.training.signals import ask_to_stop_on_signals
 
 
@@ -102,6 +102,8 @@ def start_heads(
         task.fit(labels[:, columns])
         if task.scale is not None:
             model.set_scale(task.name, task.scale.mean, task.scale.std)
+        if task.bins is not None:
+            model.set_bins(task.name, task.bins)
         if experiment.train.head_bias_from_rate:
             bias = torch.from_numpy(task.initial_bias(labels[:, columns]))
             model.set_head_bias(task.name, bias)
@@ -134,14 +136,17 @@ class _FoldRun:
         self.tokenizer = load_tokenizer(experiment.model)
         cache = RunFolder.of(experiment).tokens
         self.rows = tokenised_rows(table.texts, self.tokenizer, experiment.model, cache)
-        model = new_model(experiment, {t.name: t.n_outputs for t in tasks}, accelerator.device.type)
+        heads = {task.name: task.head_width for task in tasks}
+        model = new_model(experiment, heads, accelerator.device.type)
         start_heads(model, experiment, tasks, table.labels[train_rows])
         self.balance = Balancer(experiment, accelerator)
         optimizer = make_optimizer(model, experiment.train, self.balance.group())
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.sources = table.sources_of(train_rows)
-        n_steps = steps_per_epoch(experiment.train, len(train_rows), self.sources)
-        n_steps *= experiment.train.epochs
+        self.negatives = negatives_of(experiment, table, train_rows)
+        sampled = (experiment.train, len(train_rows), self.sources, self.negatives)
+        self.rows_per_epoch = int(rows_of_epoch(*sampled).sum())
+        n_steps = experiment.train.epochs * steps_per_epoch(*sampled)
         self.schedule = make_schedule(self.optimizer.optimizer, experiment.train, n_steps)
         self.averaged = None
         if experiment.train.ema is not None:
@@ -182,7 +187,7 @@ class _FoldRun:
             self.experiment,
             self.fold,
             self.progress,
-            rows=self.experiment.train.epochs * len(self.train_rows),
+            rows=self.experiment.train.epochs * self.rows_per_epoch,
             learning_rate=lambda: self.schedule.get_last_lr()[0],
             balance=self.balance.point,
             facts={"precision": self.precision, "device": self.accelerator.device.type},
@@ -202,6 +207,7 @@ class _FoldRun:
             rows=self.rows,
             train_rows=self.train_rows,
             sources=self.sources,
+            negatives=self.negatives,
             progress=self.progress,
             metric=self.metric,
             evaluate=self._evaluate if len(self.valid_rows) else None,

@@ -34,6 +34,7 @@ class Loop:
         on_step: told the progress and the rows of every finished step.
         on_evaluation: told the record of every evaluation.
         sources: which of several sources each training row is of; None where there is one.
+        negatives: which training rows come to ``train.negative_share`` only; None: none.
         turned: of which rows the texts of a pair change places in this epoch.
         asked_to_stop: set from outside to end the loop after the current step and its evaluation.
     """
@@ -55,6 +56,7 @@ class Loop:
     on_step: Callable[[Progress, int], None]
     on_evaluation: Callable[[dict[str, Any]], None]
     sources: np.ndarray | None = None
+    negatives: np.ndarray | None = None
     asked_to_stop: bool = False
     turned: np.ndarray | None = None
 
@@ -95,7 +97,7 @@ class Loop:
         settings = self.experiment.train
         lengths = self.rows.lengths()[self.train_rows]
         seed = self.experiment.seed
-        plan = epoch_steps(lengths, self.sources, settings, seed, epoch)
+        plan = epoch_steps(lengths, self.sources, settings, seed, epoch, self.negatives)
         return [self.train_rows[places] for places in plan]
 
     def train_step(self, step_rows: np.ndarray) -> tuple[dict[str, torch.Tensor], float]:
@@ -147,24 +149,56 @@ class Loop:
         micro_batches = self.micro_batches(step_rows)
         if accelerator.process_index >= len(step_rows):
             scales = {name: 0.0 * scale for name, scale in scales.items()}
+        if self.objective.needs_means and len(micro_batches) > 1:
+            scales = self.shaped(scales, self.first_look(micro_batches, scales))
         losses: dict[str, torch.Tensor] = {}
         for number, rows in enumerate(micro_batches):
             last = number == len(micro_batches) - 1
-            with nullcontext() if last else accelerator.no_sync(self.model):
-                turned = False if self.turned is None else self.turned[rows]
-                batch = self.rows.batch(rows, turned)
-                batch = {k: v.to(accelerator.device) for k, v in batch.items()}
-                with self.balance.watching(bare) if learn else nullcontext():
-                    logits = self.model(**batch)
-                    loss, parts = self.objective.loss(logits, rows, scales, self.balance.factors)
-                    if learn:
-                        # Processes average their gradients; the objective wants their sum.
-                        accelerator.backward(loss * accelerator.num_processes)
+            syncing = nullcontext() if last else accelerator.no_sync(self.model)
+            with syncing, self.balance.watching(bare) if learn else nullcontext():
+                logits = self.model(**self.batch(rows))
+                if self.objective.needs_means and len(micro_batches) == 1:
+                    scales = self.shaped(scales, self.objective.means(logits, rows, scales))
+                loss, parts = self.objective.loss(logits, rows, scales, self.balance.factors)
+                if learn:
+                    # Processes average their gradients; the objective wants their sum.
+                    accelerator.backward(loss * accelerator.num_processes)
             for name, part in parts.items():
                 losses[name] = losses[name] + part if name in losses else part
         if accelerator.num_processes > 1:
             losses = accelerator.reduce(losses, reduction="sum")
         return losses
+
+    def first_look(
+        self, micro_batches: list[np.ndarray], scales: dict[str, np.ndarray]
+    ) -> dict[str, torch.Tensor]:
+        """This process's share of the means that a step's loss depends on, without gradient.
+
+        Random numbers are put back, so that the passes that follow have the same dropout masks.
+        """
+        # Not the wrapped model, whose processes would have to make equally many passes.
+        bare, device = self.accelerator.unwrap_model(self.model), self.accelerator.device
+        sums: dict[str, torch.Tensor] = {}
+        gpus = [device] if device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(gpus):
+            for rows in micro_batches:
+                means = self.objective.means(bare(**self.batch(rows)), rows, scales)
+                sums = {name: sums[name] + m if name in sums else m for name, m in means.items()}
+        return sums
+
+    def shaped(
+        self, scales: dict[str, np.ndarray], means: dict[str, torch.Tensor]
+    ) -> dict[str, np.ndarray]:
+        """The scales of a step, from the shares of its means of all processes."""
+        if self.accelerator.num_processes > 1:
+            means = self.accelerator.reduce(means, reduction="sum")
+        return self.objective.shaped(scales, means)
+
+    def batch(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """Tokens of a micro-batch on the device."""
+        turned = False if self.turned is None else self.turned[rows]
+        batch = self.rows.batch(rows, turned)
+        return {k: v.to(self.accelerator.device) for k, v in batch.items()}
 
     def micro_batches(self, step_rows: np.ndarray) -> list[np.ndarray]:
         """This process's share of a step, cut by the token budget."""

@@ -12,7 +12,7 @@ import torch
 from accelerate.utils import set_seed
 
 from auxfold.data.batches import Rows, tokenised_rows
-from auxfold.data.sampling import rows_per_source, steps_per_epoch
+from auxfold.data.sampling import rows_of_epoch, steps_per_epoch
 from auxfold.data.table import Table
 from auxfold.experiment import Experiment
 from auxfold.model.backbone import (
@@ -29,7 +29,7 @@ from auxfold.training.fold import start_accelerator, start_heads
 from auxfold.training.loop import Loop, evaluation_marks
 from auxfold.training.objective import Objective
 from auxfold.training.optimizer import make_optimizer, make_schedule
-from auxfold.training.rows import checked_table, planned_split
+from auxfold.training.rows import checked_table, negatives_of, planned_split
 
 SAMPLE = 2_000  # rows that are tokenised, and from which steps are cut and timed
 SECONDS = 20.0  # of timed steps
@@ -55,7 +55,9 @@ def plan_fold(experiment: Experiment, fold: int | str, n_folds: int = 1) -> str:
     drawn = train_rows[random.permutation(len(train_rows))[:SAMPLE]]
     trial = _Trial(experiment, table.take(drawn))
     speed = trial.run()
-    sources = table.sources_of(train_rows)
+    sources, negatives = table.sources_of(train_rows), negatives_of(experiment, table, train_rows)
+    sampled = (experiment.train, len(train_rows), sources, negatives)
+    counts = rows_of_epoch(*sampled)
     return "\n".join(
         [
             f"fold {fold} of {experiment.name}; nothing is written",
@@ -63,10 +65,11 @@ def plan_fold(experiment: Experiment, fold: int | str, n_folds: int = 1) -> str:
             *_identities(experiment, table, train_rows),
             _texts(trial.rows, experiment),
             _model(experiment, trial),
-            *_sources(experiment, sources),
-            _steps(experiment, len(train_rows), sources),
+            *_sources(experiment, sources, counts),
+            *_negatives(experiment, negatives, int(counts.sum())),
+            _steps(experiment, steps_per_epoch(*sampled)),
             f"memory     {speed.memory:.1f} GB at the longest batch, on {trial.device}",
-            _time(experiment, speed, len(train_rows), len(valid_rows), n_folds),
+            _time(experiment, speed, int(counts.sum()), len(valid_rows), n_folds),
             _disk(experiment, fold, parameter_count(trial.model)),
         ]
     )
@@ -90,7 +93,7 @@ class _Trial:
         self.device = accelerator.device.type
         self.tasks = make_tasks(experiment)
         self.rows = tokenised_rows(table.texts, load_tokenizer(experiment.model), experiment.model)
-        heads = {task.name: task.n_outputs for task in self.tasks}
+        heads = {task.name: task.head_width for task in self.tasks}
         self.model = new_model(experiment, heads, self.device)
         start_heads(self.model, experiment, self.tasks, table.labels)
         balance = Balancer(experiment, accelerator)
@@ -194,13 +197,13 @@ def _model(experiment: Experiment, trial: _Trial) -> str:
     )
 
 
-def _sources(experiment: Experiment, sources: np.ndarray | None) -> list[str]:
+def _sources(experiment: Experiment, sources: np.ndarray | None, counts: np.ndarray) -> list[str]:
     """Of several sources: rows to train on, and how many of them come in an epoch."""
     if sources is None:
         return []
     names, train = experiment.data.source_names, experiment.train
     sizes = np.bincount(sources, minlength=len(names))
-    counts = rows_per_source(train, sizes)
+    counts = np.pad(counts, (0, len(names) - len(counts)))
     told = [
         f"{name} {size:,}" + (f" ({count:,} an epoch)" if count != size else "")
         for name, size, count in zip(names, sizes, counts, strict=True)
@@ -208,8 +211,18 @@ def _sources(experiment: Experiment, sources: np.ndarray | None) -> list[str]:
     return [f"sources    {', '.join(told)}; sampled by {train.sampling}, {train.batches} steps"]
 
 
-def _steps(experiment: Experiment, n_rows: int, sources: np.ndarray | None) -> str:
-    train, steps = experiment.train, steps_per_epoch(experiment.train, n_rows, sources)
+def _negatives(experiment: Experiment, negatives: np.ndarray | None, n_rows: int) -> list[str]:
+    """Under ``negative_share``: how many rows it is about, and what an epoch has."""
+    if negatives is None:
+        return []
+    return [
+        f"negatives  {int(negatives.sum()):,} of {len(negatives):,} rows have zero labels alone; "
+        f"{experiment.train.negative_share:.0%} of them an epoch, which has {n_rows:,} rows"
+    ]
+
+
+def _steps(experiment: Experiment, steps: int) -> str:
+    train = experiment.train
     evaluations = train.epochs * len(evaluation_marks(steps, train.evaluations_per_epoch))
     total = train.epochs * steps
     return (
@@ -219,11 +232,11 @@ def _steps(experiment: Experiment, n_rows: int, sources: np.ndarray | None) -> s
     )
 
 
-def _time(experiment: Experiment, speed: Speed, n_train: int, n_valid: int, n_folds: int) -> str:
+def _time(experiment: Experiment, speed: Speed, n_epoch: int, n_valid: int, n_folds: int) -> str:
     train = experiment.train
     # A prediction is the forward third of a training step.
     evaluated = (train.epochs * train.evaluations_per_epoch + 1) * n_valid / 3
-    seconds = (train.epochs * n_train + evaluated) / speed.rows_per_second
+    seconds = (train.epochs * n_epoch + evaluated) / speed.rows_per_second
     folds = f", {n_folds} folds {_duration(n_folds * seconds)}" if n_folds > 1 else ""
     return (
         f"time       about {_duration(seconds)} a fold{folds}, at {speed.rows_per_second:.0f} "

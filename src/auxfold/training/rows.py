@@ -56,6 +56,36 @@ def flags(tasks: list[Task], table: Table) -> np.ndarray:
     return np.concatenate([made, (table.sources[:, None] == numbers).astype(made.dtype)], axis=1)
 
 
+def negatives_of(experiment: Experiment, table: Table, rows: np.ndarray) -> np.ndarray | None:
+    """``(len(rows),)`` bool: of which rows an epoch has ``train.negative_share``; None: of none.
+
+    Those that have binary labels, all of them zero, and no label of another kind.
+
+    Raises:
+        InputError: a share is asked for and there is no such row.
+    """
+    share = experiment.train.negative_share
+    if share == 1.0:
+        return None
+    found = np.zeros(len(rows), dtype=bool)
+    other = np.zeros(len(rows), dtype=bool)
+    for task, columns in label_slices(make_tasks(experiment)):
+        labels = table.labels[rows, columns]
+        known = ~np.isnan(labels)
+        if task.settings.kind == "binary":
+            found |= known.any(axis=1)
+            other |= (known & (labels != 0)).any(axis=1)
+        else:
+            other |= known.any(axis=1)
+    found &= ~other
+    if not found.any():
+        raise InputError(
+            f"train.negative_share = {share:g}, but in none of the {len(rows):,} rows to train on "
+            f"are all binary labels 0; leave it out"
+        )
+    return found
+
+
 def folds_info(experiment: Experiment, table: Table) -> dict[str, Any]:
     """What folds are made from; stored beside them and compared on every later use."""
     return {
