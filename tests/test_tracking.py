@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -84,7 +85,12 @@ class Run:
 def runs_in(folder: Path) -> dict[str, list[Run]]:
     """Runs by name, in the order in which they were started."""
     made: dict[str, list[Run]] = {}
-    runs = [Run(path) for path in folder.glob("wandb/offline-run-*/run-*.wandb")]
+    paths = list(folder.glob("wandb/offline-run-*/run-*.wandb"))
+    for _ in range(100):  # wandb's own process may still be writing
+        runs = [Run(path) for path in paths]
+        if all(run.exit_code is not None for run in runs):
+            break
+        time.sleep(0.2)
     for run in sorted(runs, key=lambda run: run.about.start_time.ToNanoseconds()):
         made.setdefault(run.about.display_name, []).append(run)
     return made
