@@ -149,7 +149,8 @@ class Loop:
         micro_batches = self.micro_batches(step_rows)
         if accelerator.process_index >= len(step_rows):
             scales = {name: 0.0 * scale for name, scale in scales.items()}
-        if self.objective.needs_means and len(micro_batches) > 1:
+        look_first = self.objective.needs_means and self.is_cut(step_rows)
+        if look_first:
             scales = self.shaped(scales, self.first_look(micro_batches, scales))
         losses: dict[str, torch.Tensor] = {}
         for number, rows in enumerate(micro_batches):
@@ -157,7 +158,7 @@ class Loop:
             syncing = nullcontext() if last else accelerator.no_sync(self.model)
             with syncing, self.balance.watching(bare) if learn else nullcontext():
                 logits = self.model(**self.batch(rows))
-                if self.objective.needs_means and len(micro_batches) == 1:
+                if self.objective.needs_means and not look_first:
                     scales = self.shaped(scales, self.objective.means(logits, rows, scales))
                 loss, parts = self.objective.loss(logits, rows, scales, self.balance.factors)
                 if learn:
@@ -200,10 +201,18 @@ class Loop:
         batch = self.rows.batch(rows, turned)
         return {k: v.to(self.accelerator.device) for k, v in batch.items()}
 
-    def micro_batches(self, step_rows: np.ndarray) -> list[np.ndarray]:
-        """This process's share of a step, cut by the token budget."""
-        accelerator = self.accelerator
-        share = step_rows[accelerator.process_index :: accelerator.num_processes]
+    def is_cut(self, step_rows: np.ndarray) -> bool:
+        """Whether some process has several micro-batches of a step; all give the same answer.
+
+        They have to: processes that exchange numbers in another order wait for each other.
+        """
+        processes = range(self.accelerator.num_processes)
+        return any(len(self.micro_batches(step_rows, number)) > 1 for number in processes)
+
+    def micro_batches(self, step_rows: np.ndarray, process: int | None = None) -> list[np.ndarray]:
+        """A process's share of a step, this one's if not told else, cut by the token budget."""
+        process = self.accelerator.process_index if process is None else process
+        share = step_rows[process :: self.accelerator.num_processes]
         if len(share) == 0:
             # More processes than rows: take part in the gradient exchange, at scale zero.
             return [step_rows[:1]]
