@@ -10,6 +10,7 @@ import numpy as np
 
 from auxfold.data.batches import tokenised_rows
 from auxfold.data.files import COMPRESSIONS, FORMATS, header_of, read_columns
+from auxfold.data.lists import all_entries, spread_lists
 from auxfold.data.profile import Column, Profile, profile_table
 from auxfold.errors import InputError
 from auxfold.model.backbone import load_tokenizer
@@ -31,6 +32,7 @@ def propose(path: str, name: str, test: str | None, main: str | None) -> tuple[s
         InputError: an unreadable table, no text column, no label column.
     """
     frame = read_columns(path)
+    frame = spread_lists(frame, all_entries(frame), path)
     test = test or _beside(path, "test")
     header = header_of(test) if test else []
     # A test file that has every column brings its labels along, and tells nothing.

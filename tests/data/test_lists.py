@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from auxfold.data.lists import all_entries, spread_lists
 from auxfold.data.table import read_texts, read_train
 from auxfold.errors import InputError
 from auxfold.experiment import experiment_from_dict, load_experiment, to_toml
@@ -217,3 +218,18 @@ def test_a_reader_without_a_column_says_which(own_format):
     data = experiment.data.model_copy(update={"text": "texts"})
     with pytest.raises(InputError, match=r"gives no column 'texts' \(did you mean 'text'"):
         read_train(experiment.model_copy(update={"data": data}))
+
+
+def test_columns_of_lists_are_found_in_an_unknown_table():
+    frame = pd.DataFrame(
+        {
+            "labels": ["[2, 0]", "[1, null]"],
+            "ragged": ["[1]", "[1, 2]"],
+            "bracketed": ["[so]", "[he said]"],
+            "text": ["a", "b"],
+        }
+    )
+    entries = all_entries(frame)
+    assert entries == {"labels_0": ("labels", 0), "labels_1": ("labels", 1)}
+    spread = spread_lists(frame, entries, "t")
+    assert spread["labels_1"].tolist() == ["0", ""] and "labels" not in spread

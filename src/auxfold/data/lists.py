@@ -66,6 +66,21 @@ def spread_lists(
     return rest.assign(**made)
 
 
+def all_entries(frame: pd.DataFrame) -> dict[str, tuple[str, int]]:
+    """Of every column that is a list of one length throughout: its entries, column and place."""
+    made = {}
+    for base in frame:
+        if not frame[base].str.match(r"\s*\[.*\]\s*$").all():
+            continue
+        try:
+            lengths = {len(_parsed(text, base, 0, "") or []) for text in frame[base]}
+        except InputError:  # texts in brackets
+            continue
+        if len(lengths) == 1:
+            made |= {f"{base}_{place}": (base, place) for place in range(lengths.pop())}
+    return made
+
+
 def holds_lists(values: pd.Series) -> bool:
     """Whether a cell of a column of strings is a list."""
     return bool(values.str.lstrip().str.startswith("[").any())
