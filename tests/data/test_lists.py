@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from auxfold.data.lists import all_entries, spread_lists
+from auxfold.data.reader import copy_reader
 from auxfold.data.table import read_texts, read_train
 from auxfold.errors import InputError
 from auxfold.experiment import experiment_from_dict, load_experiment, to_toml
@@ -196,6 +197,13 @@ def test_a_reader_of_ones_own(own_format):
     assert table.texts == [["a silly goose", "rain"]]
     np.testing.assert_array_equal(table.labels, [[2], [0]])
     assert read_texts(experiment, own_format).texts == table.texts
+
+
+def test_a_readers_file_is_copied_to_where_it_is_found(own_format, tmp_path):
+    copy_reader("line_reader:Reader", tmp_path / "src")
+    assert (tmp_path / "src/line_reader.py").read_text() == READER
+    with pytest.raises(InputError, match="No module named"):
+        copy_reader("not_there:Reader", tmp_path / "src")
 
 
 @pytest.mark.parametrize(

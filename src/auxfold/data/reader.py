@@ -8,6 +8,7 @@ names. The module is found as Python finds modules, and in the current directory
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -60,6 +61,19 @@ def columns_of_rows(data: Data, path: str) -> list[str]:
         InputError: as :func:`read_rows`.
     """
     return columns_of(path) if data.reader is None else list(_by_reader(data.reader, path))
+
+
+def copy_reader(name: str, folder: Path) -> None:
+    """The file of a reader's module, to where it is found once ``folder`` is on Python's path.
+
+    Raises:
+        InputError: there is no such reader.
+    """
+    _reader(name)
+    module = sys.modules[name.partition(":")[0]]
+    place = folder.joinpath(*module.__name__.split(".")).with_suffix(".py")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(str(module.__file__), place)
 
 
 def _by_reader(name: str, path: str) -> pd.DataFrame:

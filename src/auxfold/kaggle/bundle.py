@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import auxfold
+from auxfold.data.reader import copy_reader
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment, to_toml
 from auxfold.inference.ensemble import Ensemble
@@ -131,6 +132,8 @@ def _write_dataset(folder: Path, ensemble: Ensemble, names: Names, precision: st
     shutil.copytree(
         package, folder / "src/auxfold", ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
     )
+    if reader := ensemble.experiment.data.reader:
+        copy_reader(reader, folder / "src")
     write_text(folder / "experiment.toml", to_toml(ensemble.experiment))
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = {
