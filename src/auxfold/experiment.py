@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from auxfold.errors import InputError, nearest
+from auxfold.schema_errors import explain
 from auxfold.settings import (
     BIAS,
     BY_IDENTITY,
-    TAGS,
     AnyTask,
     Balance,
     Data,
@@ -37,6 +36,7 @@ from auxfold.settings import (
     Train,
     tasks_of_groups,
 )
+from auxfold.toml_text import toml_text
 
 
 class Experiment(Section):
@@ -205,7 +205,7 @@ def experiment_from_dict(raw: dict[str, Any], where: str) -> Experiment:
         raw = _with_tasks_of_groups(raw)
         return Experiment.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
-        raise InputError(f"{where}: {_explain(error)}") from None
+        raise InputError(f"{where}: {explain(error, Experiment)}") from None
 
 
 def _with_tasks_of_groups(raw: dict[str, Any]) -> dict[str, Any]:
@@ -248,90 +248,7 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-def _explain(error: ValidationError) -> str:
-    """The first problem in words: the dotted key, what was given, what is expected."""
-    first = error.errors()[0]
-    place, sections = _place(first["loc"])
-    key = ".".join(map(str, place))
-    kinds = [kind for section in sections for kind in _kinds(section)]
-    if first["type"] == "union_tag_not_found":
-        return f"{key}: 'kind' is missing; one of {', '.join(kinds)}"
-    if first["type"] == "union_tag_invalid":
-        given = first["input"]["kind"]
-        return f"{key}.kind = {given!r}{nearest(str(given), kinds)}; one of {', '.join(kinds)}"
-    if first["type"] == "extra_forbidden":
-        known = _place(first["loc"][:-1])[1][0].model_fields
-        return f"unknown key {key!r}{nearest(str(first['loc'][-1]), known)}"
-    if first["type"] == "missing":
-        return f"{key!r} is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    if not key or isinstance(first["input"], dict):
-        return f"{key}: {message}" if key else message
-    return f"{key} = {first['input']!r}: {message}"
-
-
-def _place(location: tuple[int | str, ...]) -> tuple[list[int | str], list[type[BaseModel]]]:
-    """The place of an error as its author wrote it, and the sections that may stand there.
-
-    Pydantic names the kind of a section as if it were a key: such names are left out.
-    """
-    told: list[int | str] = []
-    sections: list[type[BaseModel]] = [Experiment]
-    for part in location:
-        if part in TAGS and told[-1:] == ["train"]:
-            continue  # so it names the two forms of data.train
-        of_kind = [section for section in sections if part in _kinds(section)]
-        if len(sections) > 1 and of_kind:
-            sections = of_kind
-            continue
-        told.append(part)
-        if isinstance(part, str):
-            field = sections[0].model_fields.get(part) if sections else None
-            sections = _sections_in(field.annotation) if field else []
-    return told, sections
-
-
-def _kinds(section: type[BaseModel]) -> tuple[str, ...]:
-    """The kinds that a section stands for; none where it has no ``kind``."""
-    field = section.model_fields.get("kind")
-    return get_args(field.annotation) if field else ()
-
-
-def _sections_in(annotation: Any) -> list[type[BaseModel]]:
-    """The sections that a field holds, alone, in a list, or by kind."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [section for part in get_args(annotation) for section in _sections_in(part)]
-
-
 def to_toml(experiment: Experiment) -> str:
     """The resolved experiment as TOML that :func:`load_experiment` reads back to an equal one."""
     told = experiment.model_dump(mode="json", exclude_none=True)
-    return "\n".join(_table("", told)).strip() + "\n"
-
-
-def _table(path: str, content: dict[str, Any]) -> list[str]:
-    """The lines of a table: its own keys first, then the tables and lists of tables in it."""
-    inner = {k: v for k, v in content.items() if _is_table(v)}
-    lines = [f"{_key(k)} = {_toml_value(v)}" for k, v in content.items() if k not in inner]
-    for key, value in inner.items():
-        name = f"{path}.{key}" if path else key
-        many = isinstance(value, list)
-        for entry in value if many else [value]:
-            lines += ["", f"[[{name}]]" if many else f"[{name}]", *_table(name, entry)]
-    return lines
-
-
-def _is_table(value: Any) -> bool:
-    entries = value if isinstance(value, list) else [value]
-    return bool(entries) and isinstance(entries[0], dict)
-
-
-def _key(name: str) -> str:
-    """A bare key, or a quoted one: a column's name may hold anything."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml_value(name)
-
-
-def _toml_value(value: Any) -> str:
-    # JSON's strings, numbers, booleans and flat lists are TOML's, but for the DEL character.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return toml_text(told)

@@ -1,0 +1,39 @@
+"""Plain dictionaries as TOML, which the standard library reads but does not write."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+
+def toml_text(content: dict[str, Any]) -> str:
+    """The TOML that reads back to ``content``: strings, numbers, booleans, flat lists, tables."""
+    return "\n".join(_table("", content)).strip() + "\n"
+
+
+def _table(path: str, content: dict[str, Any]) -> list[str]:
+    """The lines of a table: its own keys first, then the tables and lists of tables in it."""
+    inner = {k: v for k, v in content.items() if _is_table(v)}
+    lines = [f"{_key(k)} = {_toml_value(v)}" for k, v in content.items() if k not in inner]
+    for key, value in inner.items():
+        name = f"{path}.{key}" if path else key
+        many = isinstance(value, list)
+        for entry in value if many else [value]:
+            lines += ["", f"[[{name}]]" if many else f"[{name}]", *_table(name, entry)]
+    return lines
+
+
+def _is_table(value: Any) -> bool:
+    entries = value if isinstance(value, list) else [value]
+    return bool(entries) and isinstance(entries[0], dict)
+
+
+def _key(name: str) -> str:
+    """A bare key, or a quoted one: a column's name may hold anything."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml_value(name)
+
+
+def _toml_value(value: Any) -> str:
+    # JSON's strings, numbers, booleans and flat lists are TOML's, but for the DEL character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
