@@ -7,9 +7,10 @@ from pathlib import Path
 from auxfold.command import experiment_from, parse_folds, parser, run
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
-from auxfold.run_folder import FULL, RunFolder, write_json, write_text
+from auxfold.run_folder import FULL, RunFolder
 from auxfold.scoring.ablation import ablation_table, collect, run_name, variants
 from auxfold.scoring.plots import plot_ablation
+from auxfold.whole_files import write_json, write_text
 
 EXAMPLES = """\
   python scripts/ablate.py --config configs/sample.toml

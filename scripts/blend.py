@@ -9,14 +9,7 @@ from auxfold.command import run
 from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.inference.blend import blend_files
-from auxfold.run_folder import (
-    OUTPUTS,
-    RunFolder,
-    check_trained_with,
-    read_folds,
-    write_frame,
-    write_json,
-)
+from auxfold.run_folder import OUTPUTS, RunFolder, check_trained_with, read_folds
 from auxfold.scoring.averaging import AVERAGES
 from auxfold.scoring.blend_report import blend_record, blend_table
 from auxfold.scoring.blending import (
@@ -34,6 +27,7 @@ from auxfold.scoring.blending import (
 )
 from auxfold.scoring.members import Member, gather
 from auxfold.training.rows import checked_table, folds_info
+from auxfold.whole_files import write_frame, write_json
 
 EXAMPLES = """\
   python scripts/blend.py --runs sample,sample_large --method all

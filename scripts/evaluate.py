@@ -11,7 +11,7 @@ import pandas as pd
 from auxfold.command import add_other_names, experiment_from, parse_renames, parser, run
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
-from auxfold.run_folder import RunFolder, write_frame, write_json, write_text
+from auxfold.run_folder import RunFolder
 from auxfold.scoring.bias_table import bias_frame, bias_text, plot_bias
 from auxfold.scoring.cross_validation import cross_validate, held_out, worst_errors
 from auxfold.scoring.fairness import bias_of_pair
@@ -30,6 +30,7 @@ from auxfold.settings import BIAS
 from auxfold.tasks import make_tasks, shown
 from auxfold.tracking import Tracker
 from auxfold.training.rows import create_folds
+from auxfold.whole_files import write_frame, write_json, write_text
 
 EXAMPLES = """\
   python scripts/evaluate.py --config configs/sample.toml

@@ -25,9 +25,10 @@ from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.postprocess import Postprocess
 from auxfold.inference.predictor import Predictor
 from auxfold.inference.submission import SampleSubmission, columns_asked_for
-from auxfold.run_folder import FoldFolder, RunFolder, write_frame
+from auxfold.run_folder import FoldFolder, RunFolder
 from auxfold.tasks import Task, prediction_frame
 from auxfold.tracking import Tracker
+from auxfold.whole_files import write_frame
 
 EXAMPLES = """\
   python scripts/inference.py --config configs/sample.toml

@@ -8,8 +8,8 @@ from auxfold.data.profile import Profile
 from auxfold.errors import InputError
 from auxfold.experiment import load_experiment
 from auxfold.proposal import name_for, propose
-from auxfold.run_folder import write_text
 from auxfold.training.rows import checked_table
+from auxfold.whole_files import write_text
 
 EXAMPLES = """examples:
   python scripts/new_experiment.py input/sample/train.csv --name first_look

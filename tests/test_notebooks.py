@@ -13,10 +13,11 @@ from nbclient import NotebookClient
 
 from auxfold.data.sample import build_sample, write_sample
 from auxfold.experiment import to_toml
-from auxfold.run_folder import RunFolder, write_frame, write_json
+from auxfold.run_folder import RunFolder
 from auxfold.scoring.cross_validation import cross_validate
 from auxfold.training.fold import train_fold
 from auxfold.training.rows import create_folds
+from auxfold.whole_files import write_frame, write_json
 from conftest import make_experiment
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"

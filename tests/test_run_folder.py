@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from auxfold.run_folder import write_frame, write_json, write_whole
+from auxfold.whole_files import write_frame, write_json, write_whole
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path):

@@ -1,26 +1,18 @@
-"""What an experiment leaves on disk, and the only code that knows the file names in it.
-
-Every file is written whole or not at all: to a temporary name beside it, then renamed.
-"""
+"""What an experiment leaves on disk, and the only code that knows the file names in it."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import os
-import platform
 import shutil
-import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment, load_experiment
+from auxfold.whole_files import read_json, write_frame, write_json
 
 OUTPUTS = Path("outputs")
 FULL = "full"  # the "fold" that is trained on all rows
@@ -165,43 +157,6 @@ class RunFolder:
         return [*numbers, *([FULL] if FULL in names else [])]
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Call ``write`` with a temporary path, then move it to ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: writers choose compression by it.
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole."""
-    write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole; NaN is refused rather than written as invalid JSON."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def write_frame(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table whole, as CSV or parquet by its suffix."""
-    if path.suffix == ".parquet":
-        write_whole(path, lambda p: frame.to_parquet(p, index=False))
-    elif path.suffix == ".csv":
-        write_whole(path, lambda p: frame.to_csv(p, index=False, lineterminator="\n"))
-    else:
-        raise InputError(f"{path}: predictions are written as .csv or .parquet")
-
-
 def write_folds(folder: RunFolder, ids: np.ndarray, folds: np.ndarray, info: dict) -> None:
     """Store the fold of every id and what the folds were made from."""
     # The record goes first and comes last: folds without it are no folds.
@@ -325,41 +280,3 @@ def finish_working(folder: FoldFolder) -> None:
     if folder.path.exists():
         shutil.rmtree(folder.path)
     os.replace(folder.working, folder.path)
-
-
-def provenance() -> dict[str, Any]:
-    """Versions, machine and git commit, for ``run.json``."""
-    packages = (
-        "auxfold",
-        "torch",
-        "transformers",
-        "accelerate",
-        "peft",
-        "numpy",
-        "pandas",
-        "scikit-learn",
-    )
-    return {
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "packages": {name: _version(name) for name in packages},
-        "git": _git("rev-parse", "HEAD"),
-        "git_changes": bool(_git("status", "--porcelain")),
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

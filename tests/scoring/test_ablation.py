@@ -59,7 +59,8 @@ def test_a_left_out_target_sends_no_gradient_and_the_others_their_own(work_dir, 
 
 def scored(experiment, scores: dict[str, list[float]], metric: str) -> None:
     """Fold folders of two seeds and two folds with given metrics."""
-    from auxfold.run_folder import OUTPUTS, RunFolder, write_json
+    from auxfold.run_folder import OUTPUTS, RunFolder
+    from auxfold.whole_files import write_json
 
     for variant, values in scores.items():
         for (seed, fold), value in zip(((1, 0), (1, 1), (2, 0), (2, 1)), values, strict=True):

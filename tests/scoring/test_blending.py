@@ -13,7 +13,7 @@ import pytest
 
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment, to_toml
-from auxfold.run_folder import RunFolder, write_frame, write_json, write_text
+from auxfold.run_folder import RunFolder
 from auxfold.scoring.blending import (
     METHODS,
     Options,
@@ -31,6 +31,7 @@ from auxfold.scoring.members import Member, gather
 from auxfold.tasks import make_tasks, prediction_frame
 from auxfold.tasks.metrics import roc_auc
 from auxfold.training.rows import create_folds
+from auxfold.whole_files import write_frame, write_json, write_text
 from conftest import make_experiment, make_frame
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

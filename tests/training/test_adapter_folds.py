@@ -22,13 +22,13 @@ from auxfold.inference.ensemble import Ensemble
 from auxfold.kaggle import kernel
 from auxfold.kaggle.bundle import Names, write_bundle
 from auxfold.model.backbone import new_model
-from auxfold.run_folder import read_json
 from auxfold.settings import Train
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
 from auxfold.training.optimizer import parameter_groups
 from auxfold.training.plan import plan_fold
 from auxfold.training.rows import create_folds
+from auxfold.whole_files import read_json
 from conftest import make_backbone, make_experiment, make_frame
 
 ROOT = Path(__file__).parents[2]

@@ -13,11 +13,12 @@ from safetensors.torch import load_file
 
 import auxfold
 from auxfold.errors import InputError
-from auxfold.run_folder import FoldFolder, RunFolder, read_json
+from auxfold.run_folder import FoldFolder, RunFolder
 from auxfold.training.checkpoint import KeptWeights, mean_of_weights
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
 from auxfold.training.rows import create_folds
+from auxfold.whole_files import read_json
 from conftest import make_experiment
 
 FOUR = {"epochs": 2, "evaluations_per_epoch": 2, "learning_rate": 1e-2}  # evaluations

@@ -11,7 +11,6 @@ from auxfold.data.batches import tokenised_rows, turned_rows
 from auxfold.errors import InputError
 from auxfold.inference.predict import predict_logits
 from auxfold.model.backbone import load_tokenizer, new_model
-from auxfold.run_folder import read_json
 from auxfold.settings import BinarySettings, Train
 from auxfold.tasks.binary import BinaryTask
 from auxfold.tasks.metrics import f1_at_half
@@ -19,6 +18,7 @@ from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
 from auxfold.training.optimizer import averaged, parameter_groups
 from auxfold.training.rows import create_folds
+from auxfold.whole_files import read_json
 from conftest import make_backbone, make_experiment, make_frame
 
 

@@ -12,10 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from auxfold.run_folder import RunFolder, write_frame
+from auxfold.run_folder import RunFolder
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
 from auxfold.training.rows import create_folds
+from auxfold.whole_files import write_frame
 from conftest import make_experiment, make_frame
 
 SOURCES = [{"path": "toxic/train.csv"}, {"path": "threat/train.csv", "rename": {"hard": "threat"}}]

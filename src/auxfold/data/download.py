@@ -23,7 +23,7 @@ from huggingface_hub import errors as hub_errors
 from auxfold.data.files import UNREADABLE, header_of, read_columns
 from auxfold.data.sources import File, HubSource, KaggleSource, Source
 from auxfold.errors import InputError
-from auxfold.run_folder import write_whole
+from auxfold.whole_files import write_whole
 
 BATCH = 100_000  # rows of a parquet file in memory at once
 ANEW = "--overwrite downloads it anew"

@@ -30,7 +30,7 @@ from auxfold.data.sample_words import (
     WORDS,
 )
 from auxfold.errors import InputError
-from auxfold.run_folder import write_frame, write_text
+from auxfold.whole_files import write_frame, write_text
 
 SUBTYPES = ("severe_toxicity", "obscene", "identity_attack", "insult", "threat")
 ACTIVITY = ("created_date", "publication_id", "parent_id", "article_id", "rating",

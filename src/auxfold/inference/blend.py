@@ -14,10 +14,11 @@ from auxfold.data.table import Table, read_texts
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.inference.ensemble import Ensemble
-from auxfold.run_folder import RunFolder, read_json
+from auxfold.run_folder import RunFolder
 from auxfold.scoring.averaging import check_average, from_scale, output_weights, to_scale
 from auxfold.settings import BinarySettings, RegressionSettings
 from auxfold.tasks import KINDS, Task
+from auxfold.whole_files import read_json
 
 
 @dataclass(frozen=True)

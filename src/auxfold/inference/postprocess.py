@@ -9,9 +9,10 @@ import numpy as np
 
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
-from auxfold.run_folder import RunFolder, read_json
+from auxfold.run_folder import RunFolder
 from auxfold.scoring.calibration import METHODS_OF, apply
 from auxfold.tasks import Task
+from auxfold.whole_files import read_json
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from auxfold.experiment import Experiment, to_toml
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.merge import needs_backbone, write_plain
 from auxfold.kaggle.manifest import MANIFEST, sha256
-from auxfold.run_folder import FoldFolder, RunFolder, write_json, write_text, write_whole
+from auxfold.run_folder import FoldFolder, RunFolder
+from auxfold.whole_files import write_json, write_text, write_whole
 
 NOTEBOOK = "kaggle_inference.ipynb"
 # What training left for people, not for predictions.

@@ -32,9 +32,9 @@ from auxfold.inference.predict import predict_logits
 from auxfold.inference.submission import SampleSubmission, columns_asked_for
 from auxfold.kaggle.manifest import MANIFEST, sha256
 from auxfold.model.precision import all_devices, choose_precision
-from auxfold.run_folder import read_json, write_frame, write_whole
 from auxfold.scoring.averaging import check_average
 from auxfold.tasks import make_tasks, prediction_frame
+from auxfold.whole_files import read_json, write_frame, write_whole
 
 RESERVE = 60.0  # seconds kept for averaging and writing
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
-from auxfold.run_folder import OUTPUTS, RunFolder, read_json
+from auxfold.run_folder import OUTPUTS, RunFolder
 from auxfold.tasks import selection_metric
 from auxfold.tasks.metrics import higher_is_better
+from auxfold.whole_files import read_json
 
 ALL, NONE = "all", "none"
 DRAWS = 10_000

@@ -12,18 +12,13 @@ import pandas as pd
 from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
-from auxfold.run_folder import (
-    FoldFolder,
-    RunFolder,
-    check_trained_with,
-    read_json,
-    trained_folds,
-)
+from auxfold.run_folder import FoldFolder, RunFolder, check_trained_with, trained_folds
 from auxfold.scoring.calibration import calibration_scores
 from auxfold.scoring.evaluation import evaluate_rows
 from auxfold.scoring.released import ensemble_against_folds
 from auxfold.scoring.thresholds import tune_for_precision, tune_thresholds
 from auxfold.tasks import main_slice, make_tasks, selection_metric
+from auxfold.whole_files import read_json
 
 
 def cross_validate(

@@ -16,16 +16,10 @@ import pandas as pd
 from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
-from auxfold.run_folder import (
-    OUTPUTS,
-    FoldFolder,
-    RunFolder,
-    check_together,
-    read_json,
-    trained_folds,
-)
+from auxfold.run_folder import OUTPUTS, FoldFolder, RunFolder, check_together, trained_folds
 from auxfold.scoring.jigsaw_bias import jigsaw_bias
 from auxfold.tasks import KINDS, Task, label_slices, main_slice, make_tasks, selection_metric
+from auxfold.whole_files import read_json
 
 # How good predictions of some rows are: row numbers of the table, and task name to predictions
 # ``(those rows, n_outputs)``. None: undefined on them.

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auxfold.run_folder import RunFolder, read_json
+from auxfold.run_folder import RunFolder
 from auxfold.scoring.calibration import fit_calibration
 from auxfold.tasks import Task
+from auxfold.whole_files import read_json
 
 
 def fit_postprocess(

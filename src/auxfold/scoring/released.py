@@ -14,11 +14,12 @@ from auxfold.data.files import read_columns
 from auxfold.data.lists import entries_of_lists, spread_lists
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
-from auxfold.run_folder import RunFolder, read_json
+from auxfold.run_folder import RunFolder
 from auxfold.settings import BinarySettings, Data, MulticlassSettings
 from auxfold.tasks import KINDS, Task, make_tasks
 from auxfold.tasks.metrics import BINARY_METRICS, f1_at_half
 from auxfold.tasks.task import refuse_cell
+from auxfold.whole_files import read_json
 
 # Competitions that released their test labels under another name than the training column's.
 RENAMED = {"target": "toxicity"}  # Jigsaw 2019, test_private_expanded.csv

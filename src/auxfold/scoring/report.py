@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader
 from auxfold.data.several import rows_by_source
 from auxfold.data.table import Table
 from auxfold.experiment import Experiment, to_toml
-from auxfold.run_folder import RunFolder, read_json
+from auxfold.run_folder import RunFolder
 from auxfold.scoring import plots
 from auxfold.scoring.bias_table import plot_bias
 from auxfold.scoring.jigsaw_bias import Bias
@@ -20,6 +20,7 @@ from auxfold.scoring.main_plots import plot_main
 from auxfold.scoring.plots import Plot
 from auxfold.tasks import balance, label_slices, main_slice, make_tasks
 from auxfold.tasks.metrics import higher_is_better, metric_name
+from auxfold.whole_files import read_json
 
 
 def cv_table(record: dict[str, Any]) -> str:

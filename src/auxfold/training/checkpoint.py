@@ -14,8 +14,9 @@ from torch import nn
 
 from auxfold.errors import InputError
 from auxfold.model.adapters import load_trained_state, trained_state
-from auxfold.run_folder import FoldFolder, write_whole
+from auxfold.run_folder import FoldFolder
 from auxfold.settings import Selection
+from auxfold.whole_files import write_whole
 
 
 @dataclass

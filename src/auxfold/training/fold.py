@@ -21,17 +21,14 @@ from auxfold.model.allocator import keep_freed_memory
 from auxfold.model.backbone import load_tokenizer, new_model, parameters_in_words
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.precision import best_device, choose_precision
+from auxfold.provenance import provenance
 from auxfold.run_folder import (
     FULL,
     FoldFolder,
     RunFolder,
     check_trained_with,
     finish_working,
-    provenance,
     start_working,
-    write_frame,
-    write_json,
-    write_text,
 )
 from auxfold.scoring.bias_table import bias_text
 from auxfold.scoring.evaluation import checked_metric, evaluate_rows
@@ -51,6 +48,7 @@ from auxfold.training.objective import Objective
 from auxfold.training.optimizer import averaged, make_optimizer, make_schedule
 from auxfold.training.rows import checked_table, folds_info, negatives_of, split
 from auxfold.training.signals import ask_to_stop_on_signals
+from auxfold.whole_files import write_frame, write_json, write_text
 
 
 def train_fold(
