@@ -72,6 +72,11 @@ def main() -> None:
         raise InputError(
             "--rename, --without-ids, --identity-terms and --heat-map go with --labels"
         )
+    score_out_of_fold(experiment, precisions, given.json)
+
+
+def score_out_of_fold(experiment: Experiment, precisions: list[float], as_json: bool) -> None:
+    """Cross-validated scores, what is fitted on them, and the report, into the run folder."""
     table, folds = create_folds(experiment)
     record, oof = cross_validate(experiment, table, folds, precisions)
     table, folds = held_out(table, folds)
@@ -84,7 +89,7 @@ def main() -> None:
     page = render_report(experiment, record, table, folds, oof, hardest=errors[:50])
     write_text(folder.report, page)
     track(experiment, record, errors)
-    if given.json:
+    if as_json:
         show(record["oof"], True)
         return
     print(cv_table({**record, "oof": shown(experiment, record["oof"])}))
