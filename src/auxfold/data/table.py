@@ -123,7 +123,7 @@ def read_train(experiment: Experiment) -> Table:
         frames, paths = [*frames, read_rows(data, validation, wanted.every)], [*paths, validation]
     tables = [_train_table(experiment, *pair) for pair in zip(frames, paths, strict=True)]
     if isinstance(validation, str):
-        table = with_validation(*tables)
+        table = with_validation(*tables, numbered=not data.id)
     else:
         table = tables[0] if len(tables) == 1 else joined(tables, data.source_names)
     return _with_scheme(experiment, table, list(zip(frames, paths, strict=True)))
@@ -158,20 +158,27 @@ def _refuse_unread(experiment: Experiment) -> None:
                 )
 
 
-def with_validation(train: Table, held_out: Table) -> Table:
+def with_validation(train: Table, held_out: Table, numbered: bool) -> Table:
     """The rows of both files, the second's marked.
+
+    Args:
+        train: rows of the training file.
+        held_out: rows of the validation file.
+        numbered: the files have no ids: the second's numbers become ``validation/<number>``.
 
     Raises:
         InputError: an id stands in both.
     """
-    common = sorted(set(train.ids) & set(held_out.ids))
-    if common and common[0] == "0":  # rows without ids, numbered in each file
+    if numbered:
         ids = np.array([f"validation/{name}" for name in held_out.ids], dtype=object)
-    elif common:
-        raise InputError(f"id {common[0]!r} stands in {train.path} and in {held_out.path}")
-    else:
-        ids = held_out.ids
-    both = joined([train, replace(held_out, ids=ids)], None)
+        held_out = replace(held_out, ids=ids)
+    common = sorted(set(train.ids) & set(held_out.ids))
+    if common:
+        raise InputError(
+            f"id {common[0]!r} stands in {train.path} and in {held_out.path} ({len(common)} such "
+            f'ids); an id names one row, or set data.id = "" to number the rows'
+        )
+    both = joined([train, held_out], None)
     return replace(both, sources=None, held_out=both.sources == 1)
 
 
