@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import runpy
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -11,10 +16,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-from auxfold.experiment import Experiment, experiment_from_dict
+from auxfold.experiment import Experiment, experiment_from_dict, to_toml
+from auxfold.run_folder import RunFolder
+from auxfold.training.fold import train_fold
+from auxfold.training.loop import Loop
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
 
 WORDS = (
     "the a garden train bread council rain good bad silly goose nonsense soup is was not".split()
@@ -115,3 +126,54 @@ def work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     make_frame().to_csv(tmp_path / "train.csv", index=False)
     return tmp_path
+
+
+def run_script(name: str, *arguments: str) -> None:
+    """A script in this process, which is quicker than one of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [f"{name}.py", *arguments])
+        runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
+
+
+def refused_script(capsys: pytest.CaptureFixture[str], name: str, *arguments: str) -> str:
+    """The one line of a script that refuses what it was given, with exit code 2."""
+    with pytest.raises(SystemExit) as stopped:
+        run_script(name, *arguments)
+    told = capsys.readouterr().err
+    assert stopped.value.code == 2 and told.startswith("error: ") and told.count("\n") == 1
+    return told
+
+
+def train_in_two_processes(experiment: Experiment) -> None:
+    """Fold 0 anew, by two processes; not ``accelerate launch --cpu``, which starts a single one."""
+    Path("e.toml").write_text(to_toml(experiment))
+    arguments = ["--config", "e.toml", "--fold", "0", "--overwrite"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
+               str(SCRIPTS / "train.py"), *arguments]  # fmt: skip
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(RunFolder.of(experiment).fold(0).run.read_text())
+    assert record["processes"] == 2
+
+
+def assert_resumes_exactly(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Interrupted in a step and resumed, fold 0 has the very weights of an uninterrupted one."""
+    weights = load_file(train_fold(experiment, 0).path / "model.safetensors")
+    calls, original = 0, Loop.train_step
+
+    def interrupted(self, rows):
+        nonlocal calls
+        calls += 1
+        if calls == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, rows)
+
+    monkeypatch.setattr(Loop, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(experiment, 0, overwrite=True)
+    resumed = train_fold(experiment, 0, resume=True)
+    for name, values in load_file(resumed.path / "model.safetensors").items():
+        assert torch.equal(values, weights[name]), name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from auxfold.run_folder import FoldFolder, RunFolder
 from auxfold.scoring.released import score_file
 from auxfold.training.fold import train_fold
 from auxfold.training.rows import create_folds
-from conftest import make_experiment, make_frame
+from conftest import make_experiment, make_frame, train_in_two_processes
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -434,15 +433,7 @@ def test_two_processes_train_the_same_model(work_dir, backbone):
     create_folds(experiment)
     folder = train_fold(experiment, 0)
     whole, history = tensors(folder.path), history_of(folder)
-    (work_dir / "e.toml").write_text(to_toml(experiment))
-    # Not `accelerate launch --cpu`: it starts a single process on one machine.
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
-               str(SCRIPTS / "train.py"), "--config", "e.toml", "--fold", "0"]  # fmt: skip
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, "--overwrite"], capture_output=True, text=True, timeout=300,
-                          env=environment)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert json.loads(folder.run.read_text())["processes"] == 2
+    train_in_two_processes(experiment)
     assert_same_training(folder, whole, history)
 
 

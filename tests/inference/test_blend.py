@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,24 +14,7 @@ from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.training.fold import train_fold
 from auxfold.training.rows import create_folds
-from conftest import make_backbone, make_experiment, make_frame
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-
-
-def script(name: str, *arguments: str) -> None:
-    """A script in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [f"{name}.py", *arguments])
-        runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
-
-
-def refused(capsys, name: str, *arguments: str) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        script(name, *arguments)
-    told = capsys.readouterr().err
-    assert stopped.value.code == 2 and told.count("\n") == 1
-    return told
+from conftest import make_backbone, make_experiment, make_frame, refused_script, run_script
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +61,20 @@ def predictions_of_runs() -> list[pd.DataFrame]:
     """Each run's own predictions by its script, by id, in the order of the sample submission."""
     made = []
     for name in ("first", "second"):
-        script("inference", "--config", f"{name}.toml", "--all-tasks", "--output", f"{name}.csv")
+        run_script(
+            "inference", "--config", f"{name}.toml", "--all-tasks", "--output", f"{name}.csv"
+        )
         made.append(pd.read_csv(f"{name}.csv").set_index("id"))
     return made
 
 
 def test_the_submission_is_the_weighted_mean_of_the_runs(here, capsys):
-    script("blend", "--runs", "first,second", "--method", "hill_climbing", "--average", "logit",
+    run_script("blend", "--runs", "first,second", "--method", "hill_climbing", "--average", "logit",
            "--metric", "main/log_loss", "--name", "climbed", "--draws", "10")  # fmt: skip
     record = json.loads(Path("outputs/climbed/blend.json").read_text())
     record["weights"]["toxic"] = [0.3, 0.7]  # whatever was found: something to see
     Path("outputs/climbed/blend.json").write_text(json.dumps(record))
-    script("inference", "--blend", "outputs/climbed")
+    run_script("inference", "--blend", "outputs/climbed")
     assert "30 rows, 2 runs, 5 models blended" in capsys.readouterr().out
     made = pd.read_csv("outputs/climbed/submission.csv")
     sample = pd.read_csv("sample.csv")
@@ -104,7 +87,7 @@ def test_the_submission_is_the_weighted_mean_of_the_runs(here, capsys):
 
 
 def test_every_column_by_weights_of_its_own_and_ranks(here):
-    script("blend", "--runs", "first,second", "--method", "nelder_mead", "--average", "rank",
+    run_script("blend", "--runs", "first,second", "--method", "nelder_mead", "--average", "rank",
            "--metric", "auc", "--by", "column", "--name", "ranked", "--draws", "0")  # fmt: skip
     record = json.loads(Path("outputs/ranked/blend.json").read_text())
     assert list(record["weights"]) == ["toxic", "insult", "threat"]
@@ -112,7 +95,9 @@ def test_every_column_by_weights_of_its_own_and_ranks(here):
     Path("outputs/ranked/blend.json").write_text(json.dumps(record))
     test = pd.read_csv("test.csv").sample(frac=1, random_state=3)
     test.assign(words=test["text"]).to_csv("new.csv", index=False)
-    script("inference", "--blend", "outputs/ranked", "--input", "new.csv", "--output", "out.csv")
+    run_script(
+        "inference", "--blend", "outputs/ranked", "--input", "new.csv", "--output", "out.csv"
+    )
     made = pd.read_csv("out.csv").set_index("id")
     assert made.index.tolist() == test["id"].tolist()
     first, second = (p.loc[made.index].rank() / 30 for p in predictions_of_runs())
@@ -122,12 +107,12 @@ def test_every_column_by_weights_of_its_own_and_ranks(here):
 
 
 def test_other_ids_other_runs_and_options_without_effect_are_refused(here, capsys):
-    script("blend", "--runs", "first,second", "--method", "mean", "--draws", "0")
+    run_script("blend", "--runs", "first,second", "--method", "mean", "--draws", "0")
     blend = ("inference", "--blend", "outputs/blend")
     kept = Path("other_test.csv").read_text()
     Path("other_test.csv").write_text("\n".join(kept.splitlines()[:-2]) + "\nnew,rain\n")
     try:
-        told = refused(capsys, *blend)
+        told = refused_script(capsys, *blend)
         assert "other_test.csv has not the ids of test.csv: of 30 it lacks 2 and has 1" in told
     finally:
         Path("other_test.csv").write_text(kept)
@@ -138,21 +123,25 @@ def test_other_ids_other_runs_and_options_without_effect_are_refused(here, capsy
         (["--config", "first.toml"], "--config has no effect"),
         (["--input", "both.csv"], "--input F needs --output F"),
     ):
-        assert expected in refused(capsys, *blend, *options)
-    assert "no outputs/first/blend.json" in refused(capsys, "inference", "--blend", "outputs/first")
+        assert expected in refused_script(capsys, *blend, *options)
+    assert "no outputs/first/blend.json" in refused_script(
+        capsys, "inference", "--blend", "outputs/first"
+    )
     run = Path("outputs/second/fold_0/run.json")
     kept = run.read_text()
     try:
         told = json.loads(kept)
         run.write_text(json.dumps({**told, "experiment_fingerprint": "x"}))
-        assert "outputs/second is not the run that was blended" in refused(capsys, *blend)
+        assert "outputs/second is not the run that was blended" in refused_script(capsys, *blend)
     finally:
         run.write_text(kept)
     assert not Path("outputs/blend/submission.csv").exists()
 
 
 def test_a_blend_of_one_runs_weight_is_that_run(here):
-    script("blend", "--runs", "first,second", "--method", "mean", "--name", "one", "--draws", "0")
+    run_script(
+        "blend", "--runs", "first,second", "--method", "mean", "--name", "one", "--draws", "0"
+    )
     path = Path("outputs/one/blend.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "weights": {"toxic": [0.0, 1.0]}}))
     blend = Blend.at("outputs/one")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from auxfold.kaggle.bundle import Names, write_bundle
 from auxfold.scoring.calibration import isotonic
 from auxfold.training.fold import train_fold
 from auxfold.training.rows import create_folds
-from conftest import make_experiment, make_frame
+from conftest import make_experiment, make_frame, refused_script, run_script
 
 ROOT = Path(__file__).parents[2]
 TASKS: list[dict] = [
@@ -33,21 +32,6 @@ TASKS: list[dict] = [
     {"name": "mood", "kind": "multiclass", "columns": ["mood"], "classes": ["bad", "good"]},
     {"name": "score", "kind": "regression", "columns": ["score"]},
 ]
-
-
-def script(name: str, *arguments: str) -> None:
-    """A script in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [f"{name}.py", *arguments])
-        runpy.run_path(str(ROOT / f"scripts/{name}.py"), run_name="__main__")
-
-
-def refused(capsys, name: str, *arguments: str) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        script(name, *arguments)
-    told = capsys.readouterr().err
-    assert stopped.value.code == 2 and told.count("\n") == 1
-    return told
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +53,8 @@ def place(tmp_path_factory, backbone) -> Path:
         create_folds(experiment)
         for fold in (0, 1):
             train_fold(experiment, fold)
-        script("evaluate", "--config", "e.toml", "--precision", "0.5")
-        script("inference", "--config", "e.toml", "--all-tasks", "--output", "raw.csv")
+        run_script("evaluate", "--config", "e.toml", "--precision", "0.5")
+        run_script("inference", "--config", "e.toml", "--all-tasks", "--output", "raw.csv")
     return place
 
 
@@ -85,7 +69,7 @@ def stored() -> dict:
 
 
 def made_by(*options: str) -> pd.DataFrame:
-    script("inference", "--config", "e.toml", *options, "--output", "made.csv")
+    run_script("inference", "--config", "e.toml", *options, "--output", "made.csv")
     return pd.read_csv("made.csv").set_index("id")
 
 
@@ -153,7 +137,7 @@ def test_in_python_and_on_kaggle(here, tmp_path, capsys):
     np.testing.assert_allclose(made, expected, atol=1e-5)
     decided = model.predict(texts, tasks=["main", "aux"], decide="f1")
     assert set(np.unique(decided)) <= {0, 1} and decided.dtypes.eq(np.int64).all()
-    script("inference", "--config", "e.toml", "--text", "goose", "--calibrate", "isotonic")
+    run_script("inference", "--config", "e.toml", "--text", "goose", "--calibrate", "isotonic")
     ensemble = Ensemble.of(load_experiment("e.toml"))
     notebook = ROOT / "notebooks/kaggle_inference.ipynb"
     names = Names("ada", "auxfold tiny", "tiny-comments")
@@ -176,12 +160,12 @@ def test_in_python_and_on_kaggle(here, tmp_path, capsys):
     ],
 )  # fmt: skip
 def test_what_was_not_found_cannot_be_applied(here, capsys, options, expected):
-    told = refused(capsys, "inference", "--config", "e.toml", *options, "--output", "no.csv")
+    told = refused_script(capsys, "inference", "--config", "e.toml", *options, "--output", "no.csv")
     assert expected in told and not Path("no.csv").exists()
 
 
 def test_other_folds_and_no_folds_are_refused(here, capsys):
-    assert "--precision 1.5" in refused(capsys, "evaluate", "--config", "e.toml",
+    assert "--precision 1.5" in refused_script(capsys, "evaluate", "--config", "e.toml",
                                         "--precision", "1.5")  # fmt: skip
     path = Path("outputs/tiny/postprocess.json")
     kept = path.read_text()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +30,8 @@ from auxfold.tasks import make_tasks, prediction_frame
 from auxfold.tasks.metrics import roc_auc
 from auxfold.training.rows import create_folds
 from auxfold.whole_files import write_frame, write_json, write_text
-from conftest import make_experiment, make_frame
+from conftest import make_experiment, make_frame, refused_script, run_script
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 KINDS = [
     {"name": "main", "kind": "binary", "columns": ["toxic"], "main": True},
     {"name": "mood", "kind": "multiclass", "columns": ["mood"], "classes": ["bad", "fine", "good"]},
@@ -43,18 +40,11 @@ KINDS = [
 
 
 def blend(*arguments: str) -> None:
-    """``scripts/blend.py`` in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["blend.py", *arguments])
-        runpy.run_path(str(SCRIPTS / "blend.py"), run_name="__main__")
+    run_script("blend", *arguments)
 
 
 def refused(capsys, *arguments: str) -> str:
-    with pytest.raises(SystemExit) as stopped:
-        blend(*arguments)
-    told = capsys.readouterr().err
-    assert stopped.value.code == 2 and told.startswith("error: ") and told.count("\n") == 1
-    return told
+    return refused_script(capsys, "blend", *arguments)
 
 
 def fake_run(experiment: Experiment, noise: float, seed: int, shuffle: bool = False) -> np.ndarray:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -33,7 +31,7 @@ from auxfold.training.loop import Loop
 from auxfold.training.objective import Objective
 from auxfold.training.optimizer import make_optimizer, make_schedule
 from auxfold.training.rows import create_folds
-from conftest import make_experiment, make_frame
+from conftest import make_experiment, make_frame, train_in_two_processes
 
 STILL = {"head_dropout": 0.0, "hidden_dropout": 0.0, "attention_dropout": 0.0}
 TRAIN = Path(__file__).parents[2] / "scripts/train.py"
@@ -547,12 +545,7 @@ def test_two_processes_weigh_as_one(work_dir, backbone):
     create_folds(experiment)
     folder = train_fold(experiment, 0)
     whole, record = weights_of(folder), history_of(folder)[-1]["balance"]
-    (work_dir / "e.toml").write_text(to_toml(experiment))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", str(TRAIN),
-               "--config", "e.toml", "--fold", "0", "--overwrite"]  # fmt: skip
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr
+    train_in_two_processes(experiment)
     both = history_of(folder)[-1]["balance"]
     for what, values in record.items():
         assert both[what] == pytest.approx(values, rel=1e-2), what

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from auxfold.data.table import read_train
 from auxfold.errors import InputError
@@ -18,7 +14,7 @@ from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
 from auxfold.training.plan import plan_fold
 from auxfold.training.rows import create_folds, negatives_of
-from conftest import make_experiment, make_frame
+from conftest import assert_resumes_exactly, make_experiment, make_frame
 
 
 @pytest.fixture
@@ -78,22 +74,7 @@ def test_each_epoch_has_another_half_and_validation_every_row(experiment, monkey
 
 def test_a_resumed_training_goes_on_with_the_same_halves(experiment, monkeypatch):
     made = experiment(negative_share=0.5)
-    weights = load_file(train_fold(made, 0).path / "model.safetensors")
-    calls, original = 0, Loop.train_step
-
-    def interrupted(self, rows):
-        nonlocal calls
-        calls += 1
-        if calls == 8:  # within the second epoch
-            os.kill(os.getpid(), signal.SIGINT)
-        return original(self, rows)
-
-    monkeypatch.setattr(Loop, "train_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_fold(made, 0, overwrite=True)
-    resumed = train_fold(made, 0, resume=True)
-    for name, values in load_file(resumed.path / "model.safetensors").items():
-        assert torch.equal(values, weights[name]), name
+    assert_resumes_exactly(made, monkeypatch, 8)  # within the second epoch
 
 
 def test_the_dry_run_tells_of_it(experiment):

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,15 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auxfold.data.table import Table
-from auxfold.experiment import to_toml
 from auxfold.tasks import make_tasks
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
 from auxfold.training.metric_shaped import MetricShape, power_mean_slopes
 from auxfold.training.objective import Objective
 from auxfold.training.rows import create_folds
-from conftest import make_experiment, make_frame
-from test_street import SCRIPTS, assert_same_training, history_of, tensors
+from conftest import make_experiment, make_frame, train_in_two_processes
+from test_street import assert_same_training, history_of, tensors
 
 NAN = float("nan")
 NAMES = ["male", "female", "black"]
@@ -273,12 +267,5 @@ def test_two_processes_train_the_model_of_one(experiment, work_dir):
     made = experiment(train={"max_tokens_per_batch": 100})
     folder = train_fold(made, 0)
     whole, history = tensors(folder.path), history_of(folder)
-    (work_dir / "e.toml").write_text(to_toml(made))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
-               str(SCRIPTS / "train.py"), "--config", "e.toml", "--fold", "0"]  # fmt: skip
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, "--overwrite"], capture_output=True, text=True, timeout=300,
-                          env=environment)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert json.loads(folder.run.read_text())["processes"] == 2
+    train_in_two_processes(made)
     assert_same_training(folder, whole, history)

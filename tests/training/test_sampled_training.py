@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,7 @@ from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
 from auxfold.training.rows import create_folds
 from auxfold.whole_files import write_frame
-from conftest import make_experiment, make_frame
+from conftest import assert_resumes_exactly, make_experiment, make_frame
 
 SOURCES = [{"path": "toxic/train.csv"}, {"path": "threat/train.csv", "rename": {"hard": "threat"}}]
 TASKS = [
@@ -98,23 +96,7 @@ def test_mixed_steps_hold_both_and_rows_come_as_often_as_asked(experiment, monke
 @pytest.mark.parametrize("batches", ["mixed", "pure"])
 def test_a_sampled_epoch_resumes_exactly(experiment, monkeypatch, batches):
     made = experiment(batches=batches, sampling="sqrt", epochs=3)
-    whole = train_fold(made, 0)
-    weights = load_file(whole.path / "model.safetensors")
-    calls, original = 0, Loop.train_step
-
-    def interrupted(self, rows):
-        nonlocal calls
-        calls += 1
-        if calls == 8:  # within the second epoch
-            os.kill(os.getpid(), signal.SIGINT)
-        return original(self, rows)
-
-    monkeypatch.setattr(Loop, "train_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_fold(made, 0, overwrite=True)
-    resumed = train_fold(made, 0, resume=True)
-    for name, values in load_file(resumed.path / "model.safetensors").items():
-        assert torch.equal(values, weights[name]), name
+    assert_resumes_exactly(made, monkeypatch, 8)  # within the second epoch
 
 
 def test_the_default_trains_as_one_joined_file_does(experiment):
