@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 
 from auxfold.errors import InputError, nearest
 
@@ -89,14 +90,14 @@ def _format(path: Path) -> str:
 def _read(path: Path, kind: str, columns: list[str] | None) -> pd.DataFrame:
     if kind in ("csv", "tsv"):
         return _read_separated(path, "," if kind == "csv" else "\t", columns)
-    frame = (
-        pd.read_parquet(path)
-        if kind == "parquet"
-        else pd.read_json(path, lines=True, dtype=False, convert_dates=False)
-    )
+    frame = pd.read_parquet(path) if kind == "parquet" else _read_lines(path)
     if columns is not None:
         frame = frame[[c for c in dict.fromkeys(columns) if c in frame.columns]]
     return frame.apply(as_strings)
+
+
+def _read_lines(path: Path) -> pd.DataFrame:
+    return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
 
 
 def _read_separated(path: Path, separator: str, columns: list[str] | None) -> pd.DataFrame:
@@ -220,9 +221,13 @@ def listed(names: list[str]) -> str:
 
 
 def header_of(path: str | Path) -> list[str]:
-    """The column names of a file; of a csv or tsv no row is parsed."""
+    """The column names of a file; only of a jsonl, whose rows may differ, are all rows parsed."""
     path = Path(path)
     kind = _format(path)
     if kind in ("csv", "tsv"):
         return _first_line(_content(path), "," if kind == "csv" else "\t")
-    return list(_read(path, kind, None).columns)
+    if kind == "jsonl":
+        return list(_read_lines(path).columns)
+    schema = pq.read_schema(path)
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in schema.names if name not in index]

@@ -18,6 +18,11 @@ from auxfold.errors import InputError
 _ENTRY = re.compile(r"(.+)_(\d+)")
 
 
+def may_be_entries(wanted: Iterable[str]) -> bool:
+    """Whether some column is called as the entries of lists are."""
+    return any(_ENTRY.fullmatch(name) for name in wanted)
+
+
 def entries_of_lists(wanted: Iterable[str], header: Iterable[str]) -> dict[str, tuple[str, int]]:
     """Of the wanted columns that a file lacks, those which its lists have: column and place."""
     made = {}

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from auxfold.data.files import as_strings, columns_of, existing, listed, read_columns
-from auxfold.data.lists import entries_of_lists, spread_lists
+from auxfold.data.lists import entries_of_lists, may_be_entries, spread_lists
 from auxfold.errors import InputError, nearest
 from auxfold.settings import Data
 
@@ -37,7 +37,10 @@ def read_rows(data: Data, path: str, columns: list[str]) -> pd.DataFrame:
             fails; lists of other lengths than ``data.group_sizes``.
     """
     frame = None if data.reader is None else _by_reader(data.reader, path)
-    header = columns_of(path) if frame is None else list(frame)
+    if frame is not None:
+        header = list(frame)
+    else:  # a header costs a second look at the file
+        header = columns_of(path) if may_be_entries(columns) else columns
     entries = entries_of_lists(columns, header)
     plain = [name for name in columns if name not in entries]
     asked = list(dict.fromkeys([*plain, *(base for base, _ in entries.values())]))
