@@ -373,3 +373,14 @@ def test_the_bias_metric_of_the_first_runs_identities_is_blended(work_dir, backb
     assert bias.score is not None
     with pytest.raises(InputError, match="jigsaw_bias/score is unknown"):
         gather(runs[::-1], table, folds, "jigsaw_bias/score")
+
+
+def test_a_run_with_one_split_is_refused(work_dir, backbone):
+    split = {"n_splits": 2, "validation": 20}
+    experiment = make_experiment("train.csv", backbone, name="split", folds=split)
+    create_folds(experiment)
+    folder = RunFolder.of(experiment).fold(0)
+    write_text(folder.experiment, to_toml(experiment))
+    write_json(folder.run, {"data_fingerprint": "x"})
+    with pytest.raises(InputError, match="run split has one split .folds.validation."):
+        Member.at("split")

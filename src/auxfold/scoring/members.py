@@ -52,7 +52,8 @@ class Member:
         """A run by its name below ``outputs/``, or by its folder.
 
         Raises:
-            InputError: no such run, a fold is missing, or folds that do not belong together.
+            InputError: no such run, a fold is missing, folds that do not belong together, or one
+                split instead of folds.
         """
         path = OUTPUTS / run if (OUTPUTS / run).is_dir() else Path(run)
         folder = RunFolder(path)
@@ -63,6 +64,11 @@ class Member:
             raise InputError(f"no trained run {run!r}{nearest(run, sorted(set(there)))} in outputs")
         folders = trained_folds(folder, folder.fold_names())
         experiment = check_together(folders)
+        if experiment.folds.validation is not None:
+            raise InputError(
+                f"run {path.name} has one split (folds.validation); weights are fitted on some "
+                f"folds and judged on the others: blend runs with folds, or files by --predictions"
+            )
         oof = pd.concat([pd.read_parquet(fold.oof) for fold in folders])
         return cls(path.name, experiment, folders, oof.set_index(experiment.data.id_column))
 
