@@ -128,6 +128,10 @@ class RunFolder:
         return self.path / "ablation.json"
 
     @property
+    def comparison(self) -> Path:
+        return self.path / "comparison.json"
+
+    @property
     def postprocess(self) -> Path:
         """Thresholds and calibration, found out of fold."""
         return self.path / "postprocess.json"

@@ -11,7 +11,8 @@ import torch
 from auxfold.data.table import read_train
 from auxfold.errors import InputError
 from auxfold.experiment import load_experiment, to_toml
-from auxfold.scoring.ablation import collect, interval, run_name, variants
+from auxfold.scoring.ablation import collect, run_name, variants
+from auxfold.scoring.comparison import interval
 from auxfold.tasks import make_tasks
 from auxfold.training.objective import Objective
 from conftest import make_experiment
@@ -22,6 +23,8 @@ THREE = [
     {"name": "aux", "kind": "binary", "columns": ["insult"], "weight": 0.5},
     {"name": "more", "kind": "binary", "columns": ["threat"], "weight": 2.0},
 ]
+
+PAIRS = [(1, 0), (1, 1), (2, 0), (2, 1)]
 
 
 def test_variants_leave_out_tasks_or_columns():
@@ -63,8 +66,8 @@ def scored(experiment, scores: dict[str, list[float]], metric: str) -> None:
     from auxfold.whole_files import write_json
 
     for variant, values in scores.items():
-        for (seed, fold), value in zip(((1, 0), (1, 1), (2, 0), (2, 1)), values, strict=True):
-            folder = RunFolder(OUTPUTS / run_name(experiment, variant, seed)).fold(fold)
+        for (seed, fold), value in zip(PAIRS, values, strict=True):
+            folder = RunFolder(OUTPUTS / run_name(experiment.name, variant, seed)).fold(fold)
             write_json(folder.metrics, {metric: value})
 
 
@@ -72,13 +75,13 @@ def test_differences_are_paired_and_point_the_same_way(work_dir):
     experiment = make_experiment("train.csv", "b", tasks=THREE)
     names = {"all": [0.9, 0.7, 0.8, 0.6], "without_aux": [0.8, 0.6, 0.7, 0.5]}
     scored(experiment, names, "main/auc")
-    made = collect(experiment, names, [1, 2], [0, 1])
+    made = collect(experiment, names, PAIRS)
     told = made["differences"]["without_aux"]
     assert told["mean"] == pytest.approx(0.1), "it helps in every pair"
     assert told["low"] == pytest.approx(0.1) and told["high"] == pytest.approx(0.1)
     lower = make_experiment("t", "b", tasks=THREE, selection={"metric": "main/log_loss"})
     scored(lower, names, "main/log_loss")
-    assert collect(lower, names, [1, 2], [0, 1])["differences"]["without_aux"]["mean"] < 0
+    assert collect(lower, names, PAIRS)["differences"]["without_aux"]["mean"] < 0
 
 
 def test_the_interval_is_the_bootstraps():
@@ -93,7 +96,7 @@ def test_the_whole_comparison_through_the_script(work_dir, backbone):
     experiment = make_experiment("train.csv", backbone, train={"epochs": 1})
     (work_dir / "e.toml").write_text(to_toml(experiment))
     told = passes("ablate", "--config", "e.toml", "--seeds", "3,4", "--folds", "1", cwd=work_dir)
-    assert "2 variants, 2 seeds, 1 folds: 4 trainings" in told
+    assert "2 variants, 2 pairs of seed and fold: 4 trainings" in told
     assert "every auxiliary target" in told and "2 pairs of seed and fold" in told
     record = json.loads((work_dir / "outputs/tiny/ablation.json").read_text())
     runs = sorted(p.name for p in (work_dir / "outputs").glob("tiny_ablate_*"))
@@ -102,7 +105,7 @@ def test_the_whole_comparison_through_the_script(work_dir, backbone):
     assert len(folds) == 1, "the same folds for every seed and variant"
     for variant, values in record["scores"].items():
         for (seed, fold), value in zip(record["pairs"], values, strict=True):
-            folder = work_dir / f"outputs/{run_name(experiment, variant, seed)}/fold_{fold}"
+            folder = work_dir / f"outputs/{run_name(experiment.name, variant, seed)}/fold_{fold}"
             assert json.loads((folder / "metrics.json").read_text())["main/auc"] == value
     assert "--folds full" in refused(
         "ablate", "--config", "e.toml", "--folds", "full", cwd=work_dir

@@ -13,13 +13,11 @@ import numpy as np
 
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
-from auxfold.run_folder import OUTPUTS, RunFolder
+from auxfold.run_folder import OUTPUTS, FoldFolder, RunFolder
+from auxfold.scoring import comparison
 from auxfold.tasks import selection_metric
-from auxfold.tasks.metrics import higher_is_better
-from auxfold.whole_files import read_json
 
 ALL, NONE = "all", "none"
-DRAWS = 10_000
 
 
 def variants(experiment: Experiment, by_column: bool = False) -> dict[str, list[str]]:
@@ -50,14 +48,13 @@ def variants(experiment: Experiment, by_column: bool = False) -> dict[str, list[
     return made
 
 
-def run_name(experiment: Experiment, variant: str, seed: int) -> str:
+def run_name(experiment: str, variant: str, seed: int) -> str:
     """The experiment that one variant is trained as."""
-    plain = "".join(c if c.isalnum() or c in "_-" else "_" for c in variant)
-    return f"{experiment.name}_ablate_{plain}_s{seed}"
+    return comparison.run_name(experiment, "ablate", variant, seed)
 
 
 def collect(
-    experiment: Experiment, names: Iterable[str], seeds: list[int], folds: list[int]
+    experiment: Experiment, names: Iterable[str], pairs: list[tuple[int, int]]
 ) -> dict[str, Any]:
     """Main metric of every variant and pair of seed and fold, and differences to ``all``.
 
@@ -71,27 +68,17 @@ def collect(
         InputError: a fold's metric is undefined.
     """
     metric = selection_metric(experiment)
-    pairs = [(seed, fold) for seed in seeds for fold in folds]
-    scores = {}
-    for variant in names:
-        found = [_score(experiment, variant, seed, fold, metric) for seed, fold in pairs]
-        scores[variant] = found
-    sign = 1 if higher_is_better(metric) else -1
-    differences = {}
-    for variant, values in scores.items():
-        if variant != ALL:
-            gains = sign * (np.array(scores[ALL]) - np.array(values))
-            low, high = interval(gains)
-            differences[variant] = {"mean": float(gains.mean()), "low": low, "high": high}
-    return {"metric": metric, "pairs": pairs, "scores": scores, "differences": differences}
 
+    def folder(variant: str, seed: int, fold: int) -> FoldFolder:
+        return RunFolder(OUTPUTS / run_name(experiment.name, variant, seed)).fold(fold)
 
-def interval(gains: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean of paired differences ``(pairs,)``."""
-    random = np.random.default_rng(seed)
-    means = gains[random.integers(len(gains), size=(DRAWS, len(gains)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
+    told = comparison.collect(names, ALL, [metric], pairs, folder)["metrics"][metric]
+    # A comparison tells what leaving out brings; what is asked here is what having it brings.
+    brought = {
+        variant: {"mean": -one["mean"], "low": -one["high"], "high": -one["low"]}
+        for variant, one in told["differences"].items()
+    }
+    return {"metric": metric, "pairs": pairs, "scores": told["scores"], "differences": brought}
 
 
 def ablation_table(record: dict[str, Any]) -> str:
@@ -106,11 +93,3 @@ def ablation_table(record: dict[str, Any]) -> str:
         )
     lines.append(f"{len(record['pairs'])} pairs of seed and fold; above zero: it helps")
     return "\n".join(lines)
-
-
-def _score(experiment: Experiment, variant: str, seed: int, fold: int, metric: str) -> float:
-    folder = RunFolder(OUTPUTS / run_name(experiment, variant, seed)).fold(fold)
-    value = read_json(folder.metrics)[metric]
-    if value is None:
-        raise InputError(f"{folder.metrics}: {metric} is undefined, nothing to compare")
-    return float(value)

@@ -142,7 +142,23 @@ def plot_ensemble(test: dict[str, Any]) -> Plot:
 
 def plot_ablation(record: dict[str, Any]) -> Plot:
     """What leaving out each auxiliary target costs; the record of ``ablation.collect``."""
-    told = record["differences"]
+    told = {name.removeprefix("without_"): one for name, one in record["differences"].items()}
+    told = {"all of them" if name == "none" else name: one for name, one in told.items()}
+    xlabel = f"what it brings to {record['metric']} (above zero: it helps)"
+    return _plot_differences(told, "What each auxiliary target brings", xlabel)
+
+
+def plot_comparison(record: dict[str, Any]) -> list[Plot]:
+    """Every variant against the baseline, a plot per metric of ``comparison.collect``'s record."""
+    title = f"Variants against {record['baseline']}"
+    return [
+        _plot_differences(told["differences"], title, f"{metric}, difference (above zero: better)")
+        for metric, told in record["metrics"].items()
+    ]
+
+
+def _plot_differences(told: dict[str, dict[str, float]], title: str, xlabel: str) -> Plot:
+    """Mean paired differences with their intervals, one line each."""
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 1.0 + 0.36 * len(told)), layout="constrained")
         axes = figure.subplots()
@@ -152,14 +168,11 @@ def plot_ablation(record: dict[str, Any]) -> Plot:
         spans = np.abs(ends.T - means)
         axes.errorbar(means, places, xerr=spans, fmt="o", capsize=3, color=COLOURS[0])
         axes.axvline(0, color=INK, linewidth=0.6, linestyle=":")
-        names = [name.removeprefix("without_") for name in told]
-        names = ["all of them" if name == "none" else name for name in names]
-        xlabel = f"what it brings to {record['metric']} (above zero: it helps)"
-        axes.set(yticks=places, yticklabels=names, xlabel=xlabel)
+        axes.set(yticks=places, yticklabels=list(told), xlabel=xlabel)
         axes.set_ylim(-0.6, len(told) - 0.4)
-        lines = ", ".join(f"{n} {m:+.4f}" for n, m in zip(names, means, strict=True))
-        alt = f"Mean paired difference with its 95 % interval, per auxiliary target: {lines}."
-        return Plot("What each auxiliary target brings", svg_of(figure), alt)
+        lines = ", ".join(f"{n} {m:+.4f}" for n, m in zip(told, means, strict=True))
+        alt = f"{xlabel}: mean paired difference with its 95 % interval: {lines}."
+        return Plot(title, svg_of(figure), alt)
 
 
 def plot_labels(columns: list[str], labels: np.ndarray) -> Plot:

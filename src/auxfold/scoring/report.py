@@ -113,15 +113,20 @@ def _plots(
 ) -> list[Plot | None]:
     task, columns = main_slice(experiment)
     predictions = oof[task.prediction_columns].to_numpy()
-    paths = [RunFolder.of(experiment).fold(k).history for k in experiment.folds.names]
-    ablation = RunFolder.of(experiment).ablation
+    folder = RunFolder.of(experiment)
+    paths = [folder.fold(k).history for k in experiment.folds.names]
     histories = [[json.loads(line) for line in p.read_text().splitlines()] for p in paths]
     return [
         plots.plot_folds(record),
         plot_bias(Bias.of_record(record["bias"])) if "bias" in record else None,
         plots.plot_ensemble(record["test"]) if "test" in record else None,
         plots.plot_learning(record, histories),
-        plots.plot_ablation(read_json(ablation)) if ablation.is_file() else None,
+        plots.plot_ablation(read_json(folder.ablation)) if folder.ablation.is_file() else None,
+        *(
+            plots.plot_comparison(read_json(folder.comparison))
+            if folder.comparison.is_file()
+            else ()
+        ),
         plots.plot_balance(histories, experiment.main_task.name),
         *plot_main(task, table.labels[:, columns], predictions, folds, record["calibration"]),
         *_every_label(experiment, record),
