@@ -2,10 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from auxfold.command import run
+from auxfold.command import add_precision, check_precisions, run
 from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.inference.blend import blend_files
@@ -25,7 +27,9 @@ from auxfold.scoring.blending import (
     singles,
     usable,
 )
-from auxfold.scoring.members import Member, gather
+from auxfold.scoring.members import Candidates, Member, gather
+from auxfold.scoring.postprocess import fit_postprocess, judge_postprocess
+from auxfold.scoring.report import calibration_lines, threshold_lines
 from auxfold.training.rows import checked_table, folds_info
 from auxfold.whole_files import write_frame, write_json
 
@@ -63,6 +67,7 @@ def arguments() -> argparse.Namespace:
     runs.add_argument("--by", choices=["run", "column"], help="a weight per run, or per column too")
     runs.add_argument("--draws", type=int, help="bootstrap samples of the gain (default: 200)")
     runs.add_argument("--seed", type=int, help="of the bootstrap (default: 42)")
+    add_precision(runs)
     runs.add_argument("--name", help="outputs/<name>/ (default: blend)")
     files = parser.add_argument_group("with --predictions")
     files.add_argument("--weights", help="one number per file: 2,1 (default: equal)")
@@ -80,7 +85,7 @@ def main() -> None:
 
 
 OPTIONS = ("average", "power", "negative", "step", "draws", "seed")
-ONLY_RUNS = ("metric", "average", "negative", "step", "by", "draws", "seed", "name")
+ONLY_RUNS = ("metric", "average", "negative", "step", "by", "draws", "seed", "precision", "name")
 ONLY_FILES = ("weights", "output")
 
 
@@ -129,7 +134,7 @@ def of_runs(given: argparse.Namespace) -> None:
     names = parse_list(given.runs)
     if len(names) < 2:
         raise InputError("--runs takes two runs or more, separated by commas")
-    folder = blend_folder(given.name or "blend")
+    folder, precisions = blend_folder(given.name or "blend"), check_precisions(given.precision)
     members = [Member.at(name) for name in names]
     known = [member.name for member in members]
     if len(set(known)) < len(known):
@@ -147,13 +152,29 @@ def of_runs(given: argparse.Namespace) -> None:
         members, candidates, alone, fitted, chosen, correlations(candidates), options
     )
     id_column = members[0].experiment.data.id_column
-    write_frame(folder.oof, blended_frame(candidates, chosen, id_column, table.ids))
+    oof = blended_frame(candidates, chosen, id_column, table.ids)
+    lines = add_postprocess(record, candidates, oof, precisions)
+    write_frame(folder.oof, oof)
     write_json(folder.blend, record)
-    print(blend_table(record))
+    print(blend_table(record) + "\n")
+    print("\n".join(lines))
     if wanted == "all" and len(methods) < len(METHODS):
         left = [method for method in METHODS if method not in methods]
         print(f"without a meaning for {candidates.metric}: {', '.join(left)}")
     print(f"\nblend: {folder.blend}\nsubmission: python scripts/inference.py --blend {folder.path}")
+
+
+def add_postprocess(
+    record: dict[str, Any], candidates: Candidates, oof: pd.DataFrame, precisions: list[float]
+) -> list[str]:
+    """Thresholds and calibration of the blend into its record; what they bring, to be read."""
+    if record["average"] == "rank":
+        return ["mean ranks are no probabilities: no thresholds and no calibration are stored"]
+    tasks = candidates.tasks
+    labels = np.concatenate([candidates.labels[task.name] for task in tasks], axis=1)
+    judged = judge_postprocess(tasks, labels, oof, candidates.folds, precisions)
+    record["postprocess"] = fit_postprocess(tasks, labels, oof, judged)
+    return [*threshold_lines(judged), *calibration_lines(judged)]
 
 
 def options_of(given: argparse.Namespace) -> Options:

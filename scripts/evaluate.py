@@ -8,7 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from auxfold.command import add_other_names, experiment_from, parse_renames, parser, run
+from auxfold.command import (
+    add_other_names,
+    add_precision,
+    check_precisions,
+    experiment_from,
+    parse_renames,
+    parser,
+    run,
+)
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder
@@ -17,7 +25,7 @@ from auxfold.scoring.cross_validation import cross_validate, held_out, worst_err
 from auxfold.scoring.fairness import bias_of_pair
 from auxfold.scoring.jigsaw_bias import Bias
 from auxfold.scoring.ladders import Ladder, board_line, ladder_of
-from auxfold.scoring.postprocess import fit_postprocess
+from auxfold.scoring.postprocess import fit_postprocess, postprocess_file
 from auxfold.scoring.released import Pair, read_pair, score_pair
 from auxfold.scoring.report import (
     calibration_lines,
@@ -57,13 +65,12 @@ def main() -> None:
     arguments.add_argument("--identity-terms", metavar="F", help=help_text)
     help_text = f"with --metric {BIAS}/score or --identity-terms: draw the table into this file"
     arguments.add_argument("--heat-map", metavar="F.svg", help=help_text)
-    help_text = "tune thresholds for this precision too, e.g. 0.9; repeatable"
-    arguments.add_argument("--precision", type=float, action="append", metavar="P", help=help_text)
+    add_precision(arguments)
     arguments.add_argument("--json", action="store_true", help="print one JSON object")
     given = arguments.parse_args()
     if (given.labels is None) != (given.predictions is None):
         raise InputError("--labels and --predictions go together")
-    precisions = check_precisions(given.precision or [])
+    precisions = check_precisions(given.precision)
     experiment = experiment_from(given)
     if given.labels:
         score_files(given, experiment)
@@ -84,7 +91,8 @@ def score_out_of_fold(experiment: Experiment, precisions: list[float], as_json: 
     write_frame(folder.oof, oof)
     write_json(folder.cross_validation, record)
     tasks = make_tasks(experiment)
-    write_json(folder.postprocess, fit_postprocess(folder, tasks, table.labels, oof, record))
+    columns = fit_postprocess(tasks, table.labels, oof, record)
+    write_json(folder.postprocess, postprocess_file(folder, columns, len(oof)))
     errors = worst_errors(experiment, table, folds, oof)
     page = render_report(experiment, record, table, folds, oof, hardest=errors[:50])
     write_text(folder.report, page)
@@ -148,14 +156,6 @@ def show_bias(pair: Pair, given: Namespace, experiment: Experiment, ladder: Ladd
     show_board(pair, metrics, ladder, names)
     if given.heat_map:
         print(f"heat map: {given.heat_map}")
-
-
-def check_precisions(precisions: list[float]) -> list[float]:
-    """Each once, and refused where no share of rows can be it."""
-    for precision in precisions:
-        if not 0 < precision <= 1:
-            raise InputError(f"--precision {precision:g}: a number above 0 and up to 1")
-    return list(dict.fromkeys(precisions))
 
 
 def show_board(

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from auxfold.command import (
-    DEFAULT_CONFIG,
     add_other_names,
     experiment_from,
     parse_folds,
     parse_renames,
     parser,
+    refuse_with_blend,
     run,
 )
 from auxfold.data.files import header_of
@@ -40,6 +40,7 @@ EXAMPLES = """\
   python scripts/inference.py --config configs/sample.toml --calibrate temperature
   python scripts/inference.py --config configs/sample.toml --all-tasks --decide f1 --output 01.csv
   python scripts/inference.py --blend outputs/my_blend
+  python scripts/inference.py --blend outputs/my_blend --calibrate isotonic --output calibrated.csv
   python scripts/inference.py --config configs/sample.toml --all-tasks --text "What a lovely garden"
 """
 
@@ -76,8 +77,7 @@ def main() -> None:
     source = given.input or experiment.data.test
     if source is None:
         raise InputError("the experiment has no data.test; give --input")
-    if not given.input and (given.rename or given.without_ids):
-        raise InputError("--rename and --without-ids are for the table of --input")
+    check_names(given)
     ensemble = Ensemble.of(experiment, parse_folds(given.folds))
     every = [task.name for task in experiment.tasks]
     tasks = ensemble.tasks(every if given.all_tasks else [given.task] if given.task else None)
@@ -104,19 +104,17 @@ def main() -> None:
 
 def predict_blend(given: argparse.Namespace) -> None:
     """The test file by every run of a blend: the first run's ids and sample submission hold."""
-    for name in ("set", "rows", "folds", "text", "task", "all_tasks", "calibrate", "decide"):
-        if getattr(given, name):
-            raise InputError(f"--{name.replace('_', '-')} has no effect with --blend")
-    if given.config != DEFAULT_CONFIG:
-        raise InputError("--config has no effect with --blend: the runs' own experiments hold")
+    refuse_with_blend(given, ("set", "rows", "folds", "text", "task", "all_tasks"))
+    check_names(given)
     blend = Blend.at(given.blend)
     experiment, tasks = blend.experiment, blend.tasks()
-    tables = blend.tables(given.input)
+    after = Postprocess.of_blend(blend.record, tasks, given.calibrate, given.decide)
+    tables = blend.tables(given.input, parse_renames(given.rename), given.without_ids)
     ids = tables[0].ids
     sample = None if given.input else sample_for(experiment, tasks, ids)
     output = Path(given.output or default_output(blend.folder, experiment, tasks, sample))
     check_output(output, tables[0].path, given.output is not None, bool(given.input))
-    predictions = blend.predict(tables)
+    predictions = after.apply(tasks, blend.predict(tables))
     frame = prediction_frame(experiment.data.id_column, ids, tasks, predictions)
     frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
@@ -182,6 +180,12 @@ def default_output(
     as_asked = sample is not None or experiment.data.sample_submission is None
     is_submission = as_asked and experiment.main_task.name in names
     return folder.submission if is_submission else folder.predictions(names)
+
+
+def check_names(given: argparse.Namespace) -> None:
+    """Refuse other names for a table that was not given."""
+    if not given.input and (given.rename or given.without_ids):
+        raise InputError("--rename and --without-ids are for the table of --input")
 
 
 def check_output(output: Path, source: str, is_named: bool, is_other: bool) -> None:

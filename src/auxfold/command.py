@@ -6,7 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from auxfold.errors import InputError
@@ -79,6 +79,29 @@ def parse_renames(given: list[str]) -> dict[str, str]:
         if not (old and equals and new):
             raise InputError(f"--rename {old}{equals}{new}: expected OLD=NEW")
     return {old: new for old, _, new in pairs}
+
+
+def add_precision(parser: argparse._ActionsContainer) -> None:
+    """``--precision``, of commands that tune thresholds out of fold."""
+    help_text = "tune thresholds for this precision too, e.g. 0.9; repeatable"
+    parser.add_argument("--precision", type=float, action="append", metavar="P", help=help_text)
+
+
+def check_precisions(given: list[float] | None) -> list[float]:
+    """Each once, and refused where no share of rows can be it."""
+    for precision in given or []:
+        if not 0 < precision <= 1:
+            raise InputError(f"--precision {precision:g}: a number above 0 and up to 1")
+    return list(dict.fromkeys(given or []))
+
+
+def refuse_with_blend(given: argparse.Namespace, names: Iterable[str]) -> None:
+    """Refuse options that name an experiment, or have no meaning, beside ``--blend``."""
+    for name in names:
+        if getattr(given, name):
+            raise InputError(f"--{name.replace('_', '-')} has no effect with --blend")
+    if given.config != DEFAULT_CONFIG:
+        raise InputError("--config has no effect with --blend: the runs' own experiments hold")
 
 
 def parse_folds(text: str | None) -> list[int | str] | None:

@@ -151,3 +151,90 @@ def test_a_blend_of_one_runs_weight_is_that_run(here):
     own = ensemble.predict(tables[1], ensemble.tasks(), "logit", show=False)["every"][:, 1]
     by_id = pd.Series(own, index=tables[1].ids).loc[tables[0].ids]
     np.testing.assert_allclose(made, by_id, atol=1e-12)
+
+
+def blended(name: str, *options: str) -> dict:
+    run_script(
+        "blend", "--runs", "first,second", "--name", name, "--draws", "0", "--method", *options
+    )
+    return json.loads(Path(f"outputs/{name}/blend.json").read_text())
+
+
+def predicted(name: str, *options: str) -> np.ndarray:
+    run_script("inference", "--blend", f"outputs/{name}", *options, "--output", "made.csv")
+    return pd.read_csv("made.csv")["prediction"].to_numpy()
+
+
+def test_a_blend_is_calibrated_and_decided_by_what_its_own_rows_gave(here, capsys):
+    stored = blended("post", "mean", "--precision", "0.8")["postprocess"]
+    said = capsys.readouterr().out
+    assert list(stored) == ["toxic"]
+    assert list(stored["toxic"]["thresholds"]) == ["f1", "precision=0.8"]
+    assert "toxic, precision=0.8" in said and "calibrated on the other folds" in said
+    oof = pd.read_parquet("outputs/post/oof.parquet").set_index("id")["toxic"]
+    truth = pd.read_csv("train.csv").set_index("id")["toxic"].loc[oof.index]
+    cut = stored["toxic"]["thresholds"]["f1"]
+
+    def f1(at: float) -> float:
+        hits = ((oof >= at) & (truth == 1)).sum()
+        return 2 * hits / ((oof >= at).sum() + (truth == 1).sum())
+
+    assert f1(cut) == max(f1(at) for at in oof), "the best threshold on the blend's own rows"
+    plain = predicted("post")
+    assert predicted("post", "--decide", "f1").tolist() == (plain >= cut).astype(int).tolist()
+    temperature = stored["toxic"]["calibration"]["temperature"]
+    logit = np.log(plain / (1 - plain)) / temperature
+    cooled = predicted("post", "--calibrate", "temperature")
+    np.testing.assert_allclose(cooled, 1 / (1 + np.exp(-logit)), atol=1e-6)
+    assert temperature != pytest.approx(1.0, abs=1e-3)
+
+
+def test_ranks_and_older_blends_have_nothing_to_calibrate_with(here, capsys):
+    assert "postprocess" not in blended("post_rank", "rank")
+    assert "mean ranks are no probabilities" in capsys.readouterr().out
+    told = refused_script(
+        capsys, "inference", "--blend", "outputs/post_rank", "--calibrate", "isotonic"
+    )
+    assert "'rank' gives none" in told
+    record = blended("post_old", "mean")
+    del record["postprocess"]
+    Path("outputs/post_old/blend.json").write_text(json.dumps(record))
+    told = refused_script(capsys, "inference", "--blend", "outputs/post_old", "--decide", "f1")
+    assert "run scripts/blend.py again" in told
+    told = refused_script(
+        capsys, "blend", "--runs", "first,second", "--name", "no", "--precision", "1.5"
+    )
+    assert "--precision 1.5" in told and not Path("outputs/no").exists()
+
+
+def test_a_blend_predicts_a_table_of_other_names_without_ids(here, capsys):
+    blended("named", "mean")
+    test = pd.read_csv("test.csv").sort_values("id")
+    pd.DataFrame({"post": test["text"], "words": test["text"]}).to_csv("posts.csv", index=False)
+    run_script("inference", "--blend", "outputs/named", "--input", "posts.csv", "--rename",
+               "post=text", "--without-ids", "--output", "posts_out.csv")  # fmt: skip
+    made = pd.read_csv("posts_out.csv")
+    assert made["id"].tolist() == list(range(30))
+    np.testing.assert_allclose(made["toxic"], predicted("named"), atol=1e-5)
+    told = refused_script(capsys, "inference", "--blend", "outputs/named", "--rename", "post=text")
+    assert "for the table of --input" in told
+    told = refused_script(capsys, "inference", "--blend", "outputs/named", "--input", "posts.csv",
+                          "--rename", "post=txt", "--output", "no.csv")  # fmt: skip
+    assert "'post' is renamed to 'txt', which is not read" in told
+
+
+def test_a_run_without_a_weight_is_not_asked(here, monkeypatch):
+    record = blended("light", "mean")
+    record["weights"] = {"toxic": [0.0, 1.0]}
+    Path("outputs/light/blend.json").write_text(json.dumps(record))
+    blend = Blend.at("outputs/light")
+    asked = []
+    predict = Ensemble.predict
+
+    def told(ensemble: Ensemble, *given: object) -> dict:
+        asked.append(ensemble.experiment.name)
+        return predict(ensemble, *given)
+
+    monkeypatch.setattr(Ensemble, "predict", told)
+    blend.predict(blend.tables(None), show=False)
+    assert asked == ["second"]

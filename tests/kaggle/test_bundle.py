@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from auxfold.errors import InputError
 from auxfold.experiment import load_experiment, to_toml
 from auxfold.inference.ensemble import Ensemble
-from auxfold.kaggle import kernel
+from auxfold.kaggle import kernel, shares
 from auxfold.kaggle.bundle import Names, commands, write_bundle
 from auxfold.training.fold import train_fold
 from auxfold.training.rows import create_folds
@@ -146,10 +146,10 @@ def test_a_spent_budget_costs_folds_and_not_the_submission(place, tmp_path, monk
     """The second fold's time never comes: the first one alone is submitted."""
     root = mounted(place, tmp_path, "old")
     bundle = root / "auxfold-tiny"
-    slow = bundle / "src/auxfold/kaggle/kernel.py"
+    slow = bundle / "src/auxfold/kaggle/shares.py"
     slow.write_text(slow.read_text().replace(
         "longest = max(longest, time.time() - started)", "longest = 1e9"))  # fmt: skip
-    monkeypatch.setattr(kernel, "__file__", str(slow))
+    monkeypatch.setattr(shares, "__file__", str(slow))
     test, sample = kernel.find_inputs(bundle, root)
     frame, folds = kernel.predict(bundle, test, sample, hours=1)
     assert folds == ["fold_0"]
@@ -273,7 +273,7 @@ def test_the_notebook_runs_with_no_network(place, tmp_path):
                           timeout=300)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert str(root / "datasets/ada/auxfold-tiny/src/auxfold") in done.stdout
-    assert "31 rows, the mean of fold_0, fold_1" in done.stdout
+    assert "31 rows from fold_0, fold_1" in done.stdout
     made = pd.read_csv(tmp_path / "submission.csv")
     assert made["id"].tolist() == expected(place)["id"].tolist()
     np.testing.assert_allclose(made["prediction"], expected(place)["prediction"], atol=2e-3)

@@ -68,11 +68,18 @@ class Blend:
         """What is blended."""
         return self.members[0].tasks(self.record["tasks"])
 
-    def tables(self, source: str | None) -> list[Table]:
+    def tables(
+        self,
+        source: str | None,
+        renames: dict[str, str] | None = None,
+        without_ids: bool = False,
+    ) -> list[Table]:
         """The rows to predict as every run reads them, checked to be the same ones.
 
         Args:
             source: a file for all runs; otherwise each run's own ``data.test``, or the first's.
+            renames: columns of ``source`` and their names in the experiments.
+            without_ids: ``source`` has no ids; its rows are numbered from 0.
 
         Raises:
             InputError: no such file or column, or ids that differ from the first run's.
@@ -80,45 +87,89 @@ class Blend:
         first = source or self.experiment.data.test
         if first is None:
             raise InputError("the first run has no data.test; give --input")
+        read = [{e.data.id_column, *e.data.text_columns} for e in self._experiments()]
         tables = []
-        for member in self.members:
-            path = source or member.experiment.data.test or first
-            tables.append(read_texts(member.experiment, path))
+        for experiment, own in zip(self._experiments(), read, strict=True):
+            path = source or experiment.data.test or first
+            # A name that no run reads goes to the first one, which refuses it.
+            others = set().union(*read) - own
+            names = {old: new for old, new in (renames or {}).items() if new not in others}
+            tables.append(read_texts(experiment, path, names, without_ids))
             check_ids(tables[0].ids, tables[-1].ids, tables[0].path, path)
         return tables
+
+    def _experiments(self) -> list[Experiment]:
+        return [member.experiment for member in self.members]
 
     def predict(self, tables: list[Table], show: bool = True) -> dict[str, np.ndarray]:
         """Task name to ``(rows, n_outputs)`` in the order of the first table.
 
-        One fold model is in memory at a time.
+        One fold model is in memory at a time; a run without any weight is not asked.
+        """
+        check_average(self.record["average"], self.tasks(), len(tables[0]))
+        made = {}
+        for number in self.needed():
+            member, table = self.members[number], tables[number]
+            own = self.member_tasks(member)
+            predictions = member.predict(table, own, member.experiment.inference.average, show)
+            order = pd.Index(table.ids).get_indexer(tables[0].ids)
+            columns = self.columns_of(member, predictions)
+            made[number] = {column: values[order] for column, values in columns.items()}
+        return self.combine(made, len(tables[0]))
+
+    def needed(self) -> list[int]:
+        """The numbers of the runs that have a weight."""
+        weights = np.array(list(self.record["weights"].values()))  # (columns, members)
+        return np.flatnonzero(weights.any(axis=0)).tolist()
+
+    def member_tasks(self, member: Ensemble) -> list[Task]:
+        """The run's own tasks that predict what is blended; they may be called otherwise."""
+        wanted = {column for task in self.tasks() for column in task.settings.columns}
+        return member.tasks([t.name for t in member.experiment.tasks if wanted & set(t.columns)])
+
+    def columns_of(
+        self, member: Ensemble, predictions: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """A run's predictions by column instead of by its own tasks."""
+        return {
+            column: predictions[task.name][:, place]
+            for task in self.member_tasks(member)
+            for place, column in enumerate(task.prediction_columns)
+        }
+
+    def combine(self, made: dict[int, dict[str, np.ndarray]], n_rows: int) -> dict[str, np.ndarray]:
+        """Predictions of runs as one.
+
+        Args:
+            made: number of the run to its predictions by column, ``(rows,)``, in one order. Where
+                a run is missing the weights of the others are scaled to their sum (equal weights,
+                where nothing is left to scale).
+            n_rows: how many rows they have.
+
+        Returns:
+            Task name to ``(rows, n_outputs)``.
         """
         average, power, tasks = self.record["average"], self.record["power"], self.tasks()
-        check_average(average, tasks, len(tables[0]))
-        weights = {column: np.array(w) for column, w in self.record["weights"].items()}
-        sums = {task.name: np.zeros((len(tables[0]), task.n_outputs)) for task in tasks}
-        for number, (member, table) in enumerate(zip(self.members, tables, strict=True)):
-            columns = _predicted(member, table, tasks, show)
-            order = pd.Index(table.ids).get_indexer(tables[0].ids)
+        weights = self._weights(sorted(made))
+        sums = {task.name: np.zeros((n_rows, task.n_outputs)) for task in tasks}
+        for place, number in enumerate(sorted(made)):
             for task in tasks:
-                values = np.stack([columns[c] for c in task.prediction_columns], axis=1)[order]
+                values = np.stack([made[number][c] for c in task.prediction_columns], axis=1)
                 scaled = to_scale(task, values, average, power)
-                sums[task.name] += output_weights(task, weights)[number] * scaled
+                sums[task.name] += output_weights(task, weights)[place] * scaled
         return {task.name: from_scale(task, sums[task.name], average, power) for task in tasks}
 
-
-def _predicted(
-    member: Ensemble, table: Table, tasks: list[Task], show: bool
-) -> dict[str, np.ndarray]:
-    """A run's predictions by column; its tasks may be called, and divided, otherwise."""
-    wanted = {column for task in tasks for column in task.settings.columns}
-    names = [t.name for t in member.experiment.tasks if wanted & set(t.columns)]
-    own = member.tasks(names)
-    made = member.predict(table, own, member.experiment.inference.average, show)
-    return {
-        column: made[task.name][:, place]
-        for task in own
-        for place, column in enumerate(task.prediction_columns)
-    }
+    def _weights(self, numbers: list[int]) -> dict[str, np.ndarray]:
+        """Column to the weights of some runs, which sum to what all of them sum to."""
+        told = {column: np.array(values) for column, values in self.record["weights"].items()}
+        if set(self.needed()) <= set(numbers):
+            return {column: values[numbers] for column, values in told.items()}
+        made = {}
+        for column, values in told.items():
+            own, whole = values[numbers], values.sum()
+            fallback = np.full(len(numbers), whole / len(numbers))
+            made[column] = own * (whole / own.sum()) if own.sum() > 0 else fallback
+        return made
 
 
 def check_ids(ours: np.ndarray, theirs: np.ndarray, path: str, other: str) -> None:

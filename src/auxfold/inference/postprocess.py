@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +18,12 @@ from auxfold.whole_files import read_json
 
 @dataclass(frozen=True)
 class Postprocess:
-    """What happens to predictions after the folds are averaged.
+    """What happens to predictions after the folds are averaged, or runs blended.
 
     Attributes:
         calibrate: ``temperature``, ``isotonic`` or None.
         decide: ``f1``, ``precision=P`` or None: answers 1 or 0 by stored thresholds.
-        columns: of ``postprocess.json``: label column to what is stored of it.
+        columns: of ``postprocess.json`` or ``blend.json``: label column to what is stored of it.
     """
 
     calibrate: str | None = None
@@ -51,6 +52,36 @@ class Postprocess:
             InputError: nothing stored, or of other folds; a task that cannot be calibrated or
                 decided so; both at once; ranks, which are no probabilities.
         """
+        return cls._checked(tasks, calibrate, decide, average, lambda: _stored(ensemble)["columns"])
+
+    @classmethod
+    def of_blend(
+        cls, record: dict[str, Any], tasks: list[Task], calibrate: str | None, decide: str | None
+    ) -> Postprocess:
+        """The same of a blend, from its ``blend.json``.
+
+        Raises:
+            InputError: as :meth:`of`, or the blend was made before it stored any.
+        """
+
+        def columns() -> dict[str, Any]:
+            if "postprocess" not in record:
+                raise InputError(
+                    "blend.json has no thresholds and calibration; run scripts/blend.py again"
+                )
+            return record["postprocess"]
+
+        return cls._checked(tasks, calibrate, decide, record["average"], columns)
+
+    @classmethod
+    def _checked(
+        cls,
+        tasks: list[Task],
+        calibrate: str | None,
+        decide: str | None,
+        average: str,
+        columns: Callable[[], dict[str, dict[str, Any]]],
+    ) -> Postprocess:
         if calibrate is None and decide is None:
             return cls()
         if calibrate is not None and decide is not None:
@@ -63,7 +94,7 @@ class Postprocess:
                 f"{'calibrate' if calibrate else 'decide'} needs probabilities, and average = "
                 f"'rank' gives none; take probability, logit or power"
             )
-        made = cls(calibrate, decide, _stored(ensemble)["columns"])
+        made = cls(calibrate, decide, columns())
         for task in tasks:
             made._check(task)
         return made
@@ -88,7 +119,7 @@ class Postprocess:
             if self.decide not in rules:
                 raise InputError(
                     f"decide = {self.decide!r}: stored are {', '.join(sorted(rules))}; for another "
-                    f"precision run scripts/evaluate.py --precision P"
+                    f"precision run scripts/evaluate.py (a blend: blend.py) with --precision P"
                 )
 
     def apply(self, tasks: list[Task], predictions: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

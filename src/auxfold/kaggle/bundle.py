@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ import auxfold
 from auxfold.data.reader import copy_reader
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment, to_toml
+from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.merge import needs_backbone, write_plain
 from auxfold.kaggle.manifest import MANIFEST, sha256
@@ -91,12 +93,12 @@ def competition_of(experiment: Experiment) -> str:
 
 
 def write_bundle(
-    ensemble: Ensemble, names: Names, notebook: Path, precision: str, overwrite: bool = False
+    source: Ensemble | Blend, names: Names, notebook: Path, precision: str, overwrite: bool = False
 ) -> Path:
     """Write ``outputs/<name>/kaggle/`` with its ``dataset`` and ``kernel`` folders.
 
     Args:
-        ensemble: the folds to bundle.
+        source: the folds to bundle, or the runs of a blend.
         names: what things are called on Kaggle.
         notebook: the notebook to push.
         precision: number format of the stored weights, ``fp16`` or ``fp32``.
@@ -108,13 +110,14 @@ def write_bundle(
     Raises:
         InputError: there is one already.
     """
-    folder = RunFolder.of(ensemble.experiment).kaggle
+    run = source.folder if isinstance(source, Blend) else RunFolder.of(source.experiment)
+    folder = run.kaggle
     if folder.exists() and not overwrite:
         raise InputError(f"{folder} exists; give --overwrite to write it anew")
     unfinished = folder.with_name(folder.name + ".partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        _write_dataset(unfinished / "dataset", ensemble, names, precision)
+        _write_dataset(unfinished / "dataset", source, names, precision)
         _write_kernel(unfinished / "kernel", names, notebook)
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
@@ -123,31 +126,83 @@ def write_bundle(
     return folder
 
 
-def _write_dataset(folder: Path, ensemble: Ensemble, names: Names, precision: str) -> None:
-    for fold in ensemble.folders:
-        _copy_fold(fold, folder / fold.path.name, precision)
-    postprocess = RunFolder(ensemble.folders[0].path.parent).postprocess
-    if postprocess.is_file():
-        shutil.copy2(postprocess, RunFolder(folder).postprocess)
+@dataclass(frozen=True)
+class _Run:
+    """One run within the dataset."""
+
+    place: str  # "." where it is the only one
+    ensemble: Ensemble
+    number: int = 0  # in the blend
+    predicts: bool = True
+
+    def folds(self) -> list[str]:
+        """The folds' paths within the dataset."""
+        return [(Path(self.place) / fold.path.name).as_posix() for fold in self.ensemble.folders]
+
+
+def _runs_of(source: Ensemble | Blend) -> list[_Run]:
+    """What is bundled; of a blend the runs that have a weight."""
+    if isinstance(source, Ensemble):
+        return [_Run(".", source)]
+    made, needed = [], source.needed()
+    for number, member in enumerate(source.members):
+        place = f"runs/{member.folders[0].path.parent.name}"
+        if number in needed:
+            made.append(_Run(place, member, number))
+        elif number == 0:  # its ids, tasks and sample submission hold; no model of it is asked
+            made.append(_Run(place, replace(member, folders=member.folders[:1]), predicts=False))
+    return made
+
+
+def _write_dataset(folder: Path, source: Ensemble | Blend, names: Names, precision: str) -> None:
+    runs = _runs_of(source)
+    for run in runs:
+        for fold in run.ensemble.folders:
+            _copy_fold(fold, folder / run.place / fold.path.name, precision)
+        write_text(folder / run.place / "experiment.toml", to_toml(run.ensemble.experiment))
+        if reader := run.ensemble.experiment.data.reader:
+            copy_reader(reader, folder / "src")
+    _write_weights(RunFolder(folder), source, runs)
     package = Path(auxfold.__file__).parent
     shutil.copytree(
         package, folder / "src/auxfold", ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
     )
-    if reader := ensemble.experiment.data.reader:
-        copy_reader(reader, folder / "src")
-    write_text(folder / "experiment.toml", to_toml(ensemble.experiment))
+    # Fold by fold over the runs, so that a spent budget costs each of them the same.
+    rounds = zip_longest(*[run.folds() for run in runs if run.predicts])
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = {
         "auxfold": auxfold.__version__,
-        "experiment": ensemble.experiment.name,
+        "experiment": _name_of(source),
         "competition": names.competition,
-        "folds": [fold.path.name for fold in ensemble.folders],
+        "runs": {run.place: [fold.path.name for fold in run.ensemble.folders] for run in runs},
+        "folds": [fold for one in rounds for fold in one if fold is not None],
         "precision": precision,
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in paths},
     }
     write_json(folder / MANIFEST, manifest)
     metadata = {"title": names.title, "id": names.dataset, "licenses": [{"name": "other"}]}
     write_json(folder / "dataset-metadata.json", metadata)
+
+
+def _write_weights(folder: RunFolder, source: Ensemble | Blend, runs: list[_Run]) -> None:
+    """Thresholds and calibration beside the folds; of a blend with the weights of its runs."""
+    if isinstance(source, Ensemble):
+        stored = RunFolder(source.folders[0].path.parent).postprocess
+        if stored.is_file():
+            shutil.copy2(stored, folder.postprocess)
+        return
+    told = {key: source.record[key] for key in ("method", "average", "power", "tasks")}
+    told["members"] = [{"path": run.place} for run in runs]
+    told["weights"] = {
+        column: [weights[run.number] for run in runs]
+        for column, weights in source.record["weights"].items()
+    }
+    told |= {k: v for k, v in source.record.items() if k == "postprocess"}
+    write_json(folder.blend, told)
+
+
+def _name_of(source: Ensemble | Blend) -> str:
+    return source.folder.path.name if isinstance(source, Blend) else source.experiment.name
 
 
 def _copy_fold(fold: FoldFolder, target: Path, precision: str) -> None:

@@ -1,93 +1,42 @@
 """What the notebook runs on Kaggle: find the inputs, predict in time, write the submission.
 
-One process per GPU, each with every n-th row; whatever folds are finished when the time is up are
-averaged, so that a slow machine costs folds instead of the submission.
+Whatever folds are finished when the time is up are averaged, so that a slow machine costs folds
+instead of the submission.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from auxfold.data.batches import tokenised_rows
 from auxfold.data.files import header_of, read_columns
-from auxfold.data.table import Table, read_texts
+from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
-from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
-from auxfold.inference.postprocess import Postprocess
-from auxfold.inference.predict import predict_logits
+from auxfold.inference.ensemble import average_folds
 from auxfold.inference.submission import SampleSubmission, columns_asked_for
-from auxfold.kaggle.manifest import MANIFEST, sha256
-from auxfold.model.precision import all_devices, choose_precision
+from auxfold.kaggle.bundled import Bundled, check_bundle
+from auxfold.kaggle.shares import Share, collect, finished, run_shares
+from auxfold.model.precision import all_devices
 from auxfold.scoring.averaging import check_average
-from auxfold.tasks import make_tasks, prediction_frame
-from auxfold.whole_files import read_json, write_frame, write_whole
+from auxfold.tasks import Task, make_tasks, prediction_frame
+from auxfold.whole_files import write_frame
 
+__all__ = ["check_bundle", "find_inputs", "predict", "write_submission"]
 RESERVE = 60.0  # seconds kept for averaging and writing
-
-
-class OutOfTime(Exception):
-    """The time budget is spent."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """One process's part of the work: every ``of``-th row, for every fold."""
-
-    bundle: str
-    test: str
-    out: str
-    device: str
-    number: int
-    of: int
-    until: float  # seconds since the epoch
-
-    def rows(self, table: Table) -> np.ndarray:
-        """The rows of this share; by length of text, so that shares take equally long."""
-        lengths = [sum(len(column[row]) for column in table.texts) for row in range(len(table))]
-        return np.argsort(lengths, kind="stable")[self.number :: self.of]
-
-    def result(self, fold: str) -> Path:
-        """Where the logits of one fold are left, ``(rows, heads' widths)``."""
-        return Path(self.out) / f"{fold}.{self.number}.npy"
-
-
-def check_bundle(bundle: Path) -> dict[str, Any]:
-    """The manifest, every file of it compared with its digest.
-
-    Raises:
-        InputError: a file is missing or is not what was bundled.
-    """
-    manifest = read_json(bundle / MANIFEST)
-    for name, digest in manifest["files"].items():
-        path = bundle / name
-        if not path.is_file():
-            raise InputError(f"{path} is missing; upload the dataset again with `-r zip`")
-        if sha256(path) != digest:
-            raise InputError(f"{path} is not the file that was bundled; upload the dataset again")
-    return manifest
 
 
 def find_inputs(bundle: Path, root: Path) -> tuple[Path, Path | None]:
     """The competition's test file and its sample submission, by name, anywhere below ``root``."""
-    experiment = Ensemble.at(bundle, _folds(bundle)).experiment
-    competition = read_json(bundle / MANIFEST)["competition"]
-    sample = experiment.data.sample_submission
-    test = _find(experiment.data.test or "test.csv", root, competition)
-    return test, _find(sample, root, competition) if sample else None
+    bundled = Bundled.at(bundle)
+    data = bundled.experiment.data
+    test = _find(data.test or "test.csv", root, bundled.competition)
+    sample = data.sample_submission
+    return test, _find(sample, root, bundled.competition) if sample else None
 
 
 def _find(wanted: str, root: Path, competition: str) -> Path:
@@ -115,51 +64,79 @@ def predict(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Predictions of the main task, or of every task whose columns the sample submission has.
 
+    A blend predicts what it blends.
+
     Args:
         bundle: the dataset as mounted.
         test: the table to predict.
         sample: the sample submission.
         hours: time budget, counted from now.
         devices: one process each; every CUDA device, or the CPU.
-        calibrate: ``temperature`` or ``isotonic``, by the bundled ``postprocess.json``.
-        decide: ``f1`` or ``precision=P``: answers 1 or 0 by its thresholds.
+        calibrate: ``temperature`` or ``isotonic``, by what was bundled.
+        decide: ``f1`` or ``precision=P``: answers 1 or 0 by the bundled thresholds.
 
     Returns:
-        The submission, and the folds that were finished in time.
+        The submission, and the folds that were finished in time, as paths in the bundle.
 
     Raises:
         InputError: not one fold was finished, or the ids are not the sample's.
     """
     until = time.time() + 3600 * hours - RESERVE
-    folds = _folds(bundle)
-    ensemble = Ensemble.at(bundle, folds)
-    experiment = ensemble.experiment
-    table = read_texts(experiment, str(test))
-    tasks = ensemble.tasks(_task_names(experiment, sample))
-    average = experiment.inference.average
-    check_average(average, tasks, len(table))
-    after = Postprocess.of(ensemble, tasks, calibrate, decide, average)
-    shape = SampleSubmission.read(str(sample), table.ids, tasks) if sample else None
+    bundled = Bundled.at(bundle)
+    tables = bundled.tables(test)
+    ids = next(iter(tables.values())).ids
+    tasks = bundled.tasks(_task_names(bundled.experiment, sample))
+    heads = {run: bundled.run_tasks(run, tasks) for run in bundled.runs}
+    for run, one in bundled.runs.items():
+        check_average(one.experiment.inference.average, heads[run], len(ids))
+    after = bundled.postprocess(tasks, calibrate, decide)
+    shape = SampleSubmission.read(str(sample), ids, tasks) if sample else None
     with tempfile.TemporaryDirectory() as out:
-        names = (devices or [str(device) for device in all_devices()])[: len(table)]
+        names = (devices or [str(device) for device in all_devices()])[: len(ids)]
         shares = [
             Share(str(bundle), str(test), out, device, number, len(names), until)
             for number, device in enumerate(names)
         ]
-        _run(shares, [task.name for task in tasks])
-        done = [f.path.name for f in ensemble.folders if _finished(shares, f.path.name)]
+        run_shares(shares, {run: [task.name for task in own] for run, own in heads.items()})
+        done = [fold for fold in bundled.folds if finished(shares, fold)]
         if not done:
             raise InputError(
                 f"no fold was finished within {hours:g} hours (see the output above); "
                 f"nothing to submit"
             )
-        logits = (_collect(shares, name, table, ensemble, tasks) for name in done)
-        means = average_folds(logits, tasks, average, experiment.inference.power)
-    if len(done) < len(folds):
-        print(f"ONLY {len(done)} OF {len(folds)} FOLDS are averaged: {', '.join(done)}")
-    means = after.apply(tasks, means)
-    frame = prediction_frame(experiment.data.id_column, table.ids, tasks, means)
+        made = _averages(bundled, shares, done, tables, heads)
+    _tell_what_is_missing(bundled, done)
+    means = after.apply(tasks, bundled.combine(made, tasks, len(ids)))
+    frame = prediction_frame(bundled.experiment.data.id_column, ids, tasks, means)
     return (shape.fill(frame) if shape else frame), done
+
+
+def _averages(
+    bundled: Bundled,
+    shares: list[Share],
+    done: list[str],
+    tables: dict[str, Table],
+    heads: dict[str, list[Task]],
+) -> dict[str, dict[str, np.ndarray]]:
+    """The mean of every run's finished folds, by run and task name."""
+    made = {}
+    for run, one in bundled.runs.items():
+        folds = [fold for fold in done if bundled.run_of(fold) == run]
+        if folds:
+            logits = (collect(shares, fold, tables[run], heads[run]) for fold in folds)
+            settings = one.experiment.inference
+            made[run] = average_folds(logits, heads[run], settings.average, settings.power)
+    return made
+
+
+def _tell_what_is_missing(bundled: Bundled, done: list[str]) -> None:
+    if len(done) < len(bundled.folds):
+        print(f"ONLY {len(done)} OF {len(bundled.folds)} FOLDS are averaged: {', '.join(done)}")
+    runs, there = ({bundled.run_of(fold) for fold in folds} for folds in (bundled.folds, done))
+    if runs - there:
+        print(
+            f"NO FOLD OF {', '.join(sorted(runs - there))}: the other runs' weights are scaled up"
+        )
 
 
 def write_submission(frame: pd.DataFrame, sample: Path | None, path: Path) -> None:
@@ -178,11 +155,6 @@ def write_submission(frame: pd.DataFrame, sample: Path | None, path: Path) -> No
         raise InputError(f"{path} has not the columns and ids of {sample}; it was removed")
 
 
-def _folds(bundle: Path) -> list[int | str]:
-    names = [name.removeprefix("fold_") for name in read_json(bundle / MANIFEST)["folds"]]
-    return [int(name) if name.isdecimal() else name for name in names]
-
-
 def _task_names(experiment: Experiment, sample: Path | None) -> list[str] | None:
     """Every task that the sample submission has columns of; None: the main task alone."""
     if sample is None:
@@ -190,91 +162,3 @@ def _task_names(experiment: Experiment, sample: Path | None) -> list[str] | None
     wanted = set(header_of(sample)[1:])
     names = [t.name for t in make_tasks(experiment) if wanted & set(columns_asked_for([t]))]
     return names or None
-
-
-def _run(shares: list[Share], tasks: list[str]) -> None:
-    """A process per share, what it prints relayed: a notebook shows its own prints only."""
-    with ThreadPoolExecutor(len(shares)) as pool:
-        codes = list(pool.map(lambda share: _process(share, tasks), shares))
-    if any(codes):  # out of memory, say: the folds that are finished still count
-        print(f"A PROCESS FAILED: exit codes {codes}, see the output above")
-
-
-def _process(share: Share, tasks: list[str]) -> int:
-    source = str(Path(__file__).resolve().parents[2])
-    command = [sys.executable, "-m", "auxfold.kaggle.kernel"]
-    command += [json.dumps({"share": asdict(share), "tasks": tasks})]
-    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "HF_HUB_OFFLINE": "1"}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        for line in process.stdout or ():
-            print(line, end="")
-    return process.returncode
-
-
-def _work(share: Share, tasks: list[str]) -> None:
-    """Predict one share with fold after fold, until the time is up."""
-    ensemble = Ensemble.at(share.bundle, _folds(Path(share.bundle)))
-    experiment = ensemble.experiment
-    table = read_texts(experiment, share.test)
-    mine = share.rows(table)
-    texts = [[column[row] for row in mine] for column in table.texts]
-    device = torch.device(share.device)
-    rows, longest = None, 0.0
-    for folder in ensemble.folders:
-        started = time.time()
-        if started + longest > share.until:
-            return  # this fold would not be finished
-        model, tokenizer = load_fold(folder, device)
-        rows = rows or tokenised_rows(texts, tokenizer, experiment.model)
-        try:
-            logits = predict_logits(
-                model,
-                rows,
-                np.arange(len(mine)),
-                tasks=tasks,
-                max_tokens=experiment.inference.max_tokens_per_batch,
-                precision=_precision(experiment, device),
-                on_batch=lambda _: _check_time(share.until),
-            )
-        except OutOfTime:
-            return
-        values = np.concatenate([logits[task] for task in tasks], axis=1)
-        write_whole(share.result(folder.path.name), lambda p, values=values: np.save(p, values))
-        longest = max(longest, time.time() - started)
-        seconds = time.time() - started
-        print(f"{share.device}: {folder.path.name}, {len(mine):,} rows in {seconds:.0f} s")
-
-
-def _precision(experiment: Experiment, device: torch.device) -> str:
-    """As trained, but that the T4 has no bf16: the best half precision of the device."""
-    asked = experiment.train.precision
-    return choose_precision("auto" if asked in ("bf16", "fp16") else asked, device)
-
-
-def _check_time(until: float) -> None:
-    if time.time() > until:
-        raise OutOfTime
-
-
-def _finished(shares: list[Share], fold: str) -> bool:
-    return all(share.result(fold).is_file() for share in shares)
-
-
-def _collect(
-    shares: list[Share], fold: str, table: Table, ensemble: Ensemble, tasks: list[Any]
-) -> dict[str, np.ndarray]:
-    """The logits of one fold, task by task, in the order of the table."""
-    width = sum(task.n_outputs for task in tasks)
-    logits = np.empty((len(table), width), dtype=np.float32)
-    for share in shares:
-        logits[share.rows(table)] = np.load(share.result(fold))
-    edges = np.cumsum([0, *[task.n_outputs for task in tasks]])
-    return {t.name: logits[:, edges[i] : edges[i + 1]] for i, t in enumerate(tasks)}
-
-
-if __name__ == "__main__":
-    told = json.loads(sys.argv[1])
-    _work(Share(**told["share"]), told["tasks"])

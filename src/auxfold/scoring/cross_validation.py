@@ -13,10 +13,9 @@ from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.run_folder import FoldFolder, RunFolder, check_trained_with, trained_folds
-from auxfold.scoring.calibration import calibration_scores
 from auxfold.scoring.evaluation import evaluate_rows
+from auxfold.scoring.postprocess import judge_postprocess
 from auxfold.scoring.released import ensemble_against_folds
-from auxfold.scoring.thresholds import tune_for_precision, tune_thresholds
 from auxfold.tasks import main_slice, make_tasks, selection_metric
 from auxfold.whole_files import read_json
 
@@ -35,9 +34,8 @@ def cross_validate(
     Returns:
         A record with ``oof`` (metrics over all rows at once), ``folds`` (metrics per fold),
         ``mean`` and ``std`` over folds (sample deviation), ``bias`` (of all rows, where the
-        experiment names identities), ``thresholds`` (see ``tune_thresholds``), ``precision`` (by
-        rule, ``precision=P``), ``calibration`` (see ``calibration_scores``), ``test`` where test
-        labels are known (see ``ensemble_against_folds``), and the predictions in file order.
+        experiment names identities), what ``judge_postprocess`` gives, ``test`` where test labels
+        are known (see ``ensemble_against_folds``), and the predictions in file order.
 
     Raises:
         InputError: a fold is missing, or was trained on other data or with another experiment.
@@ -55,11 +53,7 @@ def cross_validate(
         **out_of_fold_scores(experiment, table, oof, folds),
         "training": [_training(folder) for folder in folders],
     }
-    thresholds = tune_thresholds(tasks, table.labels, oof, folds)
-    record |= {"thresholds": thresholds} if thresholds else {}
-    record |= {"calibration": calibration_scores(tasks, table.labels, oof, folds)}
-    told = {p: tune_for_precision(tasks, table.labels, oof, folds, p) for p in precisions}
-    record |= {"precision": {f"precision={p:g}": one for p, one in told.items()}} if told else {}
+    record |= judge_postprocess(tasks, table.labels, oof, folds, precisions)
     test = ensemble_against_folds(experiment)
     record |= {"test": test} if test else {}
     return record, oof
