@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from auxfold.inference.predictor import Predictor
+    from auxfold.inference.predictor import BlendPredictor, Predictor
 
 __version__ = "0.1.0"
 
@@ -16,21 +15,28 @@ def load(
     path: str | Path,
     folds: list[int | str] | None = None,
     devices: list[str] | None = None,
-) -> Predictor:
-    """The trained folds of an experiment, ready to score texts.
+) -> Predictor | BlendPredictor:
+    """The trained folds of an experiment or the runs of a blend, ready to score texts.
 
     >>> auxfold.load("outputs/sample").predict(["What a lovely garden"])  # doctest: +SKIP
 
     Args:
-        path: a run folder (``outputs/<name>``) or one of its fold folders.
-        folds: which folds to average; all of them when left out.
+        path: a run folder (``outputs/<name>``), one of its fold folders, or a blend's folder.
+        folds: which folds to average; all of them when left out. A blend has all of its runs'.
         devices: e.g. ``["cuda:0"]``; every CUDA device, or the CPU, when left out.
 
     Raises:
         InputError: nothing trained there, a fold is missing, or folds do not belong together.
     """
     # Not at the top: torch and transformers take seconds to import, `import auxfold` should not.
+    from auxfold.errors import InputError
+    from auxfold.inference.blend import Blend
     from auxfold.inference.ensemble import Ensemble
-    from auxfold.inference.predictor import Predictor
+    from auxfold.inference.predictor import BlendPredictor, Predictor
+    from auxfold.run_folder import RunFolder
 
+    if RunFolder(Path(path)).blend.is_file():
+        if folds is not None:
+            raise InputError(f"{path} is a blend: its runs predict with all of their folds")
+        return BlendPredictor(Blend.at(path), devices)
     return Predictor(Ensemble.at(path, folds), devices)

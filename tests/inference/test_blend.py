@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import auxfold
+from auxfold.errors import InputError
 from auxfold.experiment import to_toml
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
@@ -238,3 +240,24 @@ def test_a_run_without_a_weight_is_not_asked(here, monkeypatch):
     monkeypatch.setattr(Ensemble, "predict", told)
     blend.predict(blend.tables(None), show=False)
     assert asked == ["second"]
+
+
+def test_a_blend_in_python_is_the_script(here, monkeypatch, tmp_path):
+    record = blended("loaded", "logit")
+    record["weights"] = {"toxic": [0.3, 0.7]}
+    Path("outputs/loaded/blend.json").write_text(json.dumps(record))
+    expected = predicted("loaded")
+    calibrated = predicted("loaded", "--calibrate", "temperature")
+    sample = pd.read_csv("sample.csv")["id"]
+    texts = pd.read_csv("test.csv").set_index("id").loc[sample]
+    monkeypatch.chdir(tmp_path)  # found from elsewhere: the runs lie beside the blend
+    model = auxfold.load(here / "outputs/loaded")
+    made = model.predict(texts.assign(words=texts["text"]))
+    assert made.columns.tolist() == ["toxic"] and made.index.tolist() == sample.tolist()
+    np.testing.assert_allclose(made["toxic"], expected, atol=1e-5)
+    made = model.predict(texts["text"].tolist(), calibrate="temperature")
+    np.testing.assert_allclose(made["toxic"], calibrated, atol=1e-5)
+    with pytest.raises(InputError, match="the table has no text column 'words'"):
+        model.predict(texts)
+    with pytest.raises(InputError, match="a blend: its runs predict with all"):
+        auxfold.load(here / "outputs/loaded", folds=[0])

@@ -48,7 +48,8 @@ class Blend:
         record = read_json(folder.blend)
         members = []
         for told in record["members"]:
-            ensemble = Ensemble.at(told["path"])
+            beside = folder.path.parent / Path(told["path"]).name  # where outputs/ was moved as one
+            ensemble = Ensemble.at(told["path"] if Path(told["path"]).is_dir() else beside)
             run = read_json(ensemble.folders[0].run)
             for what in ("experiment", "data"):
                 if run[f"{what}_fingerprint"] != told[f"{what}_fingerprint"]:

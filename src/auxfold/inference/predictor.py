@@ -11,6 +11,7 @@ import torch
 
 from auxfold.data.batches import Rows, tokenised_rows
 from auxfold.errors import InputError, nearest
+from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
 from auxfold.inference.postprocess import Postprocess
 from auxfold.inference.predict import predict_logits
@@ -75,19 +76,21 @@ class Predictor:
         average = average or self.experiment.inference.average
         check_average(average, wanted, len(index))
         after = Postprocess.of(self.ensemble, wanted, calibrate, decide, average)
-        edges = np.cumsum([0, *(task.n_outputs for task in wanted)])
-        logits = np.empty((len(self.ensemble.folders), len(index), edges[-1]), dtype=np.float32)
-        for start in range(0, len(index), ROWS_AT_ONCE):
+        return _answers(wanted, after.apply(wanted, self.means(columns, wanted, average)), index)
+
+    def means(
+        self, columns: list[list[str]], tasks: list[Task], average: str
+    ) -> dict[str, np.ndarray]:
+        """The folds' mean by task name, ``(rows, n_outputs)``, of texts column by column."""
+        n_rows = len(columns[0])
+        edges = np.cumsum([0, *(task.n_outputs for task in tasks)])
+        logits = np.empty((len(self.ensemble.folders), n_rows, edges[-1]), dtype=np.float32)
+        for start in range(0, n_rows, ROWS_AT_ONCE):
             piece = [column[start : start + ROWS_AT_ONCE] for column in columns]
-            logits[:, start : start + ROWS_AT_ONCE] = self._logits(piece, wanted)
-        places = {t.name: slice(edges[i], edges[i + 1]) for i, t in enumerate(wanted)}
+            logits[:, start : start + ROWS_AT_ONCE] = self._logits(piece, tasks)
+        places = {t.name: slice(edges[i], edges[i + 1]) for i, t in enumerate(tasks)}
         folds = ({name: one[:, place] for name, place in places.items()} for one in logits)
-        made = average_folds(folds, wanted, average, self.experiment.inference.power)
-        made = after.apply(wanted, made)
-        told: dict[str, np.ndarray] = {}
-        for task in wanted:
-            told |= task.answers(made[task.name])
-        return pd.DataFrame(told, index=index)
+        return average_folds(folds, tasks, average, self.experiment.inference.power)
 
     def _logits(self, texts: list[list[str]], tasks: list[Task]) -> np.ndarray:
         """``(folds, rows, outputs)``; each device takes every n-th row by length."""
@@ -120,6 +123,61 @@ class Predictor:
             )
             made.append(np.concatenate([logits[task.name] for task in tasks], axis=1))
         return np.stack(made)
+
+
+class BlendPredictor:
+    """All models of a blend's runs, kept on every device.
+
+    Args:
+        blend: the runs and their weights.
+        devices: where to predict, each a share of the rows; every CUDA device, or the CPU.
+    """
+
+    def __init__(self, blend: Blend, devices: list[str] | None = None) -> None:
+        self.blend = blend
+        self.predictors = {n: Predictor(blend.members[n], devices) for n in blend.needed()}
+
+    def predict(
+        self,
+        texts: str | list[Any] | np.ndarray | pd.Series | pd.DataFrame,
+        calibrate: str | None = None,
+        decide: str | None = None,
+    ) -> pd.DataFrame:
+        """Predictions of every text by every run, averaged by the blend's weights.
+
+        Args:
+            texts: as :meth:`Predictor.predict` takes them; a table needs every run's text columns.
+            calibrate: ``temperature`` or ``isotonic``, as ``scripts/blend.py`` found it.
+            decide: ``f1`` or ``precision=P``: answers 1 or 0 by the thresholds found there.
+
+        Returns:
+            One column per blended label; rows in the order and with the index of ``texts``.
+
+        Raises:
+            InputError: as :meth:`Predictor.predict`.
+        """
+        tasks, record = self.blend.tasks(), self.blend.record
+        after = Postprocess.of_blend(record, tasks, calibrate, decide)
+        made, index = {}, pd.RangeIndex(0)
+        for number, predictor in self.predictors.items():
+            experiment, own = predictor.experiment, self.blend.member_tasks(predictor.ensemble)
+            columns, index = _text_columns(texts, experiment.data.text_columns)
+            for average, blended in (
+                (experiment.inference.average, own),
+                (record["average"], tasks),
+            ):
+                check_average(average, blended, len(index))
+            means = predictor.means(columns, own, experiment.inference.average)
+            made[number] = self.blend.columns_of(predictor.ensemble, means)
+        return _answers(tasks, after.apply(tasks, self.blend.combine(made, len(index))), index)
+
+
+def _answers(tasks: list[Task], made: dict[str, np.ndarray], index: pd.Index) -> pd.DataFrame:
+    """Predictions by task name as a table."""
+    told: dict[str, np.ndarray] = {}
+    for task in tasks:
+        told |= task.answers(made[task.name])
+    return pd.DataFrame(told, index=index)
 
 
 def _text_columns(texts: Any, names: list[str]) -> tuple[list[list[str]], pd.Index]:
