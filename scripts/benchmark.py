@@ -9,8 +9,8 @@ import json
 
 from auxfold.command import experiment_from, parser, run
 from auxfold.scoring.baseline import tfidf_out_of_fold
+from auxfold.scoring.bias.kernel_bias import compare_bias
 from auxfold.scoring.cross_validation import held_out, out_of_fold_scores
-from auxfold.scoring.kernel_bias import compare_bias
 from auxfold.scoring.report import cv_table
 from auxfold.tasks import make_tasks, selection_metric
 from auxfold.training.rows import create_folds

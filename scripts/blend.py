@@ -13,8 +13,8 @@ from auxfold.errors import InputError
 from auxfold.inference.blend import blend_files
 from auxfold.run_folder import OUTPUTS, RunFolder, check_trained_with, read_folds
 from auxfold.scoring.averaging import AVERAGES
-from auxfold.scoring.blend_report import blend_record, blend_table
-from auxfold.scoring.blending import (
+from auxfold.scoring.blending.blend_report import blend_record, blend_table
+from auxfold.scoring.blending.fitting import (
     EQUAL,
     METHODS,
     Options,
@@ -27,7 +27,7 @@ from auxfold.scoring.blending import (
     singles,
     usable,
 )
-from auxfold.scoring.members import Candidates, Member, gather
+from auxfold.scoring.blending.members import Candidates, Member, gather
 from auxfold.scoring.postprocess import fit_postprocess, judge_postprocess
 from auxfold.scoring.report import calibration_lines, threshold_lines
 from auxfold.training.rows import checked_table, folds_info

@@ -20,10 +20,10 @@ from auxfold.command import (
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder
-from auxfold.scoring.bias_table import bias_frame, bias_text, plot_bias
+from auxfold.scoring.bias.bias_table import bias_frame, bias_text, plot_bias
+from auxfold.scoring.bias.fairness import bias_of_pair
+from auxfold.scoring.bias.jigsaw_bias import Bias
 from auxfold.scoring.cross_validation import cross_validate, held_out, worst_errors
-from auxfold.scoring.fairness import bias_of_pair
-from auxfold.scoring.jigsaw_bias import Bias
 from auxfold.scoring.ladders import Ladder, board_line, ladder_of
 from auxfold.scoring.postprocess import fit_postprocess, postprocess_file
 from auxfold.scoring.released import Pair, read_pair, score_pair

@@ -17,9 +17,9 @@ from auxfold.data.sample_words import SCORED
 from auxfold.data.table import read_train
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment, load_experiment, to_toml
-from auxfold.scoring.bias_table import bias_frame, bias_text, plot_bias
-from auxfold.scoring.jigsaw_bias import Bias, jigsaw_bias
-from auxfold.scoring.kernel_bias import kernel_bias
+from auxfold.scoring.bias.bias_table import bias_frame, bias_text, plot_bias
+from auxfold.scoring.bias.jigsaw_bias import Bias, jigsaw_bias
+from auxfold.scoring.bias.kernel_bias import kernel_bias
 from auxfold.tasks import make_tasks
 from auxfold.tracking import Tracker
 from auxfold.training import plan

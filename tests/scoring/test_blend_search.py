@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auxfold.scoring.blend_search import hill_climb, nelder_mead
+from auxfold.scoring.blending.search import hill_climb, nelder_mead
 
 
 def errors(seed: int, n: int):

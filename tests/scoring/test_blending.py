@@ -12,7 +12,9 @@ import pytest
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment, to_toml
 from auxfold.run_folder import RunFolder
-from auxfold.scoring.blending import (
+from auxfold.scoring.bias.jigsaw_bias import jigsaw_bias
+from auxfold.scoring.blending.bootstrap import gain_intervals
+from auxfold.scoring.blending.fitting import (
     METHODS,
     Options,
     best_single,
@@ -23,9 +25,7 @@ from auxfold.scoring.blending import (
     singles,
     usable,
 )
-from auxfold.scoring.bootstrap import gain_intervals
-from auxfold.scoring.jigsaw_bias import jigsaw_bias
-from auxfold.scoring.members import Member, gather
+from auxfold.scoring.blending.members import Member, gather
 from auxfold.tasks import make_tasks, prediction_frame
 from auxfold.tasks.metrics import roc_auc
 from auxfold.training.rows import create_folds

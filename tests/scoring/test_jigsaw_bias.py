@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from auxfold.scoring.jigsaw_bias import jigsaw_bias, power_mean
-from auxfold.scoring.kernel_bias import kernel_bias
+from auxfold.scoring.bias.jigsaw_bias import jigsaw_bias, power_mean
+from auxfold.scoring.bias.kernel_bias import kernel_bias
 
 NAN = float("nan")
 

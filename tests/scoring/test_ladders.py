@@ -13,7 +13,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from auxfold.experiment import load_experiment, to_toml
-from auxfold.scoring.jigsaw_bias import jigsaw_bias
+from auxfold.scoring.bias.jigsaw_bias import jigsaw_bias
 from auxfold.scoring.ladders import JIGSAW_2018, JIGSAW_2019
 from conftest import make_experiment
 

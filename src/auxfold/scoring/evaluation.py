@@ -9,7 +9,7 @@ import numpy as np
 from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
-from auxfold.scoring.jigsaw_bias import Bias, jigsaw_bias
+from auxfold.scoring.bias.jigsaw_bias import Bias, jigsaw_bias
 from auxfold.tasks import all_metrics, main_slice, make_tasks, selection_metric
 
 

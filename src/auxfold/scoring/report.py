@@ -14,8 +14,8 @@ from auxfold.data.table import Table
 from auxfold.experiment import Experiment, to_toml
 from auxfold.run_folder import RunFolder
 from auxfold.scoring import plots
-from auxfold.scoring.bias_table import plot_bias
-from auxfold.scoring.jigsaw_bias import Bias
+from auxfold.scoring.bias.bias_table import plot_bias
+from auxfold.scoring.bias.jigsaw_bias import Bias
 from auxfold.scoring.main_plots import plot_main
 from auxfold.scoring.plots import Plot
 from auxfold.tasks import balance, label_slices, main_slice, make_tasks

@@ -30,9 +30,9 @@ from auxfold.run_folder import (
     finish_working,
     start_working,
 )
-from auxfold.scoring.bias_table import bias_text
+from auxfold.scoring.bias.bias_table import bias_text
+from auxfold.scoring.bias.jigsaw_bias import Bias
 from auxfold.scoring.evaluation import checked_metric, evaluate_rows
-from auxfold.scoring.jigsaw_bias import Bias
 from auxfold.tasks import (
     Task,
     label_slices,

@@ -12,8 +12,8 @@ import torch
 from auxfold.display import Display
 from auxfold.experiment import Experiment
 from auxfold.run_folder import FoldFolder, RunFolder
-from auxfold.scoring.bias_table import bias_frame
-from auxfold.scoring.jigsaw_bias import Bias
+from auxfold.scoring.bias.bias_table import bias_frame
+from auxfold.scoring.bias.jigsaw_bias import Bias
 from auxfold.settings import BIAS
 from auxfold.tasks import headline, shown
 from auxfold.tracking import Tracker

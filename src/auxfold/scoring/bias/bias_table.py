@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from auxfold.scoring.jigsaw_bias import POWER, Bias
+from auxfold.scoring.bias.jigsaw_bias import POWER, Bias
 from auxfold.scoring.plots import INK, STYLE, Plot, svg_of
 from auxfold.settings import BIAS, BIAS_FAMILIES
 

@@ -17,7 +17,7 @@ from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 from auxfold.run_folder import OUTPUTS, FoldFolder, RunFolder, check_together, trained_folds
-from auxfold.scoring.jigsaw_bias import jigsaw_bias
+from auxfold.scoring.bias.jigsaw_bias import jigsaw_bias
 from auxfold.tasks import KINDS, Task, label_slices, main_slice, make_tasks, selection_metric
 from auxfold.whole_files import read_json
 

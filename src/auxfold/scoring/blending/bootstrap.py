@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from auxfold.scoring.members import Score, rows_of
+from auxfold.scoring.blending.members import Score, rows_of
 
 
 def gain_intervals(

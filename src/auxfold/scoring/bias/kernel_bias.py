@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from auxfold.scoring.jigsaw_bias import jigsaw_bias
+from auxfold.scoring.bias.jigsaw_bias import jigsaw_bias
 from auxfold.settings import BIAS
 
 

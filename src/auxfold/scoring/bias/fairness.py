@@ -11,7 +11,7 @@ from auxfold.data.cells import identities_of
 from auxfold.data.identity_terms import read_terms, term_flags
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
-from auxfold.scoring.jigsaw_bias import Bias, jigsaw_bias
+from auxfold.scoring.bias.jigsaw_bias import Bias, jigsaw_bias
 from auxfold.scoring.released import Pair, released_labels
 from auxfold.tasks import main_slice
 

@@ -15,9 +15,9 @@ import pandas as pd
 
 from auxfold.errors import InputError, nearest
 from auxfold.scoring.averaging import check_average, from_scale, output_weights, to_scale
-from auxfold.scoring.blend_search import hill_climb, nelder_mead
-from auxfold.scoring.bootstrap import gain_intervals
-from auxfold.scoring.members import Candidates, rows_of
+from auxfold.scoring.blending.bootstrap import gain_intervals
+from auxfold.scoring.blending.members import Candidates, rows_of
+from auxfold.scoring.blending.search import hill_climb, nelder_mead
 from auxfold.tasks import prediction_frame
 from auxfold.tasks.metrics import higher_is_better, metric_name
 

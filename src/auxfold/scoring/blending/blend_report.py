@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from auxfold.scoring.blending import Fitted, Options
-from auxfold.scoring.members import Candidates, Member
+from auxfold.scoring.blending.fitting import Fitted, Options
+from auxfold.scoring.blending.members import Candidates, Member
 from auxfold.tasks.metrics import higher_is_better
 
 

@@ -1,0 +1,1 @@
+"""The bias metric: computed, shown, of any table, and beside the competition kernel's way."""
