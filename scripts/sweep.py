@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from auxfold.command import experiment_from, parser, run
+from auxfold.command import experiment_from, parser, run, wait_for
 
 EXAMPLES = """\
   wandb sweep --project my-competition configs/sweep.yaml
@@ -52,11 +52,13 @@ def run_trial(config: str, settings: list[str]) -> dict[str, float | None]:
         ("make_folds", []), ("train", ["--fold", "all", "--resume"]), ("evaluate", ["--json"]),
     ):  # fmt: skip
         command = [sys.executable, str(SCRIPTS / f"{name}.py"), *common, *options]
-        output = subprocess.PIPE if name == "evaluate" else None
-        done = subprocess.run(command, env=environment, stdout=output, text=True)
-        if done.returncode:
-            sys.exit(done.returncode)
-        answer = done.stdout or ""
+        if name == "evaluate":
+            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+            code, answer = done.returncode, done.stdout
+        else:
+            code = wait_for(subprocess.Popen(command, env=environment))
+        if code:
+            sys.exit(code)
     return json.loads(answer)
 
 

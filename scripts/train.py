@@ -1,10 +1,9 @@
 """Train one fold, every fold (one process each), or one model on all rows."""
 
-import signal
 import subprocess
 import sys
 
-from auxfold.command import experiment_from, parser, run
+from auxfold.command import experiment_from, parser, run, wait_for
 from auxfold.errors import InputError
 from auxfold.run_folder import FULL
 
@@ -57,19 +56,6 @@ def train_all(n_splits: int) -> None:
         code = wait_for(subprocess.Popen([sys.executable, *command]))
         if code:
             sys.exit(code)
-
-
-def wait_for(child: subprocess.Popen) -> int:
-    """The child's exit code; a signal gives it the time to save.
-
-    Ctrl-C reaches the child from the terminal as well; SIGTERM is passed on.
-    """
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
-            continue
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -175,9 +176,25 @@ def train_variants(
 def _script(name: str, config: str, settings: list[str], *options: str) -> None:
     scripts = Path(sys.argv[0]).resolve().parent
     common = ["--config", config, *(part for setting in settings for part in ("--set", setting))]
-    code = subprocess.run([sys.executable, str(scripts / f"{name}.py"), *common, *options])
-    if code.returncode:
-        sys.exit(code.returncode)
+    command = [sys.executable, str(scripts / f"{name}.py"), *common, *options]
+    if code := wait_for(subprocess.Popen(command)):
+        sys.exit(code)
+
+
+def wait_for(child: subprocess.Popen) -> int:
+    """The child's exit code; a signal gives it the time to save.
+
+    Ctrl-C reaches the child from the terminal as well; SIGTERM is passed on.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    try:
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run(main: Callable[[], None]) -> None:

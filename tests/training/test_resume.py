@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from safetensors.torch import load_file
 
 from auxfold.errors import InputError
 from auxfold.experiment import to_toml
-from auxfold.run_folder import FoldFolder, RunFolder
+from auxfold.run_folder import OUTPUTS, FoldFolder, RunFolder
 from auxfold.training import fold as fold_module
 from auxfold.training.fold import _FoldRun, train_fold
 from auxfold.training.loop import Loop
@@ -119,13 +120,21 @@ def test_a_state_of_another_training_is_refused(work_dir, backbone, monkeypatch)
         train_fold(experiment, 0, resume=True)
 
 
-@pytest.mark.parametrize("fold", ["1", "all"])
-def test_ctrl_c_in_a_terminal_saves_and_resumes(work_dir, backbone, fold):
+@pytest.mark.parametrize(
+    ("script", "options", "run", "fold"),
+    [
+        ("train", ["--fold", "1"], "tiny", 1),
+        ("train", ["--fold", "all"], "tiny", 0),
+        ("compare", ["--variant", "v", "seed=1"], "tiny_compare_as_it_stands_s42", 0),
+    ],
+)
+def test_ctrl_c_in_a_terminal_saves_and_resumes(work_dir, backbone, script, options, run, fold):
     """The signal reaches parent and child, as it does from a terminal."""
     experiment = make_experiment("train.csv", backbone, train={"epochs": 400})
     create_folds(experiment)
     (work_dir / "e.toml").write_text(to_toml(experiment))
-    command = [sys.executable, str(TRAIN), "--config", "e.toml", "--fold", fold]
+    path = TRAIN.with_name(f"{script}.py")
+    command = [sys.executable, str(path), "--config", "e.toml", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     for line in process.stdout:
         if "epoch 2.00" in line:
@@ -134,9 +143,55 @@ def test_ctrl_c_in_a_terminal_saves_and_resumes(work_dir, backbone, fold):
     process.stdout.read()
     assert process.wait(timeout=60) == 130
     process.stdout.close()
-    folder = RunFolder.of(experiment).fold(1 if fold == "1" else 0)
+    folder = RunFolder(OUTPUTS / run).fold(fold)
     state = torch.load(folder.state, weights_only=False)
     assert state["progress"]["epoch"] >= 2 or state["progress"]["step"] > 0
     assert len(state["progress"]["history"]) >= 2
     assert not folder.exists()
     assert [p.name for p in folder.working.glob(".*")] == []
+
+
+SLOW_TO_SAVE = """
+import signal, sys, time
+from pathlib import Path
+
+def save(*_):
+    time.sleep(1)
+    Path("saved").touch()
+    sys.exit(130)
+
+signal.signal(signal.SIGINT, save)
+signal.signal(signal.SIGTERM, save)
+print("training", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_starts_a_training_waits_until_it_is_saved(work_dir, backbone, sent):
+    """A state of hundreds of megabytes takes seconds to write."""
+    (work_dir / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
+    scripts = work_dir / "scripts"
+    scripts.mkdir()
+    shutil.copy(TRAIN.with_name("compare.py"), scripts)
+    (scripts / "make_folds.py").write_text("")
+    (scripts / "train.py").write_text(SLOW_TO_SAVE)
+    command = [
+        sys.executable,
+        "scripts/compare.py",
+        "--config",
+        "e.toml",
+        "--variant",
+        "v",
+        "seed=1",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    for line in process.stdout:
+        if "training" in line and "trainings" not in line:
+            # From a terminal every process gets Ctrl-C; a cluster terminates the one it started.
+            (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
+            break
+    process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 130
+    assert (work_dir / "saved").exists()

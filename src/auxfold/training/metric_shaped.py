@@ -2,7 +2,7 @@
 
 ``(overall + subgroup + bpsn + bnsp) / 4``: overall is the mean cross-entropy of all labelled rows,
 each family the power mean ``mean(m_i ** power) ** (1 / power)`` over the identities i, with m_i the
-mean cross-entropy of the rows in the family's mask of that identity (as in scoring/bias/jigsaw_bias.py;
+mean cross-entropy of the rows in the family's mask of that identity (as scoring/bias/ has them;
 label and identity count from 0.5 on, an identity that is not annotated is none). An identity
 without a row in a mask is left out of the mean, a family without any adds nothing.
 
