@@ -10,7 +10,7 @@ import pandas as pd
 from auxfold.command import add_precision, check_precisions, run
 from auxfold.data.table import Table
 from auxfold.errors import InputError
-from auxfold.inference.blend import blend_files
+from auxfold.inference.file_blend import blend_files
 from auxfold.run_folder import OUTPUTS, RunFolder, check_trained_with, read_folds
 from auxfold.scoring.averaging import AVERAGES
 from auxfold.scoring.blending.blend_report import blend_record, blend_table
@@ -100,15 +100,20 @@ def check_given(given: argparse.Namespace) -> None:
     elif given.method == "nelder_mead":
         used["--step"] = False
     for name in others:
-        if getattr(given, name) not in (None, False):
+        if _is_given(given, name):
             raise InputError(f"--{name} has no effect with {here}")
     for name, has_effect in used.items():
-        if getattr(given, name.lstrip("-")) not in (None, False) and not has_effect:
+        if _is_given(given, name.lstrip("-")) and not has_effect:
             raise InputError(f"{name} has no effect with --method {given.method}")
     for name, least in (("power", 1e-3), ("step", 1e-3), ("draws", 0), ("seed", 0)):
         value = getattr(given, name)
         if value is not None and not least <= value < 2**32:
             raise InputError(f"--{name} {value}: at least {least:g}")
+
+
+def _is_given(given: argparse.Namespace, name: str) -> bool:
+    value = getattr(given, name)
+    return value is not None and value is not False  # a 0 is given
 
 
 def of_files(given: argparse.Namespace) -> None:

@@ -118,8 +118,9 @@ def predict_blend(given: argparse.Namespace) -> None:
     frame = prediction_frame(experiment.data.id_column, ids, tasks, predictions)
     frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
-    models = sum(len(member.folders) for member in blend.members)
-    print(f"{len(frame):,} rows, {len(blend.members)} runs, {models} models blended: {output}")
+    asked = [blend.members[number] for number in blend.needed()]
+    models = sum(len(member.folders) for member in asked)
+    print(f"{len(frame):,} rows, {len(asked)} runs, {models} models blended: {output}")
 
 
 def sample_for(

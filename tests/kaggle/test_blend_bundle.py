@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import auxfold
 from auxfold.experiment import to_toml
 from auxfold.inference.blend import Blend
-from auxfold.kaggle import kernel
+from auxfold.kaggle import kernel, shares
 from auxfold.training.fold import train_fold
 from auxfold.training.rows import create_folds
 from conftest import make_backbone, make_experiment, make_frame, refused_script, run_script
@@ -102,19 +103,31 @@ def test_a_run_without_a_weight_costs_nothing(here):
     assert list(kernel.check_bundle(BUNDLE)["runs"]) == ["runs/first"]
 
 
-def test_a_run_that_is_not_finished_leaves_its_weight_to_the_others(here, capsys):
+def test_a_run_whose_folds_fail_leaves_its_weight_to_the_others(here, capsys):
     bundled([0.25, 0.75])
     for weights in Path(BUNDLE / "runs/second").glob("*/model.safetensors"):
         weights.write_bytes(b"broken")
     capsys.readouterr()
-    # The second fold of the work fails, and nothing behind it is begun.
     made, folds = predicted()
     said = capsys.readouterr().out
-    assert folds == ["runs/first/fold_0"]
+    assert folds == ["runs/first/fold_0", "runs/first/fold_1"], "the others are not given up"
+    assert "runs/second/fold_0 FAILED" in said and "A PROCESS FAILED" in said
     assert "NO FOLD OF runs/second: the other runs' weights are scaled up" in said
-    run_script("inference", "--config", "first.toml", "--folds", "0", "--output", "one.csv")
+    run_script("inference", "--config", "first.toml", "--output", "one.csv")
     alone = pd.read_csv("one.csv").set_index("id").loc[made["id"]]
     np.testing.assert_allclose(made["prediction"], alone.iloc[:, 0], atol=2e-3)
+
+
+def test_a_slow_run_does_not_cost_the_folds_of_a_quick_one(here, monkeypatch, capsys):
+    bundled([0.5, 0.5])
+    slow = BUNDLE / "src/auxfold/kaggle/shares.py"
+    slow.write_text(slow.read_text().replace(
+        "longest[run] = max(longest[run], seconds)",
+        'longest[run] = 1e9 if "second" in run else 0.0'))  # fmt: skip
+    monkeypatch.setattr(shares, "__file__", str(slow.resolve()))
+    _, folds = predicted()
+    assert folds == ["runs/first/fold_0", "runs/second/fold_0", "runs/first/fold_1"]
+    assert "ONLY 3 OF 5 FOLDS are averaged" in capsys.readouterr().out
 
 
 def test_weights_of_what_is_left_keep_their_ratio_and_their_sum(here):
@@ -124,6 +137,12 @@ def test_weights_of_what_is_left_keep_their_ratio_and_their_sum(here):
     np.testing.assert_allclose(made["toxic"], [0.4, 0.8])
     np.testing.assert_allclose(made["insult"], [0.6, 0.6], err_msg="nothing to scale: equal")
     np.testing.assert_array_equal(blend._weights([0, 1, 2])["insult"], [-0.5, 1.2, 0.5])
+    blend.record["weights"] = {"toxic": [0.6, -0.55, 0.95], "insult": [0.05, 0.15, 0.8]}
+    made = blend._weights([0, 1])
+    np.testing.assert_allclose(
+        made["toxic"], [0.5, 0.5], err_msg="12 and -11 would be an explosion"
+    )
+    np.testing.assert_allclose(made["insult"], [0.25, 0.75])
 
 
 def test_calibrated_on_kaggle_as_at_home(here):
@@ -132,8 +151,46 @@ def test_calibrated_on_kaggle_as_at_home(here):
                "calibrated.csv")  # fmt: skip
     expected = pd.read_csv("calibrated.csv").set_index("id")
     made, _ = predicted(calibrate="isotonic")
+    plain, _ = predicted()
+    assert np.abs(made["prediction"] - plain["prediction"]).max() > 0.05
     close = np.isclose(made["prediction"], expected.loc[made["id"]].iloc[:, 0], atol=0.01)
     assert close.mean() > 0.9, "all but rows at a step of the isotonic curve"
+
+
+def test_a_bundle_is_a_blend_for_python_too(here):
+    expected = bundled([0.0, 1.0])
+    texts = pd.read_csv(f"{DATA}/test.csv").set_index("id").loc[expected["id"]]
+    made = auxfold.load(BUNDLE).predict(texts)
+    np.testing.assert_allclose(made["toxic"], expected["prediction"], atol=2e-3)
+
+
+def test_what_would_fail_on_kaggle_is_refused_at_home(here, capsys):
+    bundled([0.3, 0.7])
+    blend = ("bundle_kaggle", "--blend", "outputs/both", "--owner", "ada", "--overwrite")
+    fold = Path("outputs/second/fold_0/experiment.toml")
+    for change, expected in (
+        (('test = "input/tiny-comments/test.csv"', 'test = "input/other.csv"'), "one test file"),
+        (('text = "text"', 'text = "words"'), "data.text = 'words'"),
+    ):
+        kept = [p.read_text() for p in sorted(fold.parents[1].glob("fold_*/experiment.toml"))]
+        paths = sorted(fold.parents[1].glob("fold_*/experiment.toml"))
+        try:
+            for path, text in zip(paths, kept, strict=True):
+                assert change[0] in text
+                path.write_text(text.replace(*change))
+            assert expected in refused_script(capsys, *blend)
+        finally:
+            for path, text in zip(paths, kept, strict=True):
+                path.write_text(text)
+    sample = Path(f"{DATA}/sample_submission.csv")
+    kept = sample.read_text()
+    try:
+        pd.read_csv(sample).assign(insult=0.0, toxic=0.0).to_csv(sample, index=False)
+        told = refused_script(capsys, *blend)
+        assert "wants column 'prediction'" in told and "blend.py --metric" in told
+    finally:
+        sample.write_text(kept)
+    assert list(kernel.check_bundle(BUNDLE)["runs"]) == ["runs/first", "runs/second"], "untouched"
 
 
 def test_what_names_an_experiment_is_refused(here, capsys):

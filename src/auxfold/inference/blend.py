@@ -1,4 +1,4 @@
-"""Several runs as one prediction, by stored weights; and prediction files as one."""
+"""Several runs as one prediction, by stored weights."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auxfold.data.files import read_columns
 from auxfold.data.table import Table, read_texts
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment
 from auxfold.inference.ensemble import Ensemble
 from auxfold.run_folder import RunFolder
 from auxfold.scoring.averaging import check_average, from_scale, output_weights, to_scale
-from auxfold.settings import BinarySettings, RegressionSettings
-from auxfold.tasks import KINDS, Task
+from auxfold.tasks import Task
 from auxfold.whole_files import read_json
+
+LEAST_LEFT = 0.25  # of what weights sum to regardless of sign: less nearly cancels itself
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,13 @@ class Blend:
         if not folder.blend.is_file():
             raise InputError(f"no {folder.blend}; make it with scripts/blend.py --runs")
         record = read_json(folder.blend)
+        needed = weighted(record)
         members = []
-        for told in record["members"]:
-            beside = folder.path.parent / Path(told["path"]).name  # where outputs/ was moved as one
-            ensemble = Ensemble.at(told["path"] if Path(told["path"]).is_dir() else beside)
+        for number, told in enumerate(record["members"]):
+            run_folder = _member_folder(folder, told["path"])
+            # The first run's ids and tasks hold even where it has no weight and one fold is there.
+            folds = None if number in needed else run_folder.finished()[:1] or None
+            ensemble = Ensemble.at(run_folder.path, folds)
             run = read_json(ensemble.folders[0].run)
             for what in ("experiment", "data"):
                 if run[f"{what}_fingerprint"] != told[f"{what}_fingerprint"]:
@@ -112,7 +115,7 @@ class Blend:
         for number in self.needed():
             member, table = self.members[number], tables[number]
             own = self.member_tasks(member)
-            predictions = member.predict(table, own, member.experiment.inference.average, show)
+            predictions = member.predict(table, own, self.average_of(member), show)
             order = pd.Index(table.ids).get_indexer(tables[0].ids)
             columns = self.columns_of(member, predictions)
             made[number] = {column: values[order] for column, values in columns.items()}
@@ -120,8 +123,15 @@ class Blend:
 
     def needed(self) -> list[int]:
         """The numbers of the runs that have a weight."""
-        weights = np.array(list(self.record["weights"].values()))  # (columns, members)
-        return np.flatnonzero(weights.any(axis=0)).tolist()
+        return weighted(self.record)
+
+    def average_of(self, member: Ensemble) -> str:
+        """How a run's folds are averaged: as it says itself, but not by rank.
+
+        Weights and thresholds were found on single folds' probabilities, which ranks are not.
+        """
+        own = member.experiment.inference.average
+        return "probability" if own == "rank" else own
 
     def member_tasks(self, member: Ensemble) -> list[Task]:
         """The run's own tasks that predict what is blended; they may be called otherwise."""
@@ -144,7 +154,7 @@ class Blend:
         Args:
             made: number of the run to its predictions by column, ``(rows,)``, in one order. Where
                 a run is missing the weights of the others are scaled to their sum (equal weights,
-                where nothing is left to scale).
+                where hardly anything is left to scale).
             n_rows: how many rows they have.
 
         Returns:
@@ -168,9 +178,26 @@ class Blend:
         made = {}
         for column, values in told.items():
             own, whole = values[numbers], values.sum()
-            fallback = np.full(len(numbers), whole / len(numbers))
-            made[column] = own * (whole / own.sum()) if own.sum() > 0 else fallback
+            # Weights that nearly cancel each other would grow without limit.
+            scalable = own.any() and own.sum() >= LEAST_LEFT * np.abs(own).sum()
+            equal = np.full(len(numbers), whole / len(numbers))
+            made[column] = own * (whole / own.sum()) if scalable else equal
         return made
+
+
+def weighted(record: dict[str, Any]) -> list[int]:
+    """The numbers of a blend's runs that have a weight in some column."""
+    weights = np.array(list(record["weights"].values()))  # (columns, members)
+    return np.flatnonzero(weights.any(axis=0)).tolist()
+
+
+def _member_folder(blend: RunFolder, path: str) -> RunFolder:
+    """A run: within the blend's folder (a bundle), where it was, or beside the blend.
+
+    Beside it, where ``outputs/`` was moved as one or is looked at from elsewhere.
+    """
+    places = [blend.path / path, Path(path), blend.path.parent / Path(path).name]
+    return next((f for f in map(RunFolder, places) if f.finished()), RunFolder(Path(path)))
 
 
 def check_ids(ours: np.ndarray, theirs: np.ndarray, path: str, other: str) -> None:
@@ -186,84 +213,3 @@ def check_ids(ours: np.ndarray, theirs: np.ndarray, path: str, other: str) -> No
             f"{other} has not the ids of {path}: of {len(ours):,} it lacks {len(lacking):,} and "
             f"has {len(extra):,} others (e.g. {example!r})"
         )
-
-
-def blend_files(
-    paths: list[str], weights: list[float] | None, average: str, power: float
-) -> pd.DataFrame:
-    """Prediction files as one, joined by id: in the order and with the columns of the first.
-
-    Args:
-        paths: two or more files, the id column first; every other column is averaged.
-        weights: one per file, of whatever sum above zero; equal when left out.
-        average: one of ``averaging.AVERAGES``.
-        power: the exponent of ``power``.
-
-    Raises:
-        InputError: other ids or columns, an id twice, a value that is no number or, for ``logit``
-            and ``power``, no probability, weights that do not fit.
-    """
-    shares = _shares(weights, len(paths))
-    frames = [_read(path) for path in paths]
-    ids, columns = frames[0].index, list(frames[0].columns)
-    for path, frame in zip(paths[1:], frames[1:], strict=True):
-        if set(frame.columns) != set(columns) or frame.index.name != ids.name:
-            raise InputError(
-                f"{path} has the columns {', '.join([frame.index.name, *frame.columns])}; those of "
-                f"{paths[0]} are {', '.join([ids.name, *columns])}"
-            )
-        check_ids(ids.to_numpy(), frame.index.to_numpy(), paths[0], path)
-    task = _task_of(columns, average)
-    check_average(average, [task], len(ids))
-    total = np.zeros((len(ids), len(columns)))
-    for path, share, frame in zip(paths, shares, frames, strict=True):
-        values = frame.loc[ids, columns].to_numpy()
-        if average in ("logit", "power") and not ((values >= 0) & (values <= 1)).all():
-            raise InputError(f"{path}: {average} is for probabilities; a value lies outside 0 to 1")
-        total += share * to_scale(task, values, average, power)
-    if average == "power" and (total < 0).any():
-        raise InputError("--weights: a power mean has no root where weights below zero prevail")
-    made = from_scale(task, total, average, power)
-    return pd.DataFrame(made, index=ids, columns=columns).reset_index()
-
-
-def _read(path: str) -> pd.DataFrame:
-    """Numbers by id.
-
-    Raises:
-        InputError: no columns, an id twice, or a value that is no number.
-    """
-    frame = read_columns(path)
-    frame = frame.set_index(frame.columns[0])
-    if frame.shape[1] == 0:
-        raise InputError(f"{path} has an id column and no predictions")
-    if frame.index.duplicated().any():
-        twice = frame.index[frame.index.duplicated()][0]
-        raise InputError(f"{path}: id {twice!r} stands there twice")
-    numbers = frame.apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    wrong = ~np.isfinite(numbers)
-    if wrong.to_numpy().any():
-        column = wrong.columns[wrong.any()][0]
-        given = frame.loc[wrong[column], column].iloc[0]
-        raise InputError(
-            f"{path}: column {column!r}: {given!r} is not a number; only numbers can be averaged"
-        )
-    return numbers
-
-
-def _shares(weights: list[float] | None, n: int) -> np.ndarray:
-    shares = np.ones(n) if weights is None else np.array(weights, dtype=np.float64)
-    if len(shares) != n:
-        raise InputError(f"--weights has {len(shares)} numbers for {n} files")
-    if not np.isfinite(shares).all() or not shares.sum() > 0:
-        raise InputError("--weights must be numbers whose sum is above zero")
-    return shares / shares.sum()
-
-
-def _task_of(columns: list[str], average: str) -> Task:
-    """Columns of a file as a task: of probabilities, or of any numbers where these are averaged."""
-    if average == "probability":
-        settings = RegressionSettings(name="file", kind="regression", columns=columns)
-    else:
-        settings = BinarySettings(name="file", kind="binary", columns=columns)
-    return KINDS[settings.kind](settings)

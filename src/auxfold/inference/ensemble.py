@@ -29,6 +29,8 @@ from auxfold.run_folder import (
 from auxfold.scoring.averaging import check_average, from_scale, to_scale
 from auxfold.tasks import Task, make_tasks
 
+PREDICTED = ("test", "sample_submission", "test_labels")  # keys of [data] that no model depends on
+
 
 @dataclass(frozen=True)
 class Ensemble:
@@ -52,8 +54,11 @@ class Ensemble:
         names = list(experiment.folds.names) if folds is None else folds
         folders = trained_folds(RunFolder.of(experiment), names)
         trained = check_trained_with(folders, experiment)
-        # [inference] is the user's to change; all the rest is as trained.
-        return cls(trained.model_copy(update={"inference": experiment.inference}), folders)
+        # [inference] and what there is to predict are the user's to change; the rest is as trained.
+        paths = {name: getattr(experiment.data, name) for name in PREDICTED}
+        data = trained.data.model_copy(update=paths)
+        update = {"inference": experiment.inference, "data": data}
+        return cls(trained.model_copy(update=update), folders)
 
     @classmethod
     def at(cls, path: str | Path, folds: list[int | str] | None = None) -> Ensemble:
@@ -142,7 +147,7 @@ class Ensemble:
     ) -> dict[str, np.ndarray]:
         device = best_device()
         model, tokenizer = load_fold(folder, device)
-        cache = RunFolder.of(self.experiment).tokens
+        cache = RunFolder(folder.path.parent).tokens
         rows = tokenised_rows(table.texts, tokenizer, self.experiment.model, cache)
         return predict_logits(
             model,

@@ -162,12 +162,8 @@ class BlendPredictor:
         for number, predictor in self.predictors.items():
             experiment, own = predictor.experiment, self.blend.member_tasks(predictor.ensemble)
             columns, index = _text_columns(texts, experiment.data.text_columns)
-            for average, blended in (
-                (experiment.inference.average, own),
-                (record["average"], tasks),
-            ):
-                check_average(average, blended, len(index))
-            means = predictor.means(columns, own, experiment.inference.average)
+            check_average(record["average"], tasks, len(index))
+            means = predictor.means(columns, own, self.blend.average_of(predictor.ensemble))
             made[number] = self.blend.columns_of(predictor.ensemble, means)
         return _answers(tasks, after.apply(tasks, self.blend.combine(made, len(index))), index)
 

@@ -42,17 +42,7 @@ class SampleSubmission:
         if frame[id_column].duplicated().any():
             raise InputError(f"{path}: an id stands in more than one row")
         _same_ids(set(ids), set(frame[id_column]), path)
-        asked_for = columns_asked_for(tasks)
-        predicted = list(dict.fromkeys(asked_for.values()))
-        if len(wanted) == len(predicted) == 1:
-            return cls(frame, predicted)  # "prediction" or whatever the competition calls it
-        missing = [column for column in wanted if column not in asked_for]
-        if missing:
-            raise InputError(
-                f"{path} wants column {missing[0]!r} ({len(wanted)} in all), predicted are "
-                f"{', '.join(predicted)}; --all-tasks predicts every task's columns"
-            )
-        return cls(frame, [asked_for[column] for column in wanted])
+        return cls(frame, check_columns(path, wanted, tasks))
 
     def fill(self, predictions: pd.DataFrame) -> pd.DataFrame:
         """The predictions under the sample's ids and column names, in its order.
@@ -66,6 +56,26 @@ class SampleSubmission:
         if aligned.isna().any().any():
             raise InputError("a prediction is NaN; the submission was not written")
         return aligned.rename_axis(id_column).reset_index()
+
+
+def check_columns(path: str, wanted: list[str], tasks: list[Task]) -> list[str]:
+    """Which predicted column fills each column of a sample submission.
+
+    Raises:
+        InputError: nothing that is predicted fills a column.
+    """
+    asked_for = columns_asked_for(tasks)
+    predicted = list(dict.fromkeys(asked_for.values()))
+    if len(wanted) == len(predicted) == 1:
+        return predicted  # "prediction" or whatever the competition calls it
+    missing = [column for column in wanted if column not in asked_for]
+    if missing:
+        raise InputError(
+            f"{path} wants column {missing[0]!r} ({len(wanted)} in all), predicted are "
+            f"{', '.join(predicted)}; --all-tasks predicts every task's columns, and a blend those "
+            f"that blend.py --metric looks at (auc: every binary column)"
+        )
+    return [asked_for[column] for column in wanted]
 
 
 def columns_asked_for(tasks: list[Task]) -> dict[str, str]:

@@ -13,13 +13,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import auxfold
+from auxfold.data.files import header_of
 from auxfold.data.reader import copy_reader
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment, to_toml
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.merge import needs_backbone, write_plain
-from auxfold.kaggle.manifest import MANIFEST, sha256
+from auxfold.inference.submission import check_columns
+from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
 from auxfold.run_folder import FoldFolder, RunFolder
 from auxfold.whole_files import write_json, write_text, write_whole
 
@@ -108,8 +110,10 @@ def write_bundle(
         The folder.
 
     Raises:
-        InputError: there is one already.
+        InputError: there is one already, or what would be predicted there is not what the
+            competition asks for.
     """
+    check_predictable(source)
     run = source.folder if isinstance(source, Blend) else RunFolder.of(source.experiment)
     folder = run.kaggle
     if folder.exists() and not overwrite:
@@ -124,6 +128,34 @@ def write_bundle(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return folder
+
+
+def check_predictable(source: Ensemble | Blend) -> None:
+    """Refuse at home what would fail on Kaggle.
+
+    Raises:
+        InputError: runs of a blend that read other columns or another test file than the first, or
+            a sample submission with a column that a blend does not predict.
+    """
+    if isinstance(source, Ensemble):
+        return
+    first = source.experiment.data
+    for member in source.members:
+        data = member.experiment.data
+        for what in ("id", "text"):
+            if getattr(data, what) != getattr(first, what):
+                raise InputError(
+                    f"run {member.experiment.name} has data.{what} = {getattr(data, what)!r}, the "
+                    f"first run {getattr(first, what)!r}: on Kaggle all runs read one test file"
+                )
+        if data.test and first.test and Path(data.test).name != Path(first.test).name:
+            raise InputError(
+                f"run {member.experiment.name} predicts {data.test}, the first run {first.test}: "
+                f"on Kaggle all runs read one test file"
+            )
+    sample = first.sample_submission
+    if sample and Path(sample).is_file():
+        check_columns(sample, header_of(sample)[1:], source.tasks())
 
 
 @dataclass(frozen=True)
@@ -159,7 +191,7 @@ def _write_dataset(folder: Path, source: Ensemble | Blend, names: Names, precisi
     for run in runs:
         for fold in run.ensemble.folders:
             _copy_fold(fold, folder / run.place / fold.path.name, precision)
-        write_text(folder / run.place / "experiment.toml", to_toml(run.ensemble.experiment))
+        write_text(folder / run.place / EXPERIMENT, to_toml(run.ensemble.experiment))
         if reader := run.ensemble.experiment.data.reader:
             copy_reader(reader, folder / "src")
     _write_weights(RunFolder(folder), source, runs)
@@ -192,7 +224,8 @@ def _write_weights(folder: RunFolder, source: Ensemble | Blend, runs: list[_Run]
             shutil.copy2(stored, folder.postprocess)
         return
     told = {key: source.record[key] for key in ("method", "average", "power", "tasks")}
-    told["members"] = [{"path": run.place} for run in runs]
+    members = source.record["members"]
+    told["members"] = [{**members[run.number], "path": run.place} for run in runs]
     told["weights"] = {
         column: [weights[run.number] for run in runs]
         for column, weights in source.record["weights"].items()

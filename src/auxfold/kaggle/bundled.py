@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from auxfold.data.table import Table, read_texts
 from auxfold.errors import InputError
-from auxfold.experiment import Experiment
+from auxfold.experiment import Experiment, load_experiment
 from auxfold.inference.blend import Blend, check_ids
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.postprocess import Postprocess
-from auxfold.kaggle.manifest import MANIFEST, sha256
+from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
 from auxfold.run_folder import RunFolder
 from auxfold.tasks import Task
 from auxfold.whole_files import read_json
@@ -59,10 +59,12 @@ class Bundled:
     def at(cls, bundle: Path) -> Bundled:
         """The bundle in a folder."""
         manifest = read_json(bundle / MANIFEST)
-        runs = {
-            run: Ensemble.at(bundle / run, [_number(fold) for fold in folds])
-            for run, folds in manifest["runs"].items()
-        }
+        runs = {}
+        for run, folds in manifest["runs"].items():
+            ensemble = Ensemble.at(bundle / run, [_number(fold) for fold in folds])
+            # As it was bundled: [inference] and the test file may be others than in training.
+            experiment = load_experiment(bundle / run / EXPERIMENT)
+            runs[run] = replace(ensemble, experiment=experiment)
         folder, blend = RunFolder(bundle), None
         if folder.blend.is_file():
             blend = Blend(folder, read_json(folder.blend), list(runs.values()))
@@ -84,6 +86,11 @@ class Bundled:
     def run_tasks(self, run: str, tasks: list[Task]) -> list[Task]:
         """Whose heads of a run are computed for these tasks."""
         return self.blend.member_tasks(self.runs[run]) if self.blend else tasks
+
+    def average_of(self, run: str) -> str:
+        """How a run's folds are averaged."""
+        one = self.runs[run]
+        return self.blend.average_of(one) if self.blend else one.experiment.inference.average
 
     def tables(self, test: Path) -> dict[str, Table]:
         """The rows to predict as every run reads them, in one order.

@@ -87,8 +87,8 @@ def predict(
     ids = next(iter(tables.values())).ids
     tasks = bundled.tasks(_task_names(bundled.experiment, sample))
     heads = {run: bundled.run_tasks(run, tasks) for run in bundled.runs}
-    for run, one in bundled.runs.items():
-        check_average(one.experiment.inference.average, heads[run], len(ids))
+    for run, own in heads.items():
+        check_average(bundled.average_of(run), own, len(ids))
     after = bundled.postprocess(tasks, calibrate, decide)
     shape = SampleSubmission.read(str(sample), ids, tasks) if sample else None
     with tempfile.TemporaryDirectory() as out:
@@ -124,8 +124,8 @@ def _averages(
         folds = [fold for fold in done if bundled.run_of(fold) == run]
         if folds:
             logits = (collect(shares, fold, tables[run], heads[run]) for fold in folds)
-            settings = one.experiment.inference
-            made[run] = average_folds(logits, heads[run], settings.average, settings.power)
+            average, power = bundled.average_of(run), one.experiment.inference.power
+            made[run] = average_folds(logits, heads[run], average, power)
     return made
 
 

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 MANIFEST = "auxfold_manifest.json"
+EXPERIMENT = "experiment.toml"  # of a run: as it was bundled
 
 
 def sha256(path: Path) -> str:

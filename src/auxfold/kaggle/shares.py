@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from auxfold.data.batches import tokenised_rows
+from auxfold.data.batches import Rows, tokenised_rows
 from auxfold.data.table import Table
 from auxfold.experiment import Experiment
 from auxfold.inference.ensemble import load_fold
@@ -61,7 +62,7 @@ def run_shares(shares: list[Share], tasks: dict[str, list[str]]) -> None:
     """
     with ThreadPoolExecutor(len(shares)) as pool:
         codes = list(pool.map(lambda share: _process(share, tasks), shares))
-    if any(codes):  # out of memory, say: the folds that are finished still count
+    if any(codes):
         print(f"A PROCESS FAILED: exit codes {codes}, see the output above")
 
 
@@ -96,40 +97,56 @@ def _process(share: Share, tasks: dict[str, list[str]]) -> int:
     return process.returncode
 
 
-def _work(share: Share, tasks: dict[str, list[str]]) -> None:
-    """Predict one share with fold after fold, until the time is up."""
+def _work(share: Share, tasks: dict[str, list[str]]) -> bool:
+    """Predict one share with fold after fold, until the time is up; whether every fold could be."""
     bundled = Bundled.at(Path(share.bundle))
     texts = {}
     for run, table in bundled.tables(Path(share.test)).items():
         mine = share.rows(table)
         texts[run] = [[column[row] for row in mine] for column in table.texts]
-    longest = 0.0
+    tokens: dict[str, Rows] = {}
+    longest = dict.fromkeys(bundled.runs, 0.0)
+    succeeded = True
     for fold in bundled.folds:
-        started = time.time()
-        if started + longest > share.until:
-            return  # this fold would not be finished
-        run = bundled.run_of(fold)
+        started, run = time.time(), bundled.run_of(fold)
+        if started + longest[run] > share.until:
+            continue  # it would not be finished; another run's may be quicker
         try:
-            values = _logits(share, bundled, fold, texts[run], tasks[run])
+            values = _logits(share, bundled, fold, texts[run], tokens, tasks[run])
         except OutOfTime:
-            return
+            break
+        except Exception:  # out of memory, say: the other folds still count
+            traceback.print_exc()
+            print(f"{share.device}: {fold} FAILED, see above", flush=True)
+            succeeded = False
+            continue
         write_whole(share.result(fold), lambda p, values=values: np.save(p, values))
-        longest = max(longest, time.time() - started)
         seconds = time.time() - started
-        print(f"{share.device}: {fold}, {len(values):,} rows in {seconds:.0f} s")
+        longest[run] = max(longest[run], seconds)
+        print(f"{share.device}: {fold}, {len(values):,} rows in {seconds:.0f} s", flush=True)
+    return succeeded
 
 
 def _logits(
-    share: Share, bundled: Bundled, fold: str, texts: list[list[str]], tasks: list[str]
+    share: Share,
+    bundled: Bundled,
+    fold: str,
+    texts: list[list[str]],
+    tokens: dict[str, Rows],
+    tasks: list[str],
 ) -> np.ndarray:
-    """One fold's logits of a share's rows, task after task, ``(rows, heads' widths)``."""
-    experiment = bundled.runs[bundled.run_of(fold)].experiment
-    device = torch.device(share.device)
+    """One fold's logits of a share's rows, task after task, ``(rows, heads' widths)``.
+
+    ``tokens`` are kept by run: its folds have one tokenizer.
+    """
+    run = bundled.run_of(fold)
+    experiment, device = bundled.runs[run].experiment, torch.device(share.device)
     model, tokenizer = load_fold(FoldFolder(bundled.path / fold), device)
-    rows = tokenised_rows(texts, tokenizer, experiment.model)
+    if run not in tokens:
+        tokens[run] = tokenised_rows(texts, tokenizer, experiment.model)
     logits = predict_logits(
         model,
-        rows,
+        tokens[run],
         np.arange(len(texts[0])),
         tasks=tasks,
         max_tokens=experiment.inference.max_tokens_per_batch,
@@ -152,4 +169,4 @@ def _check_time(until: float) -> None:
 
 if __name__ == "__main__":
     told = json.loads(sys.argv[1])
-    _work(Share(**told["share"]), told["tasks"])
+    sys.exit(0 if _work(Share(**told["share"]), told["tasks"]) else 1)
