@@ -1,9 +1,10 @@
 """Does each auxiliary target help? Trains with all, without each and with none, and compares."""
 
-from auxfold.command import add_pairs, experiment_from, pairs_from, parser, run, train_variants
+from auxfold.command import experiment_from, parser, run
 from auxfold.run_folder import RunFolder
 from auxfold.scoring.ablation import ablation_table, collect, run_name, variants
 from auxfold.scoring.plots import plot_ablation
+from auxfold.variants import add_pairs, pairs_from, train_variants
 from auxfold.whole_files import write_json, write_text
 
 EXAMPLES = """\

@@ -1,10 +1,11 @@
 """Do other settings help? Trains the experiment and variants of it on the same folds."""
 
-from auxfold.command import add_pairs, experiment_from, pairs_from, parser, run, train_variants
+from auxfold.command import experiment_from, parser, run
 from auxfold.errors import InputError
 from auxfold.run_folder import OUTPUTS, FoldFolder, RunFolder
-from auxfold.scoring.comparison import BASELINE, collect, comparison_table, run_name
+from auxfold.scoring.comparison import BASELINE, check_metrics, collect, comparison_table, run_name
 from auxfold.tasks import selection_metric
+from auxfold.variants import add_pairs, pairs_from, train_variants
 from auxfold.whole_files import write_json
 
 EXAMPLES = """\
@@ -31,7 +32,8 @@ def main() -> None:
     given = arguments.parse_args()
     experiment = experiment_from(given)
     pairs, variants = pairs_from(given, experiment), parse_variants(given.variant)
-    metrics = (given.metrics or selection_metric(experiment)).split(",")
+    metrics = [m.strip() for m in (given.metrics or selection_metric(experiment)).split(",")]
+    check_metrics(experiment, metrics)
 
     def name_of(variant: str, seed: int) -> str:
         return run_name(experiment.name, "compare", variant, seed)

@@ -73,12 +73,13 @@ def main() -> None:
     precisions = check_precisions(given.precision)
     experiment = experiment_from(given)
     if given.labels:
+        if precisions:
+            raise InputError("--precision tunes thresholds out of fold, without --labels")
         score_files(given, experiment)
         return
-    if given.rename or given.without_ids or given.identity_terms or given.heat_map:
-        raise InputError(
-            "--rename, --without-ids, --identity-terms and --heat-map go with --labels"
-        )
+    for name in ("metric", "rename", "without_ids", "identity_terms", "heat_map"):
+        if getattr(given, name):
+            raise InputError(f"--{name.replace('_', '-')} goes with --labels")
     score_out_of_fold(experiment, precisions, given.json)
 
 

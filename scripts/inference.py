@@ -71,6 +71,9 @@ def main() -> None:
         return
     experiment = experiment_from(given)
     if given.text:
+        for name in ("output", "rename", "without_ids"):
+            if getattr(given, name):
+                raise InputError(f"--{name.replace('_', '-')} has no effect with --text")
         names = "all" if given.all_tasks else given.task
         print(predict_texts(experiment, given, names))
         return

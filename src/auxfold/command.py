@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment, load_experiment
@@ -101,7 +100,7 @@ def refuse_with_blend(given: argparse.Namespace, names: Iterable[str]) -> None:
     for name in names:
         if getattr(given, name):
             raise InputError(f"--{name.replace('_', '-')} has no effect with --blend")
-    if given.config != DEFAULT_CONFIG:
+    if any(part.split("=")[0] == "--config" for part in sys.argv[1:]):  # the default one, too
         raise InputError("--config has no effect with --blend: the runs' own experiments hold")
 
 
@@ -113,72 +112,6 @@ def parse_folds(text: str | None) -> list[int | str] | None:
     if not all(part == FULL or part.isdecimal() for part in parts):
         raise InputError(f"--folds {text}: numbers separated by commas, or 'full'")
     return [part if part == FULL else int(part) for part in parts]
-
-
-def parse_seeds(text: str | None) -> list[int]:
-    """``"42,1"`` to ``[42, 1]``."""
-    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
-    if not all(part.isdecimal() for part in parts):
-        raise InputError(f"--seeds {text}: numbers separated by commas")
-    return [int(part) for part in dict.fromkeys(parts)]
-
-
-def add_pairs(parser: argparse.ArgumentParser) -> None:
-    """``--seeds`` and ``--folds`` of commands that train several variants."""
-    parser.add_argument("--seeds", help="e.g. 42,1,2 (default: the experiment's)")
-    parser.add_argument("--folds", help="e.g. 0,1 (default: all)")
-
-
-def pairs_from(given: argparse.Namespace, experiment: Experiment) -> list[tuple[int, int]]:
-    """The pairs of seed and fold of ``--seeds`` and ``--folds``."""
-    folds = parse_folds(given.folds) or list(experiment.folds.names)
-    if FULL in folds:
-        raise InputError("--folds full: without held-out rows there is nothing to compare")
-    seeds = parse_seeds(given.seeds) or [experiment.seed]
-    return [(seed, fold) for seed in seeds for fold in folds]
-
-
-def train_variants(
-    given: argparse.Namespace,
-    experiment: Experiment,
-    variants: dict[str, list[str]],
-    pairs: list[tuple[int, int]],
-    name_of: Callable[[str, int], str],
-) -> None:
-    """Train every variant on every pair of seed and fold; what is finished is kept.
-
-    The folds are those of the experiment's own seed throughout, and each training is a process of
-    its own: the scripts beside the one that runs.
-
-    Args:
-        given: the command's ``--config``, ``--set`` and ``--rows``.
-        experiment: which they name.
-        variants: name to the ``key=value`` that make it.
-        pairs: seed and fold.
-        name_of: the experiment's name of a variant and a seed.
-    """
-    for changes in variants.values():  # a key that does not exist is told before hours of training
-        load_experiment(given.config, [*given.set, *changes])
-    split = experiment.folds.seed if experiment.folds.seed is not None else experiment.seed
-    print(f"{len(variants)} variants, {len(pairs)} pairs of seed and fold: "
-          f"{len(variants) * len(pairs)} trainings", flush=True)  # fmt: skip
-    for seed in dict.fromkeys(seed for seed, _ in pairs):
-        folds = [fold for other, fold in pairs if other == seed]
-        for variant, changes in variants.items():
-            settings = [*given.set, *changes, f"seed={seed}", f"folds.seed={split}"]
-            settings += [f"name={name_of(variant, seed)}"]
-            settings += [f"data.rows={given.rows}"] if given.rows else []
-            _script("make_folds", given.config, settings)
-            for fold in folds:
-                _script("train", given.config, settings, "--fold", str(fold), "--resume")
-
-
-def _script(name: str, config: str, settings: list[str], *options: str) -> None:
-    scripts = Path(sys.argv[0]).resolve().parent
-    common = ["--config", config, *(part for setting in settings for part in ("--set", setting))]
-    command = [sys.executable, str(scripts / f"{name}.py"), *common, *options]
-    if code := wait_for(subprocess.Popen(command)):
-        sys.exit(code)
 
 
 def wait_for(child: subprocess.Popen) -> int:

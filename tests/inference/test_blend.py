@@ -261,3 +261,34 @@ def test_a_blend_in_python_is_the_script(here, monkeypatch, tmp_path):
         model.predict(texts)
     with pytest.raises(InputError, match="a blend: its runs predict with all"):
         auxfold.load(here / "outputs/loaded", folds=[0])
+
+
+def test_a_run_that_ranks_gives_its_probabilities_to_a_blend(here):
+    blended("ranks_within", "mean")
+    expected = predicted("ranks_within")
+    files = list(Path("outputs/first").glob("fold_*/experiment.toml"))
+    kept = [path.read_text() for path in files]
+    try:
+        for path in files:
+            text = path.read_text()
+            path.write_text(text.replace('average = "probability"', 'average = "rank"'))
+        assert Ensemble.at("outputs/first").experiment.inference.average == "rank"
+        np.testing.assert_allclose(predicted("ranks_within"), expected, atol=1e-9)
+    finally:
+        for path, text in zip(files, kept, strict=True):
+            path.write_text(text)
+
+
+def test_a_blend_is_found_from_elsewhere_again_and_again(here, monkeypatch, tmp_path):
+    blended("far", "mean")
+    expected = predicted("far")
+    monkeypatch.chdir(tmp_path)
+    texts = pd.read_csv(here / "test.csv")
+    texts.assign(words=texts["text"]).to_csv("posts.csv", index=False)
+    for _ in range(2):
+        run_script("inference", "--blend", str(here / "outputs/far"), "--input", "posts.csv",
+                   "--output", "out.csv")  # fmt: skip
+    made = pd.read_csv("out.csv").set_index("id")["toxic"]
+    sample = pd.read_csv(here / "sample.csv")["id"]
+    np.testing.assert_allclose(made.loc[sample], expected, atol=1e-5)
+    assert not Path("outputs").exists()

@@ -164,6 +164,20 @@ def test_what_was_not_found_cannot_be_applied(here, capsys, options, expected):
     assert expected in told and not Path("no.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("script", "options", "expected"),
+    [
+        ("evaluate", ["--metric", "auc"], "--metric goes with --labels"),
+        ("evaluate", ["--labels", "train.csv", "--predictions", "raw.csv", "--precision", "0.9"],
+         "--precision tunes thresholds out of fold"),
+        ("inference", ["--text", "goose", "--output", "x.csv"], "--output has no effect"),
+        ("inference", ["--text", "goose", "--without-ids"], "--without-ids has no effect"),
+    ],
+)  # fmt: skip
+def test_options_without_effect_are_refused(here, capsys, script, options, expected):
+    assert expected in refused_script(capsys, script, "--config", "e.toml", *options)
+
+
 def test_other_folds_and_no_folds_are_refused(here, capsys):
     assert "--precision 1.5" in refused_script(capsys, "evaluate", "--config", "e.toml",
                                         "--precision", "1.5")  # fmt: skip
@@ -173,6 +187,10 @@ def test_other_folds_and_no_folds_are_refused(here, capsys):
     try:
         with pytest.raises(InputError, match="is of other folds than these"):
             auxfold.load("outputs/tiny").predict("goose", decide="f1")
+        files = ("--labels", "train.csv", "--predictions", "outputs/tiny/oof.parquet")
+        assert "is of other folds" in refused_script(
+            capsys, "evaluate", "--config", "e.toml", *files, "--metric", "f1_tuned"
+        )
         path.unlink()
         with pytest.raises(InputError, match="run scripts/evaluate.py first"):
             auxfold.load("outputs/tiny/fold_0").predict("goose", calibrate="temperature")

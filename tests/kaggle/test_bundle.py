@@ -163,6 +163,26 @@ def test_a_spent_budget_costs_folds_and_not_the_submission(place, tmp_path, monk
         kernel.predict(bundle, test, sample, hours=0)
 
 
+def test_what_is_bundled_predicts_by_its_own_inference_settings(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs").symlink_to(place / "outputs")
+    test = "data.test=elsewhere/test.csv"
+    experiment = load_experiment(place / "e.toml", ["inference.average=rank", test])
+    shutil.move(place / "outputs/tiny/kaggle", tmp_path / "kept")
+    try:
+        notebook = ROOT / "notebooks/kaggle_inference.ipynb"
+        folder = write_bundle(Ensemble.of(experiment), NAMES, notebook, "fp32")
+        bundle = folder / "dataset"
+        data = place / "input" / COMPETITION
+        frame, _ = kernel.predict(bundle, data / "test.csv", None, hours=1)
+        ranks = np.sort(frame["toxic"].to_numpy()) * 31  # of two folds' ranks, the mean
+        assert ranks.max() > 25 and ranks.min() < 6, "ranks, not probabilities"
+        assert kernel.Bundled.at(bundle).experiment.data.test == "elsewhere/test.csv"
+    finally:
+        shutil.rmtree(place / "outputs/tiny/kaggle", ignore_errors=True)
+        shutil.move(tmp_path / "kept", place / "outputs/tiny/kaggle")
+
+
 def test_a_failing_fold_costs_itself_and_not_the_submission(place, tmp_path, capsys):
     root = mounted(place, tmp_path, "old")
     bundle = root / "auxfold-tiny"

@@ -39,6 +39,10 @@ def test_variants_leave_out_tasks_or_columns():
     by_column = variants(make_experiment("t", "b"), by_column=True)
     assert by_column["without_insult"] == ["tasks.aux.column_weights=[0.0, 1.0]"]
     assert list(by_column) == ["all", "without_insult", "without_threat", "none"]
+    off = [THREE[0], THREE[1], {**THREE[2], "weight": 0.0}]
+    assert list(variants(make_experiment("t", "b", tasks=off))) == ["all", "none"]
+    single = variants(make_experiment("t", "b", tasks=off), by_column=True)
+    assert list(single) == ["all", "none"], "one column in all: without it is with none"
     with pytest.raises(InputError, match="no auxiliary task"):
         variants(make_experiment("t", "b", tasks=THREE[:1]))
 

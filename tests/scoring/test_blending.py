@@ -303,6 +303,7 @@ def test_runs_that_do_not_fit_are_refused(place, capsys):
         (["--runs", "a,b", "--step", "0"], "--step 0.0: at least 0.001"),
         (["--runs", "a,b", "--weights", "1,2"], "--weights has no effect with --runs"),
         (["--predictions", "a,b", "--metric", "x"], "--metric has no effect with --predictions"),
+        (["--predictions", "a,b", "--draws", "0"], "--draws has no effect with --predictions"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(place, capsys, arguments, expected):
@@ -384,3 +385,17 @@ def test_a_run_with_one_split_is_refused(work_dir, backbone):
     write_json(folder.run, {"data_fingerprint": "x"})
     with pytest.raises(InputError, match="run split has one split .folds.validation."):
         Member.at("split")
+
+
+def test_a_column_of_classes_follows_the_blended_probabilities(work_dir):
+    columns = ["id", "toxic", "labels_0", "labels_0_0", "labels_0_1", "labels_0_2"]
+    one = [["x", 0.2, "0", 0.6, 0.1, 0.3], ["y", 0.4, "1", 0.2, 0.7, 0.1]]
+    two = [["y", 0.8, "2", 0.1, 0.2, 0.7], ["x", 0.6, "2", 0.2, 0.1, 0.7]]
+    for name, rows in (("one", one), ("two", two)):
+        pd.DataFrame(rows, columns=columns).to_csv(f"{name}.csv", index=False)
+    run_script("blend", "--predictions", "one.csv,two.csv", "--weights", "3,1", "--output", "o.csv")
+    made = pd.read_csv("o.csv", dtype={"labels_0": str})
+    assert made.columns.tolist() == columns
+    assert made["labels_0"].tolist() == ["0", "1"], "no mean of class numbers"
+    np.testing.assert_allclose(made["labels_0_0"], [0.5, 0.175])
+    np.testing.assert_allclose(made["toxic"], [0.3, 0.5])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from auxfold.errors import InputError
 from auxfold.experiment import to_toml
 from auxfold.run_folder import RunFolder
 from auxfold.scoring.comparison import collect, comparison_table, interval, run_name
+from auxfold.variants import pairs_from
 from auxfold.whole_files import write_json
 from conftest import make_experiment
 from test_street import passes, refused
@@ -86,7 +88,11 @@ def test_variants_through_the_script_and_into_the_report(work_dir, backbone):
     [
         (["focal"], "at least one KEY=VALUE"),
         (["tasks.main.weight=0"], "expected a name"),
-        (["as_it_stands", "seed=1"], "baseline's name"),
+        (["as_it_stands", "train.warmup=0.2"], "baseline's name"),
+        (["as it stands", "train.warmup=0.2"], "two variants would be trained as one"),
+        (["seeds", "seed=1"], "seed=1 is not a variant's to set"),
+        (["named", "name=other"], "name=other is not a variant's to set"),
+        (["größer", "train.warmup=0.2"], "name"),
         (["typo", "tasks.main.los=focal"], "did you mean 'loss'"),
     ],
 )
@@ -95,3 +101,20 @@ def test_a_variant_that_is_none_is_refused_before_training(work_dir, backbone, v
     told = refused("compare", "--config", "e.toml", "--variant", *variant, cwd=work_dir)
     assert message in told
     assert not (work_dir / "outputs").exists()
+
+
+def test_other_rows_and_unknown_metrics_are_refused_before_training(work_dir, backbone):
+    (work_dir / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
+    common = ("compare", "--config", "e.toml", "--variant", "more")
+    told = refused(*common, "folds.n_splits=3", "--folds", "0,0", cwd=work_dir)
+    assert "variant more holds out other rows in fold 0 than as_it_stands (20 and 30)" in told
+    told = refused(*common, "train.warmup=0.2", "--metrics", "main/auc, main/acu", cwd=work_dir)
+    assert "no metric 'main/acu' (did you mean 'main/auc'?)" in told
+    told = refused(*common, "train.warmup=0.2", "--folds", "2", cwd=work_dir)
+    assert "--folds 2: there are 0, 1" in told
+    assert not list((work_dir / "outputs").glob("*/fold_*"))
+
+
+def test_a_pair_counts_once():
+    given = argparse.Namespace(seeds="3,3", folds="1,0,1")
+    assert pairs_from(given, make_experiment("t", "b")) == [(3, 1), (3, 0)]

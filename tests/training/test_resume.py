@@ -125,7 +125,7 @@ def test_a_state_of_another_training_is_refused(work_dir, backbone, monkeypatch)
     [
         ("train", ["--fold", "1"], "tiny", 1),
         ("train", ["--fold", "all"], "tiny", 0),
-        ("compare", ["--variant", "v", "seed=1"], "tiny_compare_as_it_stands_s42", 0),
+        ("compare", ["--variant", "v", "train.warmup=0.2"], "tiny_compare_as_it_stands_s42", 0),
     ],
 )
 def test_ctrl_c_in_a_terminal_saves_and_resumes(work_dir, backbone, script, options, run, fold):
@@ -174,7 +174,7 @@ def test_whoever_starts_a_training_waits_until_it_is_saved(work_dir, backbone, s
     scripts = work_dir / "scripts"
     scripts.mkdir()
     shutil.copy(TRAIN.with_name("compare.py"), scripts)
-    (scripts / "make_folds.py").write_text("")
+    shutil.copy(TRAIN.with_name("make_folds.py"), scripts)
     (scripts / "train.py").write_text(SLOW_TO_SAVE)
     command = [
         sys.executable,

@@ -12,8 +12,8 @@ from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
 from auxfold.run_folder import RunFolder
 from auxfold.scoring.calibration import METHODS_OF, apply
+from auxfold.scoring.postprocess import stored_postprocess
 from auxfold.tasks import Task
-from auxfold.whole_files import read_json
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,13 @@ class Postprocess:
             InputError: nothing stored, or of other folds; a task that cannot be calibrated or
                 decided so; both at once; ranks, which are no probabilities.
         """
-        return cls._checked(tasks, calibrate, decide, average, lambda: _stored(ensemble)["columns"])
+        fold = ensemble.folders[0]
+        folder = RunFolder(fold.path.parent)
+
+        def columns() -> dict[str, Any]:
+            return stored_postprocess(folder, fold)["columns"]
+
+        return cls._checked(tasks, calibrate, decide, average, columns)
 
     @classmethod
     def of_blend(
@@ -141,17 +147,3 @@ class Postprocess:
             fitted = self.columns[column]["calibration"][self.calibrate]
             made[own] = apply(task, values[own], fitted, self.calibrate or "")
         return made
-
-
-def _stored(ensemble: Ensemble) -> dict[str, Any]:
-    """``postprocess.json``, known to be of these folds."""
-    path = RunFolder(ensemble.folders[0].path.parent).postprocess
-    if not path.is_file():
-        raise InputError(
-            f"no {path} with thresholds and calibration; run scripts/evaluate.py first"
-        )
-    told, run = read_json(path), read_json(ensemble.folders[0].run)
-    for what in ("experiment_fingerprint", "data_fingerprint"):
-        if told[what] != run[what]:
-            raise InputError(f"{path} is of other folds than these; run scripts/evaluate.py again")
-    return told

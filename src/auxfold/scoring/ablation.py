@@ -30,8 +30,9 @@ def variants(experiment: Experiment, by_column: bool = False) -> dict[str, list[
     Raises:
         InputError: there is no auxiliary target.
     """
-    tasks = [task for task in experiment.tasks if task.name != experiment.main_task.name]
-    if not any(task.weight for task in tasks):
+    others = [task for task in experiment.tasks if task.name != experiment.main_task.name]
+    tasks = [task for task in others if task.weight]  # one without a weight is left out already
+    if not tasks:
         raise InputError(f"{experiment.name} has no auxiliary task with a weight to leave out")
     made: dict[str, list[str]] = {ALL: []}
     for task in tasks:
@@ -43,8 +44,8 @@ def variants(experiment: Experiment, by_column: bool = False) -> dict[str, list[
         else:
             made[f"without_{task.name}"] = [f"tasks.{task.name}.weight=0"]
     made[NONE] = [f"tasks.{task.name}.weight=0" for task in tasks]
-    if len(made) == 3 and not by_column:  # one auxiliary task: without it is with none
-        del made[f"without_{tasks[0].name}"]
+    if len(made) == 3:  # one auxiliary task, or one column: without it is with none
+        del made[list(made)[1]]
     return made
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from auxfold.errors import InputError, nearest
+from auxfold.experiment import Experiment
 from auxfold.run_folder import FoldFolder
+from auxfold.tasks import all_metrics, make_tasks
 from auxfold.tasks.metrics import higher_is_better
 from auxfold.whole_files import read_json
 
@@ -24,6 +26,22 @@ def run_name(experiment: str, what: str, variant: str, seed: int) -> str:
     """The experiment that one variant is trained as, for ``what`` (``compare``, ``ablate``)."""
     plain = "".join(c if c.isalnum() or c in "_-" else "_" for c in variant)
     return f"{experiment}_{what}_{plain}_s{seed}"
+
+
+def check_metrics(experiment: Experiment, metrics: list[str]) -> None:
+    """Refuse metrics that a fold's ``metrics.json`` would not have.
+
+    Raises:
+        InputError: an unknown one, with the nearest.
+    """
+    tasks = make_tasks(experiment)
+    labels = np.empty((0, len(experiment.label_columns)))
+    nothing = {task.name: np.empty((0, task.n_outputs)) for task in tasks}
+    known = [*all_metrics(tasks, labels, nothing), *experiment.identities.metrics]
+    for metric in metrics:
+        if metric not in known:
+            short = ", ".join(name for name in known if name.count("/") < 2)
+            raise InputError(f"no metric {metric!r}{nearest(metric, known)}; {short}")
 
 
 def collect(

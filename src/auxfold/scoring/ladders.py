@@ -28,7 +28,7 @@ class Ladder:
         identities: columns that the metric needs beside them.
         absent: a column of the training file that the released one lacks.
         rows: of the released file.
-        file: how its name begins, where columns alone do not tell it from other files.
+        file: how its name begins: columns alone do not tell it from other files.
         rungs: rising scores and what reached them.
     """
 
@@ -90,7 +90,7 @@ JIGSAW_2018 = Ladder(
     identities=(),
     absent="comment_text",
     rows=153_164,
-    file="",
+    file="test_labels",
     rungs=((0.9864, "detoxify's BERT-base"), (0.9886, "the winner")),
 )
 

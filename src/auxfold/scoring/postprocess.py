@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auxfold.run_folder import RunFolder
+from auxfold.errors import InputError
+from auxfold.run_folder import FoldFolder, RunFolder
 from auxfold.scoring.calibration import calibration_scores, fit_calibration
 from auxfold.scoring.thresholds import tune_for_precision, tune_thresholds
 from auxfold.tasks import Task
@@ -77,3 +78,23 @@ def postprocess_file(folder: RunFolder, columns: dict[str, Any], rows: int) -> d
         "rows": rows,
         "columns": columns,
     }
+
+
+def stored_postprocess(folder: RunFolder, fold: FoldFolder) -> dict[str, Any]:
+    """``postprocess.json`` of a run, known to be of its folds.
+
+    Raises:
+        InputError: there is none, or it is of other folds than this one.
+    """
+    if not folder.postprocess.is_file():
+        raise InputError(
+            f"no {folder.postprocess} with thresholds and calibration; run scripts/evaluate.py "
+            f"first"
+        )
+    told, run = read_json(folder.postprocess), read_json(fold.run)
+    for what in ("experiment_fingerprint", "data_fingerprint"):
+        if told[what] != run[what]:
+            raise InputError(
+                f"{folder.postprocess} is of other folds than these; run scripts/evaluate.py again"
+            )
+    return told

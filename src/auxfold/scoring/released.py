@@ -15,11 +15,11 @@ from auxfold.data.lists import entries_of_lists, spread_lists
 from auxfold.errors import InputError, nearest
 from auxfold.experiment import Experiment
 from auxfold.run_folder import RunFolder
+from auxfold.scoring.postprocess import stored_postprocess
 from auxfold.settings import BinarySettings, Data, MulticlassSettings
 from auxfold.tasks import KINDS, Task, make_tasks
 from auxfold.tasks.metrics import BINARY_METRICS, f1_at_half
 from auxfold.tasks.task import refuse_cell
-from auxfold.whole_files import read_json
 
 # Competitions that released their test labels under another name than the training column's.
 RENAMED = {"target": "toxicity"}  # Jigsaw 2019, test_private_expanded.csv
@@ -154,10 +154,11 @@ def score_pair(pair: Pair, metric: str | None, experiment: Experiment) -> dict[s
 
 
 def _thresholds(experiment: Experiment) -> dict[str, float]:
-    path = RunFolder.of(experiment).cross_validation
-    if not path.is_file():
-        raise InputError(f"no {path} with thresholds; run scripts/evaluate.py first")
-    return read_json(path).get("thresholds", {}).get("values", {})
+    """Of every binary column, tuned out of fold for F1."""
+    folder = RunFolder.of(experiment)
+    fold = folder.fold(experiment.folds.names[0])
+    stored = stored_postprocess(folder, fold)["columns"]
+    return {c: t["thresholds"]["f1"] for c, t in stored.items() if "f1" in t["thresholds"]}
 
 
 def with_names(frame: pd.DataFrame, rename: dict[str, str], path: str) -> pd.DataFrame:
