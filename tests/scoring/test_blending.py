@@ -246,7 +246,7 @@ def test_the_script_tells_stores_and_picks(place, capsys):
     blend("--runs", "a,outputs/b,c", "--name", "mix", "--draws", "50")
     told = capsys.readouterr().out
     assert "3 runs, 150 rows, main/auc (higher is better); labels and folds of a" in told
-    assert "correlation of the predictions" in told and "95 % interval" in told
+    assert "correlation of run" in told and "95 % interval" in told
     record = json.loads(Path("outputs/mix/blend.json").read_text())
     assert list(record["methods"]) == list(METHODS)
     nested = {name: one["nested"] for name, one in record["methods"].items()}

@@ -44,6 +44,7 @@ def blend_record(
 def blend_table(record: dict[str, Any]) -> str:
     """Runs, correlations, methods and weights as plain text."""
     names = list(record["single"])
+    numbers = [str(number) for number in range(1, len(names) + 1)]
     arrow = "higher" if higher_is_better(record["metric"]) else "lower"
     return "\n".join(
         [
@@ -52,12 +53,11 @@ def blend_table(record: dict[str, Any]) -> str:
             "",
             *_aligned([["run", "OOF", "mean of folds"], *_singles(record)]),
             "",
-            "correlation of the predictions",
-            *_aligned([["", *names], *_correlations(record, names)]),
+            *_aligned([["correlation of run", *numbers], *_correlations(record)]),
             "",
             *_aligned([_HEADER, *_methods(record)]),
             "",
-            *_weights(record, names),
+            *_aligned([[f"weights of {record['method']}", *numbers], *_weights(record)]),
         ]
     )
 
@@ -66,13 +66,17 @@ _HEADER = ["method", "in sample", "nested", "mean of folds", "gain", "95 % inter
 
 
 def _singles(record: dict[str, Any]) -> list[list[str]]:
-    return [[n, _number(t["oof"]), _number(t["mean"])] for n, t in record["single"].items()]
-
-
-def _correlations(record: dict[str, Any], names: list[str]) -> list[list[str]]:
+    """Numbered: elsewhere the numbers stand for the names, which may be long."""
     return [
-        [name, *("–" if value is None else f"{value:.3f}" for value in row)]
-        for name, row in zip(names, record["correlation"], strict=True)
+        [f"{number} {name}", _number(told["oof"]), _number(told["mean"])]
+        for number, (name, told) in enumerate(record["single"].items(), start=1)
+    ]
+
+
+def _correlations(record: dict[str, Any]) -> list[list[str]]:
+    return [
+        [str(number), *("–" if value is None else f"{value:.3f}" for value in row)]
+        for number, row in enumerate(record["correlation"], start=1)
     ]
 
 
@@ -87,15 +91,12 @@ def _methods(record: dict[str, Any]) -> list[list[str]]:
     return made
 
 
-def _weights(record: dict[str, Any], names: list[str]) -> list[str]:
-    """The chosen method's; one line where all columns have the same."""
-    lines = {
-        column: ", ".join(f"{n} {w:.3f}" for n, w in zip(names, values, strict=True))
-        for column, values in record["weights"].items()
-    }
-    if len(set(lines.values())) == 1:
-        return [f"weights of {record['method']}: {next(iter(lines.values()))}"]
-    return [f"weights of {record['method']}:", *(f"  {c}: {told}" for c, told in lines.items())]
+def _weights(record: dict[str, Any]) -> list[list[str]]:
+    """The chosen method's; one row where all columns have the same."""
+    rows = {c: [f"{weight:.3f}" for weight in w] for c, w in record["weights"].items()}
+    if len({tuple(row) for row in rows.values()}) == 1:
+        return [["every column", *next(iter(rows.values()))]]
+    return [[column, *row] for column, row in rows.items()]
 
 
 def _number(value: float | None, sign: str = "") -> str:
