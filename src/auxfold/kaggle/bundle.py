@@ -140,18 +140,18 @@ def check_predictable(source: Ensemble | Blend) -> None:
     if isinstance(source, Ensemble):
         return
     first = source.experiment.data
-    for member in source.members:
-        data = member.experiment.data
+    for run in _runs_of(source):
+        name, data = run.ensemble.experiment.name, run.ensemble.experiment.data
         for what in ("id", "text"):
             if getattr(data, what) != getattr(first, what):
                 raise InputError(
-                    f"run {member.experiment.name} has data.{what} = {getattr(data, what)!r}, the "
-                    f"first run {getattr(first, what)!r}: on Kaggle all runs read one test file"
+                    f"run {name} has data.{what} = {getattr(data, what)!r}, the first run "
+                    f"{getattr(first, what)!r}: on Kaggle all runs read one test file"
                 )
         if data.test and first.test and Path(data.test).name != Path(first.test).name:
             raise InputError(
-                f"run {member.experiment.name} predicts {data.test}, the first run {first.test}: "
-                f"on Kaggle all runs read one test file"
+                f"run {name} predicts {data.test}, the first run {first.test}: on Kaggle all runs "
+                f"read one test file"
             )
     sample = first.sample_submission
     if sample and Path(sample).is_file():

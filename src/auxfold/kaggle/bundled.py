@@ -113,9 +113,7 @@ class Bundled:
         average = self.experiment.inference.average
         return Postprocess.of(self._only, tasks, calibrate, decide, average)
 
-    def combine(
-        self, made: dict[str, dict[str, np.ndarray]], tasks: list[Task], n_rows: int
-    ) -> dict[str, np.ndarray]:
+    def combine(self, made: dict[str, dict[str, np.ndarray]], n_rows: int) -> dict[str, np.ndarray]:
         """The predictions of the runs that were finished, by run and task, as one."""
         if self.blend is None:
             return made["."]

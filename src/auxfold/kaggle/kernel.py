@@ -106,7 +106,7 @@ def predict(
             )
         made = _averages(bundled, shares, done, tables, heads)
     _tell_what_is_missing(bundled, done)
-    means = after.apply(tasks, bundled.combine(made, tasks, len(ids)))
+    means = after.apply(tasks, bundled.combine(made, len(ids)))
     frame = prediction_frame(bundled.experiment.data.id_column, ids, tasks, means)
     return (shape.fill(frame) if shape else frame), done
 
