@@ -183,7 +183,7 @@ def test_whoever_starts_a_training_waits_until_it_is_saved(work_dir, backbone, s
         "e.toml",
         "--variant",
         "v",
-        "seed=1",
+        "train.warmup=0.2",
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     for line in process.stdout:
