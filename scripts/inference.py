@@ -123,7 +123,8 @@ def predict_blend(given: argparse.Namespace) -> None:
     write_frame(output, frame)
     asked = [blend.members[number] for number in blend.needed()]
     models = sum(len(member.folders) for member in asked)
-    print(f"{len(frame):,} rows, {len(asked)} runs, {models} models blended: {output}")
+    runs = "1 run" if len(asked) == 1 else f"{len(asked)} runs"
+    print(f"{len(frame):,} rows, {runs}, {models} models blended: {output}")
 
 
 def sample_for(

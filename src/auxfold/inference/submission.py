@@ -72,8 +72,8 @@ def check_columns(path: str, wanted: list[str], tasks: list[Task]) -> list[str]:
     if missing:
         raise InputError(
             f"{path} wants column {missing[0]!r} ({len(wanted)} in all), predicted are "
-            f"{', '.join(predicted)}; --all-tasks predicts every task's columns, and a blend those "
-            f"that blend.py --metric looks at (auc: every binary column)"
+            f"{', '.join(predicted)}; --all-tasks predicts every task's columns; a blend those "
+            f"its metric looks at: blend.py --metric <task>/auc one task's, auc all binary ones"
         )
     return [asked_for[column] for column in wanted]
 
