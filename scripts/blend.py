@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auxfold.command import add_precision, check_precisions, run
+from auxfold.command import add_precision, check_precisions, refuse, run
 from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.inference.file_blend import blend_files
@@ -99,21 +99,13 @@ def check_given(given: argparse.Namespace) -> None:
         used |= dict.fromkeys(("--average", "--negative", "--by", "--step"), False)
     elif given.method == "nelder_mead":
         used["--step"] = False
-    for name in others:
-        if _is_given(given, name):
-            raise InputError(f"--{name} has no effect with {here}")
-    for name, has_effect in used.items():
-        if _is_given(given, name.lstrip("-")) and not has_effect:
-            raise InputError(f"{name} has no effect with --method {given.method}")
+    refuse(given, others, f"has no effect with {here}")
+    unused = [name.lstrip("-") for name, has_effect in used.items() if not has_effect]
+    refuse(given, unused, f"has no effect with --method {given.method}")
     for name, least in (("power", 1e-3), ("step", 1e-3), ("draws", 0), ("seed", 0)):
         value = getattr(given, name)
         if value is not None and not least <= value < 2**32:
             raise InputError(f"--{name} {value}: at least {least:g}")
-
-
-def _is_given(given: argparse.Namespace, name: str) -> bool:
-    value = getattr(given, name)
-    return value is not None and value is not False  # a 0 is given
 
 
 def of_files(given: argparse.Namespace) -> None:

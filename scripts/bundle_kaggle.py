@@ -6,7 +6,7 @@ from pathlib import Path
 from auxfold.command import experiment_from, parse_folds, parser, refuse_with_blend, run
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
-from auxfold.kaggle.bundle import NOTEBOOK, Names, commands, competition_of, write_bundle
+from auxfold.kaggle.bundle import NOTEBOOK, Names, commands, competition_of, name_of, write_bundle
 from auxfold.kaggle.manifest import MANIFEST
 from auxfold.whole_files import read_json
 
@@ -32,9 +32,7 @@ def main() -> None:
     arguments.add_argument("--overwrite", action="store_true", help="replace an earlier bundle")
     given = arguments.parse_args()
     source = blend_from(given) if given.blend else folds_from(given)
-    is_blend = isinstance(source, Blend)
-    name = source.folder.path.name if is_blend else source.experiment.name
-    title = given.title or f"auxfold {name.replace('_', ' ')}"
+    title = given.title or f"auxfold {name_of(source).replace('_', ' ')}"
     names = Names(given.owner, title, given.competition or competition_of(source.experiment))
     notebook = NOTEBOOKS / NOTEBOOK
     folder = write_bundle(source, names, notebook, given.precision, given.overwrite)

@@ -15,6 +15,7 @@ from auxfold.command import (
     experiment_from,
     parse_renames,
     parser,
+    refuse,
     run,
 )
 from auxfold.errors import InputError, nearest
@@ -73,13 +74,11 @@ def main() -> None:
     precisions = check_precisions(given.precision)
     experiment = experiment_from(given)
     if given.labels:
-        if precisions:
-            raise InputError("--precision tunes thresholds out of fold, without --labels")
+        refuse(given, ["precision"], "tunes thresholds out of fold, without --labels")
         score_files(given, experiment)
         return
-    for name in ("metric", "rename", "without_ids", "identity_terms", "heat_map"):
-        if getattr(given, name):
-            raise InputError(f"--{name.replace('_', '-')} goes with --labels")
+    with_labels = ("metric", "rename", "without_ids", "identity_terms", "heat_map")
+    refuse(given, with_labels, "goes with --labels")
     score_out_of_fold(experiment, precisions, given.json)
 
 

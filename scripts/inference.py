@@ -13,6 +13,7 @@ from auxfold.command import (
     parse_folds,
     parse_renames,
     parser,
+    refuse,
     refuse_with_blend,
     run,
 )
@@ -71,9 +72,7 @@ def main() -> None:
         return
     experiment = experiment_from(given)
     if given.text:
-        for name in ("output", "rename", "without_ids"):
-            if getattr(given, name):
-                raise InputError(f"--{name.replace('_', '-')} has no effect with --text")
+        refuse(given, ("output", "rename", "without_ids"), "has no effect with --text")
         names = "all" if given.all_tasks else given.task
         print(predict_texts(experiment, given, names))
         return

@@ -95,11 +95,17 @@ def check_precisions(given: list[float] | None) -> list[float]:
     return list(dict.fromkeys(given or []))
 
 
+def refuse(given: argparse.Namespace, names: Iterable[str], why: str) -> None:
+    """Refuse options that were given, a 0 too, where they have no effect."""
+    for name in names:
+        value = getattr(given, name)
+        if value is not None and value is not False and value != []:
+            raise InputError(f"--{name.replace('_', '-')} {why}")
+
+
 def refuse_with_blend(given: argparse.Namespace, names: Iterable[str]) -> None:
     """Refuse options that name an experiment, or have no meaning, beside ``--blend``."""
-    for name in names:
-        if getattr(given, name):
-            raise InputError(f"--{name.replace('_', '-')} has no effect with --blend")
+    refuse(given, names, "has no effect with --blend")
     if any(part.split("=")[0] == "--config" for part in sys.argv[1:]):  # the default one, too
         raise InputError("--config has no effect with --blend: the runs' own experiments hold")
 

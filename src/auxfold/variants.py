@@ -83,8 +83,7 @@ def train_variants(
           f"{len(variants) * len(pairs)} trainings", flush=True)  # fmt: skip
     for told in settings.values():
         _script("make_folds", given.config, told)
-    for seed, fold in pairs:
-        _check_rows(name_of, list(variants), seed, fold, experiment)
+    _check_rows(RunFolder.of(experiment).path.parent, list(variants), pairs, name_of)
     for (_, seed), told in settings.items():
         for fold in [fold for other, fold in pairs if other == seed]:
             _script("train", given.config, told, "--fold", str(fold), "--resume")
@@ -102,26 +101,23 @@ def _settings(
 
 
 def _check_rows(
-    name_of: Callable[[str, int], str],
-    variants: list[str],
-    seed: int,
-    fold: int,
-    experiment: Experiment,
+    outputs: Path, variants: list[str], pairs: Pairs, name_of: Callable[[str, int], str]
 ) -> None:
     """Refuse a variant that holds out other rows than the first: nothing would be paired."""
-    outputs = RunFolder.of(experiment).path.parent
-    first, *others = (_held_out(RunFolder(outputs / name_of(v, seed)), fold) for v in variants)
-    for variant, rows in zip(variants[1:], others, strict=True):
-        if rows != first:
-            raise InputError(
-                f"variant {variant} holds out other rows in fold {fold} than {variants[0]} "
-                f"({len(rows):,} and {len(first):,}): a comparison needs the same data and folds"
-            )
-
-
-def _held_out(folder: RunFolder, fold: int) -> set[str]:
-    folds = pd.read_parquet(folder.folds)
-    return set(folds.loc[folds["fold"] == fold, "id"])
+    for seed in dict.fromkeys(seed for seed, _ in pairs):
+        first, *others = (
+            pd.read_parquet(RunFolder(outputs / name_of(variant, seed)).folds)
+            for variant in variants
+        )
+        for variant, folds in zip(variants[1:], others, strict=True):
+            for fold in [fold for other, fold in pairs if other == seed]:
+                ours, theirs = (set(f.loc[f["fold"] == fold, "id"]) for f in (first, folds))
+                if ours != theirs:
+                    raise InputError(
+                        f"variant {variant} holds out other rows in fold {fold} than "
+                        f"{variants[0]} ({len(theirs):,} and {len(ours):,}): a comparison needs "
+                        f"the same data and folds"
+                    )
 
 
 def _script(name: str, config: str, settings: list[str], *options: str) -> None:

@@ -142,7 +142,7 @@ def check_predictable(source: Ensemble | Blend) -> None:
     first = source.experiment.data
     for run in _runs_of(source):
         name, data = run.ensemble.experiment.name, run.ensemble.experiment.data
-        for what in ("id", "text"):
+        for what in ("id", "text", "reader"):
             if getattr(data, what) != getattr(first, what):
                 raise InputError(
                     f"run {name} has data.{what} = {getattr(data, what)!r}, the first run "
@@ -204,7 +204,7 @@ def _write_dataset(folder: Path, source: Ensemble | Blend, names: Names, precisi
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = {
         "auxfold": auxfold.__version__,
-        "experiment": _name_of(source),
+        "experiment": name_of(source),
         "competition": names.competition,
         "runs": {run.place: [fold.path.name for fold in run.ensemble.folders] for run in runs},
         "folds": [fold for one in rounds for fold in one if fold is not None],
@@ -234,7 +234,8 @@ def _write_weights(folder: RunFolder, source: Ensemble | Blend, runs: list[_Run]
     write_json(folder.blend, told)
 
 
-def _name_of(source: Ensemble | Blend) -> str:
+def name_of(source: Ensemble | Blend) -> str:
+    """What the experiment or the blend is called."""
     return source.folder.path.name if isinstance(source, Blend) else source.experiment.name
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from auxfold.data.table import Table, read_texts
 from auxfold.errors import InputError
 from auxfold.experiment import Experiment, load_experiment
-from auxfold.inference.blend import Blend, check_ids
+from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.postprocess import Postprocess
 from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
@@ -92,17 +92,13 @@ class Bundled:
         one = self.runs[run]
         return self.blend.average_of(one) if self.blend else one.experiment.inference.average
 
-    def tables(self, test: Path) -> dict[str, Table]:
-        """The rows to predict as every run reads them, in one order.
+    def table(self, test: Path) -> Table:
+        """The rows to predict: all runs read the same columns of the same file.
 
         Raises:
-            InputError: a column that a run needs is missing, or a run reads other ids.
+            InputError: as ``read_texts``.
         """
-        made = {run: read_texts(one.experiment, str(test)) for run, one in self.runs.items()}
-        first = next(iter(made.values()))
-        for table in made.values():
-            check_ids(first.ids, table.ids, first.path, table.path)
-        return made
+        return read_texts(self.experiment, str(test))
 
     def postprocess(
         self, tasks: list[Task], calibrate: str | None, decide: str | None

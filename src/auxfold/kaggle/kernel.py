@@ -83,8 +83,8 @@ def predict(
     """
     until = time.time() + 3600 * hours - RESERVE
     bundled = Bundled.at(bundle)
-    tables = bundled.tables(test)
-    ids = next(iter(tables.values())).ids
+    table = bundled.table(test)
+    ids = table.ids
     tasks = bundled.tasks(_task_names(bundled.experiment, sample))
     heads = {run: bundled.run_tasks(run, tasks) for run in bundled.runs}
     for run, own in heads.items():
@@ -104,7 +104,7 @@ def predict(
                 f"no fold was finished within {hours:g} hours (see the output above); "
                 f"nothing to submit"
             )
-        made = _averages(bundled, shares, done, tables, heads)
+        made = _averages(bundled, shares, done, table, heads)
     _tell_what_is_missing(bundled, done)
     means = after.apply(tasks, bundled.combine(made, len(ids)))
     frame = prediction_frame(bundled.experiment.data.id_column, ids, tasks, means)
@@ -115,7 +115,7 @@ def _averages(
     bundled: Bundled,
     shares: list[Share],
     done: list[str],
-    tables: dict[str, Table],
+    table: Table,
     heads: dict[str, list[Task]],
 ) -> dict[str, dict[str, np.ndarray]]:
     """The mean of every run's finished folds, by run and task name."""
@@ -123,7 +123,7 @@ def _averages(
     for run, one in bundled.runs.items():
         folds = [fold for fold in done if bundled.run_of(fold) == run]
         if folds:
-            logits = (collect(shares, fold, tables[run], heads[run]) for fold in folds)
+            logits = (collect(shares, fold, table, heads[run]) for fold in folds)
             average, power = bundled.average_of(run), one.experiment.inference.power
             made[run] = average_folds(logits, heads[run], average, power)
     return made

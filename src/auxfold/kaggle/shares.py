@@ -100,10 +100,9 @@ def _process(share: Share, tasks: dict[str, list[str]]) -> int:
 def _work(share: Share, tasks: dict[str, list[str]]) -> bool:
     """Predict one share with fold after fold, until the time is up; whether every fold could be."""
     bundled = Bundled.at(Path(share.bundle))
-    texts = {}
-    for run, table in bundled.tables(Path(share.test)).items():
-        mine = share.rows(table)
-        texts[run] = [[column[row] for row in mine] for column in table.texts]
+    table = bundled.table(Path(share.test))
+    mine = share.rows(table)
+    texts = [[column[row] for row in mine] for column in table.texts]
     tokens: dict[str, Rows] = {}
     longest = dict.fromkeys(bundled.runs, 0.0)
     succeeded = True
@@ -112,7 +111,7 @@ def _work(share: Share, tasks: dict[str, list[str]]) -> bool:
         if started + longest[run] > share.until:
             continue  # it would not be finished; another run's may be quicker
         try:
-            values = _logits(share, bundled, fold, texts[run], tokens, tasks[run])
+            values = _logits(share, bundled, fold, texts, tokens, tasks[run])
         except OutOfTime:
             break
         except Exception:  # out of memory, say: the other folds still count
