@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-from auxfold.experiment import Experiment, experiment_from_dict, to_toml
-from auxfold.run_folder import RunFolder
+from auxfold.config.experiment import Experiment, experiment_from_dict, to_toml
+from auxfold.storage.run_folder import RunFolder
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
 
@@ -31,7 +31,7 @@ WORDS = (
     "the a garden train bread council rain good bad silly goose nonsense soup is was not".split()
 )
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-TINY = {
+EPS = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -77,7 +77,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 def make_backbone(folder: Path, architecture: str = "bert") -> str:
     """A tiny random backbone with a word tokenizer, saved as people save them."""
     torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, **{**TINY, **ARCHITECTURES[architecture]})
+    config = AutoConfig.for_model(architecture, **{**EPS, **ARCHITECTURES[architecture]})
     AutoModel.from_config(config).save_pretrained(folder)
     make_tokenizer().save_pretrained(folder)
     return str(folder)

@@ -33,7 +33,7 @@ def load(
     from auxfold.inference.blend import Blend
     from auxfold.inference.ensemble import Ensemble
     from auxfold.inference.predictor import BlendPredictor, Predictor
-    from auxfold.run_folder import RunFolder
+    from auxfold.storage.run_folder import RunFolder
 
     if RunFolder(Path(path)).blend.is_file():
         if folds is not None:

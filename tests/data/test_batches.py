@@ -6,7 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auxfold.data.batches import Rows, cut_by_tokens, template_of, training_steps
+from auxfold.data.batches import (
+    TokenizedDataset,
+    cut_by_tokens,
+    read_special_tokens,
+    training_steps,
+)
 from auxfold.data.tokens import token_column
 from conftest import make_tokenizer
 
@@ -42,13 +47,13 @@ def test_cut_keeps_the_budget_and_every_row(lengths, budget):
         assert len(rows) == 1 or len(rows) * lengths[rows].max() <= budget
 
 
-def rows_of(tmp_path, *columns, **options) -> Rows:
+def rows_of(tmp_path, *columns, **options) -> TokenizedDataset:
     tokenizer = make_tokenizer()
     stored = [token_column(texts, tokenizer, tmp_path) for texts in columns]
-    return Rows(stored, template_of(tokenizer, len(columns)), **options)
+    return TokenizedDataset(stored, read_special_tokens(tokenizer, len(columns)), **options)
 
 
-def ids_of(rows: Rows, row: int) -> list[int]:
+def ids_of(rows: TokenizedDataset, row: int) -> list[int]:
     return rows.batch(np.array([row]))["input_ids"][0].tolist()
 
 
@@ -76,7 +81,7 @@ def test_a_pair_is_encoded_as_the_tokenizer_would(tmp_path):
 
 def test_head_tail_keeps_both_ends(tmp_path):
     text = " ".join(["the", "a", "garden", "train", "bread", "council", "rain", "good"])
-    rows = rows_of(tmp_path, [text], max_length=7, truncation="head_tail", head_share=0.6)
+    rows = rows_of(tmp_path, [text], max_length=7, truncation="head_tail", head_fraction=0.6)
     bare = make_tokenizer()(text, add_special_tokens=False)["input_ids"]
     assert ids_of(rows, 0) == [2, *bare[:3], *bare[-2:], 3]
 

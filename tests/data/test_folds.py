@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auxfold.data.folds import label_flags, make_folds, normalised, row_units
+from auxfold.data.folds import label_flags, make_folds, normalize, row_units
 from auxfold.data.table import Table
 from conftest import make_frame
 
@@ -51,8 +51,8 @@ def test_equal_seed_equal_folds_and_another_seed_others():
 
 
 def test_duplicates_differ_in_case_space_and_punctuation_only():
-    assert normalised("Hello,  WORLD!") == normalised("hello world") != normalised("hello worlds")
-    assert normalised("?!") != normalised("…")
+    assert normalize("Hello,  WORLD!") == normalize("hello world") != normalize("hello worlds")
+    assert normalize("?!") != normalize("…")
     table = table_of(["A b.", "a B", "c", "c!", "d"], [0, 1, 0, 1, 0])
     units = row_units(table, group_duplicates=True)
     assert units[0] == units[1] and units[2] == units[3] and len(set(units)) == 3

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 import torch
 
+from auxfold.config.experiment import experiment_from_dict, load_experiment, to_toml
 from auxfold.data.lists import all_entries, spread_lists
 from auxfold.data.reader import copy_reader
 from auxfold.data.table import read_texts, read_train
 from auxfold.errors import InputError
-from auxfold.experiment import experiment_from_dict, load_experiment, to_toml
 from auxfold.tasks import make_tasks
 from auxfold.training.objective import Objective
-from auxfold.training.rows import checked_table
+from auxfold.training.split import load_training_table
 
 ROWS = [
     {"text": "a good bad", "labels": [2, 0, 1]},
@@ -37,7 +37,7 @@ def grouped(path, sizes=(3, 2, 4), **data):
 
 def test_group_sizes_alone_read_the_rows_as_they_are(tmp_path):
     experiment = grouped(written(tmp_path, ROWS))
-    table = checked_table(experiment)
+    table = load_training_table(experiment)
     assert [task.name for task in experiment.tasks] == ["labels_0", "labels_1", "labels_2"]
     assert [task.n_outputs for task in make_tasks(experiment)] == [3, 2, 4]
     assert experiment.main_task.name == "labels_0"
@@ -102,14 +102,14 @@ def test_the_resolved_file_is_read_back(tmp_path):
 )
 def test_a_label_out_of_range_or_a_wrong_size_is_refused_with_its_row(tmp_path, row, told):
     with pytest.raises(InputError) as error:
-        checked_table(grouped(written(tmp_path, [*ROWS, row])))
+        load_training_table(grouped(written(tmp_path, [*ROWS, row])))
     assert told in str(error.value)
 
 
 def test_sizes_that_disagree_with_the_rows_or_the_tasks_are_refused(tmp_path):
     path = written(tmp_path, ROWS)
     with pytest.raises(InputError, match="row 1: 3 entries, expected 2"):
-        checked_table(grouped(path, (3, 2)))
+        load_training_table(grouped(path, (3, 2)))
     tasks = [{"name": "t", "kind": "multiclass", "columns": ["labels_0"], "classes": 2}]
     raw = {"name": "g", "data": {"train": path, "group_sizes": [3]}, "tasks": tasks}
     with pytest.raises(InputError, match=r"group_sizes = \[3\], but the tasks have \[2\] classes"):
@@ -119,9 +119,9 @@ def test_sizes_that_disagree_with_the_rows_or_the_tasks_are_refused(tmp_path):
 def test_a_list_of_weights_weighs_each_task_and_a_number_all(tmp_path):
     weights = [[1.0, 0.0, 2.0], 3, [0.5, 1.0, 1.0]]
     rows = [{**row, "weight": weight} for row, weight in zip(ROWS, weights, strict=True)]
-    experiment = grouped(written(tmp_path, rows), row_weight="weight")
-    table = checked_table(experiment)
-    told = [table.task_weights[f"labels_{k}"] * table.row_weights for k in range(3)]
+    experiment = grouped(written(tmp_path, rows), sample_weight="weight")
+    table = load_training_table(experiment)
+    told = [table.task_weights[f"labels_{k}"] * table.sample_weights for k in range(3)]
     np.testing.assert_array_equal(told, [[1, 3, 0.5], [0, 3, 1], [2, 3, 1]])
     objective = Objective(make_tasks(experiment), table)
     logits = {f"labels_{k}": torch.zeros(3, n) for k, n in enumerate((3, 2, 4))}
@@ -137,13 +137,13 @@ def test_a_list_of_weights_weighs_each_task_and_a_number_all(tmp_path):
 def test_a_weight_that_is_none_is_refused(tmp_path, weight):
     rows = [*({**row, "weight": [1, 1, 1]} for row in ROWS[:2]), {**ROWS[2], "weight": weight}]
     with pytest.raises(InputError, match="column 'weight', row 3: "):
-        read_train(grouped(written(tmp_path, rows), row_weight="weight"))
+        read_train(grouped(written(tmp_path, rows), sample_weight="weight"))
 
 
 @pytest.mark.parametrize(
     ("more", "way"),
     [
-        ({"weight": 1.0}, 'set data.row_weight = "weight"'),
+        ({"weight": 1.0}, 'set data.sample_weight = "weight"'),
         ({"text_pair": "soup"}, r'set data.text = \["text", "text_pair"\]'),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_pair_or_a_weight_is_not_overlooked(tmp_path, more, way):
     path = written(tmp_path, [{**row, **more} for row in ROWS])
     with pytest.raises(InputError, match=way):
         read_train(grouped(path))
-    used = {"row_weight": "weight"} if "weight" in more else {"text": ["text", "text_pair"]}
+    used = {"sample_weight": "weight"} if "weight" in more else {"text": ["text", "text_pair"]}
     assert len(read_train(grouped(path, **used))) == 3
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auxfold.config import Train
 from auxfold.data.batches import training_steps
-from auxfold.data.sampling import drawn_rows, epoch_steps, rows_per_source, steps_per_epoch
-from auxfold.settings import Train
+from auxfold.data.sampling import drawn_rows, epoch_rows_per_source, epoch_steps, steps_per_epoch
 
 KINDS = ("size", "sqrt", "uniform", "temperature")
 sizes_strategy = st.lists(st.integers(0, 60), min_size=1, max_size=4).filter(sum)
@@ -33,7 +33,7 @@ def sources_of(sizes: list[int], seed: int = 0) -> np.ndarray:
 )
 def test_shares_by_hand(sampling, temperature, expected):
     train = Train(sampling=sampling, temperature=temperature)
-    assert rows_per_source(train, np.array([900, 100, 0])).tolist() == expected
+    assert epoch_rows_per_source(train, np.array([900, 100, 0])).tolist() == expected
 
 
 @settings(max_examples=80, deadline=None)
@@ -48,7 +48,7 @@ def test_an_epoch_has_as_many_rows_as_the_data_each_about_equally_often(
 ):
     train = Train(sampling=sampling, temperature=temperature)
     sources = sources_of(sizes)
-    counts = rows_per_source(train, np.array(sizes))
+    counts = epoch_rows_per_source(train, np.array(sizes))
     assert counts.sum() == sum(sizes) and not counts[np.array(sizes) == 0].any()
     shares = np.array([n ** {"size": 1, "sqrt": 0.5, "uniform": 0}.get(sampling, 1 / temperature)
                        if n else 0 for n in sizes], dtype=float)  # fmt: skip
@@ -81,7 +81,9 @@ def test_over_the_epochs_every_row_of_a_large_source_comes_equally_often():
 def test_pure_steps_hold_one_source_and_all_drawn_rows(sizes, sampling, batch, window):
     sources = sources_of(sizes)
     lengths = np.random.default_rng(1).integers(2, 50, len(sources))
-    train = Train(sampling=sampling, batches="pure", batch_size=batch, window=window)
+    train = Train(
+        sampling=sampling, batches="homogeneous", batch_size=batch, length_bucket_steps=window
+    )
     steps = epoch_steps(lengths, sources, train, 5, 2)
     assert all(len(set(sources[step])) == 1 and 0 < len(step) <= batch for step in steps)
     assert sorted(np.concatenate(steps)) == drawn_rows(train, sources, 5, 2).tolist()
@@ -89,11 +91,11 @@ def test_pure_steps_hold_one_source_and_all_drawn_rows(sizes, sampling, batch, w
     assert sum(len(s) < batch for s in steps) <= len(set(sources)), "one odd step per source"
 
 
-@pytest.mark.parametrize("batches", ["mixed", "pure"])
+@pytest.mark.parametrize("batches", ["mixed", "homogeneous"])
 @pytest.mark.parametrize("sampling", KINDS)
 def test_steps_are_reproducible_and_differ_between_epochs_and_seeds(batches, sampling):
     sources, lengths = sources_of([70, 30]), np.arange(100) % 17 + 2
-    train = Train(batches=batches, sampling=sampling, batch_size=8, window=3)
+    train = Train(batches=batches, sampling=sampling, batch_size=8, length_bucket_steps=3)
 
     def flat(seed: int, epoch: int) -> list[int]:
         steps = epoch_steps(lengths, sources, train, seed, epoch)
@@ -106,7 +108,7 @@ def test_steps_are_reproducible_and_differ_between_epochs_and_seeds(batches, sam
 
 def test_pure_steps_of_the_sources_alternate_and_are_sorted_by_length_within():
     sources, lengths = sources_of([400, 400]), np.random.default_rng(2).integers(2, 200, 800)
-    train = Train(batches="pure", batch_size=8, window=50)
+    train = Train(batches="homogeneous", batch_size=8, length_bucket_steps=50)
     steps = epoch_steps(lengths, sources, train, 0, 0)
     turns = np.diff([sources[step[0]] for step in steps]) != 0
     assert 30 < turns.sum() < 70
@@ -121,7 +123,7 @@ def test_pure_steps_of_the_sources_alternate_and_are_sorted_by_length_within():
 )
 def test_by_default_the_steps_are_those_of_one_source(lengths, batch, seed):
     lengths = np.array(lengths)
-    train = Train(batch_size=batch, window=3)
+    train = Train(batch_size=batch, length_bucket_steps=3)
     expected = training_steps(lengths, batch, 3, seed, 1)
     for sources in (None, np.arange(len(lengths)) % 3):
         made = epoch_steps(lengths, sources, train, seed, 1)
@@ -145,14 +147,14 @@ def test_the_order_of_one_source_never_changes():
     sizes=sizes_strategy,
     share=st.sampled_from([0.1, 1 / 3, 0.5, 0.75]),
     rate=st.sampled_from([0.0, 0.3, 0.9, 1.0]),
-    batches=st.sampled_from(["mixed", "pure"]),
+    batches=st.sampled_from(["mixed", "homogeneous"]),
 )
 def test_negatives_come_to_their_share_and_over_the_epochs_equally_often(
     sizes, share, rate, batches
 ):
     sources, random = sources_of(sizes), np.random.default_rng(sum(sizes))
     negatives = random.random(len(sources)) < rate
-    train = Train(negative_share=share, batches=batches, batch_size=7, window=2)
+    train = Train(negative_sample_rate=share, batches=batches, batch_size=7, length_bucket_steps=2)
     lengths = random.integers(2, 50, len(sources))
     total = np.zeros(len(sources), dtype=int)
     for epoch in range(12):
@@ -167,13 +169,13 @@ def test_negatives_come_to_their_share_and_over_the_epochs_equally_often(
         for source in range(len(sizes)):
             own = total[negatives & (sources == source)]
             assert len(own) == 0 or own.max() - own.min() <= 1
-    if batches == "pure":
+    if batches == "homogeneous":
         assert all(len(set(sources[step])) == 1 for step in steps)
 
 
 def test_with_one_half_the_next_epoch_has_the_other_half():
     negatives, lengths = np.arange(101) < 80, np.full(101, 5)
-    train = Train(negative_share=0.5, batch_size=8)
+    train = Train(negative_sample_rate=0.5, batch_size=8)
     epochs = [np.concatenate(epoch_steps(lengths, None, train, 1, e, negatives)) for e in range(3)]
     first, second, third = (set(rows[negatives[rows]]) for rows in epochs)
     assert first == third and not first & second and len(first | second) == 80
@@ -184,7 +186,7 @@ def test_with_one_half_the_next_epoch_has_the_other_half():
 
 def test_a_whole_share_changes_nothing():
     lengths = np.arange(30) % 7 + 2
-    train, negatives = Train(negative_share=1.0, batch_size=4), np.arange(30) < 20
+    train, negatives = Train(negative_sample_rate=1.0, batch_size=4), np.arange(30) < 20
     made = epoch_steps(lengths, None, train, 1, 0, negatives)
-    expected = training_steps(lengths, 4, train.window, 1, 0)
+    expected = training_steps(lengths, 4, train.length_bucket_steps, 1, 0)
     assert [step.tolist() for step in made] == [step.tolist() for step in expected]

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from auxfold.config.experiment import Experiment
 from auxfold.data.folds import make_folds
-from auxfold.data.several import rows_by_source, told_of_sources
+from auxfold.data.sources import describe_sources, rows_per_source
 from auxfold.data.table import read_train
 from auxfold.errors import InputError
-from auxfold.experiment import Experiment
 from auxfold.tasks import make_tasks
-from auxfold.training.rows import checked_table, create_folds, flags
+from auxfold.training.split import create_folds, flags, load_training_table
 from conftest import make_experiment
 
 FIRST = pd.DataFrame(
@@ -42,13 +42,13 @@ def two(backbone: str = "b", rename: dict | None = None, **data) -> Experiment:
 
 
 def test_rows_follow_each_other_and_are_labelled_where_their_source_is(files):
-    table = read_train(two(row_weight="w"))
+    table = read_train(two(sample_weight="w"))
     assert table.ids.tolist() == ["one/1", "one/2", "one/3", "two/1", "two/9"]
     assert table.texts == [["a", "b", "c", "d", "e"]]
     nan = np.nan
     expected = [[0.5, nan, nan], [1, 1, nan], [0, 0, nan], [nan, nan, 1], [nan, nan, 0]]
     np.testing.assert_array_equal(table.labels, np.array(expected, dtype=np.float32))
-    assert table.row_weights.tolist() == [1, 1, 1, 2, 0.5], "no column of weights: weight 1"
+    assert table.sample_weights.tolist() == [1, 1, 1, 2, 0.5], "no column of weights: weight 1"
     assert table.sources.tolist() == [0, 0, 0, 1, 1]
     assert table.take(np.array([4, 0])).sources.tolist() == [1, 0]
     assert table.path == "one/train.csv + two/train.csv"
@@ -130,10 +130,10 @@ def test_a_source_that_teaches_nothing_is_refused(files):
 def test_a_wrong_label_is_named_by_its_own_file_and_row(files):
     SECOND.assign(target=["0", "7"]).to_csv("two/train.csv", index=False)
     with pytest.raises(InputError, match="two/train.csv: column 'threat', row 2: label 7"):
-        checked_table(two())
+        load_training_table(two())
     SECOND.assign(key=["1", "1"]).to_csv("two/train.csv", index=False)
     with pytest.raises(InputError, match="two/train.csv: id '1' stands in more than one row"):
-        checked_table(two())
+        load_training_table(two())
 
 
 def many(rows: int, seed: int, label: str) -> pd.DataFrame:
@@ -160,13 +160,13 @@ def test_folds_have_an_even_share_of_every_source(files, second_label):
         counts = np.bincount(folds[table.sources == source], minlength=2)
         assert abs(counts[0] - counts[1]) <= 3
     assert (folds[:10] == folds[200:210]).all(), "equal texts of two sources share a fold"
-    drawn = checked_table(make_experiment("", "b", data={**data, "rows": 100}, tasks=[tasks[0]]
+    drawn = load_training_table(make_experiment("", "b", data={**data, "rows": 100}, tasks=[tasks[0]]
                                           if second_label == "toxic" else tasks))  # fmt: skip
     assert abs((drawn.sources == 1).sum() - 100 * 53 / 253) <= 2
-    told = rows_by_source(experiment.data, table.sources_of(folds == 0))
+    told = rows_per_source(experiment.data, table.sources_of(folds == 0))
     assert list(told) == ["rows of one", "rows of two"]
     assert told["rows of one"] == f"{(folds[:200] == 0).sum()}"
-    lines = told_of_sources(experiment.data, experiment.label_columns, table.labels, table.sources)
+    lines = describe_sources(experiment.data, experiment.label_columns, table.labels, table.sources)
     assert lines[1] == f"two: 53 rows with labels of {second_label}"
 
 

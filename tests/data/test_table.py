@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from auxfold.config.experiment import Experiment
 from auxfold.data.files import read_columns
 from auxfold.data.table import read_texts, read_train
 from auxfold.errors import InputError
-from auxfold.experiment import Experiment
 from conftest import make_experiment
 
 FRAME = pd.DataFrame(
@@ -43,14 +43,14 @@ def test_every_format_gives_the_same_strings(tmp_path, name):
 def test_labels_weights_and_texts(tmp_path):
     path = str(tmp_path / "t.csv")
     FRAME.assign(w=[1, 2, 0.5]).to_csv(path, index=False)
-    experiment = make_experiment(path, "b", data={"train": path, "row_weight": "w"})
+    experiment = make_experiment(path, "b", data={"train": path, "sample_weight": "w"})
     table = read_train(experiment)
     assert table.ids.tolist() == ["007", "1e5", "x,y"]
     assert table.texts == [["NA", 'null "quoted"\nline', ""]]
     np.testing.assert_array_equal(
         table.labels, np.array([[0.5, np.nan, 0], [np.nan, 1, 1], [1, 0, 0.25]], dtype=np.float32)
     )
-    assert table.row_weights.tolist() == [1.0, 2.0, 0.5]
+    assert table.sample_weights.tolist() == [1.0, 2.0, 0.5]
 
 
 def test_numbers_in_parquet_are_read_as_numbers(tmp_path):
@@ -88,7 +88,7 @@ def test_unusable_cells_are_named(tmp_path, change, expected):
     path = str(tmp_path / "t.csv")
     FRAME.assign(**{"w": ["1", "1", "1"], **change}).to_csv(path, index=False)
     with pytest.raises(InputError, match=expected):
-        read_train(make_experiment(path, "b", data={"train": path, "row_weight": "w"}))
+        read_train(make_experiment(path, "b", data={"train": path, "sample_weight": "w"}))
 
 
 def with_identities(path: str, *columns: str) -> Experiment:

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 import auxfold
+from auxfold.config.experiment import to_toml
 from auxfold.errors import InputError
-from auxfold.experiment import to_toml
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.training.fold import train_fold
-from auxfold.training.rows import create_folds
+from auxfold.training.split import create_folds
 from conftest import make_backbone, make_experiment, make_frame, refused_script, run_script
 
 

@@ -14,15 +14,15 @@ import pandas as pd
 import pytest
 
 import auxfold
+from auxfold.config.experiment import load_experiment, to_toml
 from auxfold.errors import InputError
-from auxfold.experiment import load_experiment, to_toml
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.postprocess import Postprocess
 from auxfold.kaggle import kernel
 from auxfold.kaggle.bundle import Names, write_bundle
-from auxfold.scoring.calibration import isotonic
+from auxfold.postprocessing.calibration import isotonic
 from auxfold.training.fold import train_fold
-from auxfold.training.rows import create_folds
+from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame, refused_script, run_script
 
 ROOT = Path(__file__).parents[2]

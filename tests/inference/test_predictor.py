@@ -11,7 +11,7 @@ from auxfold.errors import InputError
 from auxfold.inference import predictor
 from auxfold.inference.ensemble import Ensemble
 from auxfold.training.fold import train_fold
-from auxfold.training.rows import create_folds
+from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
 
 TEXTS = ["silly goose", "the garden is good", "", "goose " * 30, "rain"]

@@ -15,18 +15,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from auxfold.config.experiment import load_experiment, to_toml
 from auxfold.errors import InputError
-from auxfold.experiment import load_experiment, to_toml
 from auxfold.inference.ensemble import Ensemble
 from auxfold.kaggle import kernel, shares
-from auxfold.kaggle.bundle import Names, commands, write_bundle
+from auxfold.kaggle.bundle import KaggleNames, commands, write_bundle
 from auxfold.training.fold import train_fold
-from auxfold.training.rows import create_folds
+from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
 
 ROOT = Path(__file__).parents[2]
 COMPETITION = "tiny-comments"
-NAMES = Names("ada", "auxfold tiny", COMPETITION)
+NAMES = KaggleNames("ada", "auxfold tiny", COMPETITION)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_what_is_bundled_predicts_by_its_own_inference_settings(place, tmp_path,
         frame, _ = kernel.predict(bundle, data / "test.csv", None, hours=1)
         ranks = np.sort(frame["toxic"].to_numpy()) * 31  # of two folds' ranks, the mean
         assert ranks.max() > 25 and ranks.min() < 6, "ranks, not probabilities"
-        assert kernel.Bundled.at(bundle).experiment.data.test == "elsewhere/test.csv"
+        assert kernel.LoadedBundle.at(bundle).experiment.data.test == "elsewhere/test.csv"
     finally:
         shutil.rmtree(place / "outputs/tiny/kaggle", ignore_errors=True)
         shutil.move(tmp_path / "kept", place / "outputs/tiny/kaggle")
@@ -241,7 +241,7 @@ def test_a_bundle_is_not_overwritten_unasked(place, monkeypatch):
 )
 def test_names_that_kaggle_would_refuse(owner, title, competition, expected):
     with pytest.raises(InputError, match=expected):
-        Names(owner, title, competition)
+        KaggleNames(owner, title, competition)
 
 
 BLOCK = """

@@ -13,11 +13,11 @@ import torch
 from tokenizers import ByteLevelBPETokenizer
 from transformers import AutoConfig, AutoModel, RobertaTokenizerFast
 
-from auxfold.data.batches import Rows, template_of
+from auxfold.config import Model
+from auxfold.data.batches import TokenizedDataset, read_special_tokens
 from auxfold.data.tokens import token_column
 from auxfold.errors import InputError
 from auxfold.model.backbone import load_tokenizer, new_model
-from auxfold.settings import Model
 from conftest import ARCHITECTURES, WORDS, make_backbone, make_experiment
 
 TEXTS = ["the garden is good", "bread!", "Silly   goose, nonsense soup " * 5]
@@ -59,7 +59,7 @@ def test_rows_are_what_the_tokenizer_itself_would_make(tmp_path, make, texts):
     tokenizer = load_tokenizer(Model(backbone=make(tmp_path)))
     columns = [TEXTS, OTHERS][:texts]
     stored = [token_column(column, tokenizer, tmp_path / "tokens") for column in columns]
-    rows = Rows(stored, template_of(tokenizer, texts), max_length=512)
+    rows = TokenizedDataset(stored, read_special_tokens(tokenizer, texts), max_length=512)
     made = rows.batch(np.arange(len(TEXTS)))
     expected = tokenizer(*columns, padding=True, return_tensors="pt")
     assert made.keys() == expected.keys()

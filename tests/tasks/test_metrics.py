@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
-from auxfold.settings import BinarySettings
+from auxfold.config import BinarySettings
 from auxfold.tasks import metrics
 from auxfold.tasks.binary import BinaryTask
 

@@ -16,13 +16,13 @@ from auxfold.data.table import read_texts
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
 from auxfold.model.multitask import MultiTaskModel
-from auxfold.run_folder import FoldFolder
+from auxfold.storage.run_folder import FoldFolder
 from auxfold.tasks import make_tasks
 from auxfold.tasks.metrics import log_loss
 from auxfold.training.checkpoint import Progress
 from auxfold.training.fold import train_fold
-from auxfold.training.loop import Loop, evaluation_marks
-from auxfold.training.rows import create_folds
+from auxfold.training.loop import Loop, evaluation_steps
+from auxfold.training.split import create_folds
 from conftest import make_experiment
 
 
@@ -86,7 +86,7 @@ def test_the_recorded_loss_is_the_formula_over_all_rows_of_the_step(work_dir, ba
         backbone,
         data={"train": "train.csv", "test": "train.csv"},
         model={"backbone": backbone, "max_length": 24, **none},
-        train={"epochs": 1, "batch_size": 60, "max_tokens_per_batch": 100, "warmup": 0.0,
+        train={"epochs": 1, "batch_size": 60, "max_tokens_per_batch": 100, "warmup_ratio": 0.0,
                "learning_rate": 1e-12, "precision": "fp32"},
     )  # fmt: skip
     table, folds = create_folds(experiment)
@@ -166,9 +166,9 @@ def test_heads_start_at_the_rate_of_their_labels(work_dir, backbone, monkeypatch
 
 
 def test_the_last_step_is_always_evaluated():
-    assert evaluation_marks(10, 1) == {10}
-    assert evaluation_marks(10, 4) == {2, 5, 8, 10}
-    assert evaluation_marks(2, 5) == {1, 2}
+    assert evaluation_steps(10, 1) == {10}
+    assert evaluation_steps(10, 4) == {2, 5, 8, 10}
+    assert evaluation_steps(2, 5) == {1, 2}
 
 
 def test_a_loss_that_is_not_finite_is_said_and_not_trained_on(work_dir, backbone, monkeypatch):

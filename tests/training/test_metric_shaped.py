@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_pipeline import assert_same_training, history_of, tensors
 
 from auxfold.data.table import Table
 from auxfold.tasks import make_tasks
@@ -15,9 +16,8 @@ from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
 from auxfold.training.metric_shaped import MetricShape, power_mean_slopes
 from auxfold.training.objective import Objective
-from auxfold.training.rows import create_folds
+from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame, train_in_two_processes
-from test_street import assert_same_training, history_of, tensors
 
 NAN = float("nan")
 NAMES = ["male", "female", "black"]
@@ -93,7 +93,7 @@ def test_any_cut_of_a_step_gives_the_formula_and_its_gradient(data):
     normalize = data.draw(st.booleans())
     cuts = sorted(data.draw(st.sets(st.integers(1, n - 1))))
     parts = [list(part) for part in np.split(random.permutation(n), cuts)]
-    made = objective(labels, identities, weights, power=power, normalize_row_weights=normalize)
+    made = objective(labels, identities, weights, power=power, divide_by_weight_sum=normalize)
     loss, gradient = stepped(made, logits, parts)
     expected, slope = naive(labels, identities, logits, weights, power, normalize)
     assert loss == pytest.approx(expected, abs=1e-5)
@@ -167,7 +167,7 @@ def test_doubling_a_weight_doubles_its_gradient():
     labels, identities = [1.0, 0.0, 0.0], [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
     logits = [0.5, -1.0, 2.0]
     plain = stepped(objective(labels, identities), logits, [[0, 1, 2]])[1]
-    for changes in ({"weight": 2.0}, {"column_weights": [2.0]}):
+    for changes in ({"weight": 2.0}, {"label_weights": [2.0]}):
         double = stepped(objective(labels, identities, **changes), logits, [[0, 1, 2]])[1]
         np.testing.assert_allclose(double, 2 * plain, rtol=1e-5)
     double = stepped(objective(labels, identities, [2, 2, 2]), logits, [[0, 1, 2]])[1]
@@ -206,17 +206,17 @@ def experiment(work_dir, backbone):
 
 @pytest.mark.parametrize("method", ["fixed", "main_first", "famo"])
 def test_micro_batches_train_the_model_of_the_big_batch(experiment, method):
-    balance = {"method": method}
-    folder = train_fold(experiment(balance=balance), 0)
+    task_weighting = {"method": method}
+    folder = train_fold(experiment(task_weighting=task_weighting), 0)
     whole, history = tensors(folder.path), history_of(folder)
-    small = experiment(balance=balance, train={"max_tokens_per_batch": 60})
+    small = experiment(task_weighting=task_weighting, train={"max_tokens_per_batch": 60})
     assert_same_training(train_fold(small, 0, overwrite=True), whole, history)
 
 
 def test_the_loss_on_record_is_the_formula_over_the_step(experiment, monkeypatch):
     """Also of famo's second look at the step's rows, whose means are those after the step."""
     made = experiment(train={"batch_size": 60, "max_tokens_per_batch": 100, "epochs": 1},
-                      balance={"method": "famo"})  # fmt: skip
+                      task_weighting={"method": "famo"})  # fmt: skip
     seen, original = [], Loop.losses_of
 
     def losses_of(self, rows, scales, learn):

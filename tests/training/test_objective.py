@@ -16,10 +16,10 @@ from conftest import make_experiment
 NAN = float("nan")
 
 
-def table_of(labels, row_weights=None, task_weights=None) -> Table:
+def table_of(labels, sample_weights=None, task_weights=None) -> Table:
     labels = np.array(labels, dtype=np.float32)
     n = len(labels)
-    weights = np.ones(n) if row_weights is None else np.array(row_weights)
+    weights = np.ones(n) if sample_weights is None else np.array(sample_weights)
     own = {k: np.array(v, dtype=np.float32) for k, v in (task_weights or {}).items()}
     ids = np.array([str(i) for i in range(n)], dtype=object)
     none = np.empty((n, 0), dtype=np.float32)
@@ -108,9 +108,7 @@ def test_any_cut_into_micro_batches_gives_the_big_batch(data):
     reduction = data.draw(st.sampled_from(["mean", "sum"]))
     normalize = data.draw(st.booleans())
     weights = random.random(n) + 0.1
-    made = objective(
-        table_of(labels, weights), reduction=reduction, normalize_row_weights=normalize
-    )
+    made = objective(table_of(labels, weights), reduction=reduction, divide_by_weight_sum=normalize)
     cuts = sorted(data.draw(st.sets(st.integers(1, n - 1))))
     order = random.permutation(n)
     parts = [list(p) for p in np.split(order, cuts)]
@@ -148,7 +146,7 @@ def test_doubling_each_kind_of_weight_doubles_its_gradient():
     task = gradients(objective(table_of(LABELS), weight=2.0), LOGITS, [[0, 1, 2]])[1]
     np.testing.assert_allclose(task[:, 1:], 2 * plain[:, 1:], rtol=1e-5)
     np.testing.assert_allclose(task[:, 0], plain[:, 0], rtol=1e-5)
-    twice = objective(table_of(LABELS), column_weights=[2.0, 1.0])
+    twice = objective(table_of(LABELS), label_weights=[2.0, 1.0])
     column = gradients(twice, LOGITS, [[0, 1, 2]])[1]
     np.testing.assert_allclose(column[:, 1], 2 * plain[:, 1], rtol=1e-5)
     np.testing.assert_allclose(column[:, [0, 2]], plain[:, [0, 2]], rtol=1e-5)
@@ -165,7 +163,7 @@ def test_doubling_each_kind_of_weight_doubles_its_gradient():
 def test_constant_row_weights_cancel_only_when_normalised():
     plain = gradients(objective(table_of(LABELS)), LOGITS, [[0, 1, 2]])[1]
     three = table_of(LABELS, [3, 3, 3])
-    named = gradients(objective(three, normalize_row_weights=True), LOGITS, [[0, 1, 2]])[1]
+    named = gradients(objective(three, divide_by_weight_sum=True), LOGITS, [[0, 1, 2]])[1]
     np.testing.assert_allclose(named[:, 1:], plain[:, 1:], rtol=1e-5)
     kept = gradients(objective(three), LOGITS, [[0, 1, 2]])[1]
     np.testing.assert_allclose(kept, 3 * plain, rtol=1e-5)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from auxfold.config import Train
 from auxfold.model.backbone import new_model
-from auxfold.settings import Train
 from auxfold.training.optimizer import make_optimizer, make_schedule, parameter_groups
 from conftest import make_backbone, make_experiment
 
@@ -31,7 +31,7 @@ def test_every_parameter_once_and_decay_where_it_belongs(tmp_path, architecture,
 
 @pytest.mark.parametrize(("schedule", "halfway"), [("linear", 0.5), ("cosine", 0.5)])
 def test_schedule_warms_up_and_ends_at_zero(schedule, halfway):
-    settings = Train(schedule=schedule, warmup=0.2, learning_rate=1.0)
+    settings = Train(schedule=schedule, warmup_ratio=0.2, learning_rate=1.0)
     optimizer = make_optimizer(torch.nn.Linear(2, 2), settings)
     plan = make_schedule(optimizer, settings, 100)
     rates = []

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from auxfold.config import Model
 from auxfold.data.tokens import TokenColumn, token_column
 from auxfold.errors import InputError
-from auxfold.settings import Model
 
 
 @dataclass(frozen=True)
-class Template:
+class SpecialTokenTemplate:
     """Where a tokenizer puts its special tokens around one text or a pair.
 
     ``pieces`` are the special tokens before the first text, after it (between the two of a
@@ -36,7 +36,7 @@ class Template:
         return sum(len(piece) for piece in self.pieces)
 
 
-def template_of(tokenizer: Any, n_texts: int) -> Template:
+def read_special_tokens(tokenizer: Any, n_texts: int) -> SpecialTokenTemplate:
     """Read the template off the tokenizer itself, by encoding a known word."""
     encoded = tokenizer(*["a"] * n_texts, return_token_type_ids=True)
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
@@ -45,7 +45,7 @@ def template_of(tokenizer: Any, n_texts: int) -> Template:
     starts = _starts_of(bare, ids, n_texts)
     bounds = [0] + [edge for s in starts for edge in (s, s + len(bare))] + [len(ids)]
     spans = list(zip(bounds[::2], bounds[1::2], strict=True))
-    return Template(
+    return SpecialTokenTemplate(
         pieces=[ids[a:b] for a, b in spans],
         type_of_piece=[types[a:b] for a, b in spans],
         types=[types[s] for s in starts],
@@ -68,15 +68,15 @@ def _starts_of(bare: list[int], ids: list[int], n_texts: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Rows:
+class TokenizedDataset:
     """Tokenised rows with the rule by which they are cut to ``max_length``."""
 
     columns: list[TokenColumn]
-    template: Template
+    template: SpecialTokenTemplate
     max_length: int
     truncation: str = "head"
-    head_share: float = 0.6
-    both_orders: bool = False
+    head_fraction: float = 0.6
+    symmetric_pairs: bool = False
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -90,7 +90,9 @@ class Rows:
         total = sum(column.lengths() for column in self.columns)
         return np.minimum(total + self.template.extra, self.max_length)
 
-    def batch(self, rows: np.ndarray, turned: np.ndarray | bool = False) -> dict[str, torch.Tensor]:
+    def batch(
+        self, rows: np.ndarray, swapped: np.ndarray | bool = False
+    ) -> dict[str, torch.Tensor]:
         """``input_ids``, ``attention_mask`` and, where known, ``token_type_ids``.
 
         Each is int64 ``(len(rows), longest)``, padded on the right.
@@ -99,7 +101,7 @@ class Rows:
             rows: which rows.
             turned: of which of them the second text of a pair comes first.
         """
-        sides = np.broadcast_to(turned, len(rows))
+        sides = np.broadcast_to(swapped, len(rows))
         pairs = zip(rows, sides, strict=True)
         encoded = [self._encode(int(row), bool(side)) for row, side in pairs]
         longest = max(len(ids) for ids, _ in encoded)
@@ -115,9 +117,9 @@ class Rows:
             made["token_type_ids"] = torch.from_numpy(types)
         return made
 
-    def _encode(self, row: int, turned: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _encode(self, row: int, swapped: bool) -> tuple[np.ndarray, np.ndarray]:
         texts = [column.row(row) for column in self.columns]
-        texts = texts[::-1] if turned else texts
+        texts = texts[::-1] if swapped else texts
         budgets = _budgets([len(t) for t in texts], self.max_length - self.template.extra)
         ids, types = [], []
         for position, piece in enumerate(self.template.pieces):
@@ -134,31 +136,31 @@ class Rows:
             return text
         if self.truncation == "head":
             return text[:budget]
-        head = round(budget * self.head_share)
+        head = round(budget * self.head_fraction)
         return np.concatenate([text[:head], text[len(text) - (budget - head) :]])
 
 
-def tokenised_rows(
+def tokenize_dataset(
     texts: list[list[str]], tokenizer: Any, settings: Model, cache: Path | None = None
-) -> Rows:
+) -> TokenizedDataset:
     """The one or two text columns of a table as rows of token ids, from the store where they are.
 
     Raises:
         InputError: ``max_length`` leaves no room for text beside the special tokens.
     """
-    template = template_of(tokenizer, len(texts))
+    template = read_special_tokens(tokenizer, len(texts))
     if settings.max_length <= template.extra:
         raise InputError(
             f"model.max_length = {settings.max_length} leaves no room for text beside "
             f"{template.extra} special tokens"
         )
-    return Rows(
+    return TokenizedDataset(
         columns=[token_column(column, tokenizer, cache) for column in texts],
         template=template,
         max_length=settings.max_length,
         truncation=settings.truncation,
-        head_share=settings.head_share,
-        both_orders=settings.both_orders,
+        head_fraction=settings.head_fraction,
+        symmetric_pairs=settings.symmetric_pairs,
     )
 
 
@@ -201,7 +203,7 @@ def steps_by_length(
     return steps
 
 
-def turned_rows(n_rows: int, seed: int, epoch: int) -> np.ndarray:
+def swap_mask(n_rows: int, seed: int, epoch: int) -> np.ndarray:
     """``(n_rows,)`` booleans: whose texts change places in this epoch, half of them."""
     return np.random.default_rng([seed, epoch, 1]).random(n_rows) < 0.5
 

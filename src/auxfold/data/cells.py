@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from auxfold.config import MulticlassSettings, TaskSettings
 from auxfold.errors import InputError, nearest
-from auxfold.settings import MulticlassSettings, TaskSettings
 
 MISSING_LABELS = {"", "na", "n/a", "nan", "null", "none", "<na>"}
 

@@ -146,10 +146,10 @@ def _own_if_empty(groups: np.ndarray) -> np.ndarray:
 
 
 def _duplicate_keys(texts: list[list[str]]) -> list[str]:
-    return ["\x1f".join(normalised(text) for text in row) for row in zip(*texts, strict=True)]
+    return ["\x1f".join(normalize(text) for text in row) for row in zip(*texts, strict=True)]
 
 
-def normalised(text: str) -> str:
+def normalize(text: str) -> str:
     """The text without case, white space and punctuation; the text itself if nothing remains."""
     bare = _NOT_WORD.sub("", unicodedata.normalize("NFKC", text).casefold())
     return bare or text.strip()

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from auxfold.config import Data
 from auxfold.data.files import as_strings, columns_of, existing, listed, read_columns
 from auxfold.data.lists import entries_of_lists, may_be_entries, spread_lists
 from auxfold.errors import InputError, nearest
-from auxfold.settings import Data
 
 
 class Reader(Protocol):

@@ -3,7 +3,7 @@
 An epoch always has as many rows as the training data; the shares of the sources are the
 setting. ``size`` keeps them as they are; ``temperature`` T gives shares proportional to
 ``size ** (1 / T)`` (Arivazhagan et al. 2019): T = 1 is ``size``, T = 2 is ``sqrt``, and the
-larger T, the nearer to ``uniform``. Under ``negative_share`` an epoch leaves out the rest of the
+larger T, the nearer to ``uniform``. Under ``negative_sample_rate`` an epoch leaves out the rest of the
 negatives, the rows whose labels are all zero (as the 3rd place of Jigsaw Unintended Bias, Kaggle
 2019, who dropped another half in each epoch).
 """
@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from auxfold.config import Train
 from auxfold.data.batches import steps_by_length, training_steps
-from auxfold.settings import Train
 
 
-def rows_per_source(settings: Train, sizes: np.ndarray) -> np.ndarray:
+def epoch_rows_per_source(settings: Train, sizes: np.ndarray) -> np.ndarray:
     """``(sources,)`` int: rows of each source in an epoch; their sum is that of ``sizes``.
 
     Shares are rounded by largest remainder. A source without rows gets none.
@@ -38,14 +38,14 @@ def rows_per_part(settings: Train, sources: np.ndarray, negatives: np.ndarray | 
     Args:
         settings: sampling of sources, share of negatives.
         sources: ``(rows,)`` int.
-        negatives: ``(rows,)`` bool, the rows of which an epoch has ``negative_share``; None: none.
+        negatives: ``(rows,)`` bool, the rows of which an epoch has ``negative_sample_rate``; None: none.
     """
-    counts = rows_per_source(settings, np.bincount(sources))
+    counts = epoch_rows_per_source(settings, np.bincount(sources))
     if negatives is None:
         return np.stack([counts, np.zeros_like(counts)], axis=1)
     n_negative = np.bincount(sources[negatives], minlength=len(counts))
     # Rounded up, so that two epochs of one half each have every row.
-    kept = np.ceil(settings.negative_share * n_negative - 1e-9).astype(int)
+    kept = np.ceil(settings.negative_sample_rate * n_negative - 1e-9).astype(int)
     return np.stack([counts - n_negative, kept], axis=1)
 
 
@@ -92,9 +92,9 @@ def epoch_steps(
         settings: batch size, window, sampling, and whether steps are pure.
         seed: of all random choices.
         epoch: which epoch, from 0.
-        negatives: ``(rows,)`` bool, the rows of which an epoch has ``negative_share``; None: none.
+        negatives: ``(rows,)`` bool, the rows of which an epoch has ``negative_sample_rate``; None: none.
     """
-    batch_size, window = settings.batch_size, settings.window
+    batch_size, window = settings.batch_size, settings.length_bucket_steps
     if sources is None and negatives is None:
         return training_steps(lengths, batch_size, window, seed, epoch)
     sources = np.zeros(len(lengths), dtype=int) if sources is None else sources

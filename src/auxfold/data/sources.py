@@ -1,202 +1,151 @@
-"""The public data sets that can be downloaded: where they are and what their files must hold.
+"""Several training files under one set of column names.
 
-Kaggle's competitions want an account that accepted their rules. The Hugging Face hub wants none;
-its repositories are pinned to commits, so that the rows and their order stay what they are:
-
-- ``google/civil_comments``: the publisher's own; the comments of the 2019 competition, no ids;
-- ``google-research-datasets/go_emotions``, "simplified": the publisher's own, the paper's splits;
-- ``mteb/stsbenchmark-sts``: of the copies of STS-B that have the test labels one that keeps the
-  original scores, 0 to 5, at the commit that the MTEB benchmark pins.
+A source need not have every label: where it lacks a column its rows are unlabelled for it, belong
+to no group, have weight 1 and are not annotated for an identity. A column that no source has is an
+error, so that a misspelt name does not silently become "unlabelled".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from auxfold.data.sample import SUBTYPES, TRAIN_COLUMNS
+from auxfold.config import Data, Source
+from auxfold.data.files import listed
+from auxfold.data.lists import entries_of_lists
+from auxfold.data.reader import columns_of_rows, read_rows
 from auxfold.errors import InputError, nearest
 
 
 @dataclass(frozen=True)
-class File:
-    """One file to write and what it must hold.
+class ColumnSpec:
+    """The columns that an experiment reads, by what a source without them means.
 
     Attributes:
-        name: below the source's folder.
-        remote: Kaggle's name of it, or a pattern for its shards in a hub repository.
-        rows: exactly so many.
-        columns: at least these; from the hub exactly these, in this order.
+        always: texts and id: every source has them.
+        labels: an absent one is not labelled.
+        groups: an absent one: the row stays on its own.
+        weights: an absent one: every row weighs 1.
+        facts: of identities and annotators; an absent one is not known.
     """
 
-    name: str
-    remote: str
-    rows: int
-    columns: tuple[str, ...]
+    always: list[str]
+    labels: list[str]
+    groups: list[str]
+    weights: list[str]
+    facts: list[str]
+
+    @property
+    def every(self) -> list[str]:
+        """All of them."""
+        return [*self.always, *self.labels, *self.groups, *self.weights, *self.facts]
 
 
-@dataclass(frozen=True)
-class Source:
-    """A folder of files; ``config`` is the experiment file that reads them, where there is one."""
+def read_sources(data: Data, wanted: ColumnSpec) -> list[pd.DataFrame]:
+    """A frame per source, each with every wanted column, values as strings.
 
-    folder: str
-    files: tuple[File, ...]
-    config: str | None
-
-
-@dataclass(frozen=True)
-class KaggleSource(Source):
-    """A competition; ``folder`` is its handle."""
-
-
-@dataclass(frozen=True)
-class HubSource(Source):
-    """A data set repository of the Hugging Face hub at one commit.
-
-    ``prepare`` gives the rows the columns of the file; rows without ``id`` are numbered.
-    """
-
-    repository: str
-    revision: str
-    prepare: Callable[[pd.DataFrame], pd.DataFrame]
-
-
-EMOTIONS = (
-    "admiration", "amusement", "anger", "annoyance", "approval", "caring", "confusion",
-    "curiosity", "desire", "disappointment", "disapproval", "disgust", "embarrassment",
-    "excitement", "fear", "gratitude", "grief", "joy", "love", "nervousness", "optimism", "pride",
-    "realization", "relief", "remorse", "sadness", "surprise", "neutral",
-)  # fmt: skip
-_POSITIVE = (
-    "admiration amusement approval caring desire excitement gratitude joy love optimism pride "
-    "relief"
-)
-# Demszky et al. 2020: ekman_mapping.json and sentiment_mapping.json, with neutral as its own.
-EMOTION_GROUPS = {
-    "ekman_anger": "anger annoyance disapproval",
-    "ekman_disgust": "disgust",
-    "ekman_fear": "fear nervousness",
-    "ekman_joy": _POSITIVE,
-    "ekman_neutral": "neutral",
-    "ekman_sadness": "disappointment embarrassment grief remorse sadness",
-    "ekman_surprise": "confusion curiosity realization surprise",
-    "group_ambiguous": "confusion curiosity realization surprise",
-    "group_negative": "anger annoyance disappointment disapproval disgust embarrassment fear grief "
-    "nervousness remorse sadness",
-    "group_neutral": "neutral",
-    "group_positive": _POSITIVE,
-}
-
-
-def emotion_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """``id, text, labels`` (numbers of emotions) as 0/1 columns: emotions, Ekman's, groups."""
-    hot = np.zeros((len(frame), len(EMOTIONS)), dtype=np.int8)
-    rows = np.repeat(np.arange(len(frame)), frame["labels"].map(len))
-    hot[rows, np.concatenate(frame["labels"].tolist())] = 1
-    emotions = pd.DataFrame(hot, columns=list(EMOTIONS), index=frame.index)
-    groups = {
-        name: emotions[members.split()].max(axis=1) for name, members in EMOTION_GROUPS.items()
-    }
-    return pd.concat([frame[["id", "text"]], emotions, pd.DataFrame(groups)], axis=1)
-
-
-def pair_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Sentence pairs as they are.
+    A single source must have all of them.
 
     Raises:
-        InputError: the scores are not on the original scale from 0 to 5.
+        InputError: a missing file or column, a renamed column that is not there or whose new
+            name nothing asks for, a source without any label column.
     """
-    low, high = frame["score"].min(), frame["score"].max()
-    if low < 0 or not 1 < high <= 5:
-        raise InputError(f"STS-B scores go from {low:g} to {high:g}, expected 0 to 5")
-    return frame
+    if isinstance(data.train, str):
+        return [read_rows(data, data.train, wanted.every)]
+    headers = [_header(source, data, wanted) for source in data.sources]
+    several = len(headers) > 1
+    _check_found(headers, wanted, data)
+    return [
+        _read(source, data, header, wanted, wanted.always if several else wanted.every)
+        for source, header in zip(data.sources, headers, strict=True)
+    ]
 
 
-def comment_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Comments as they are."""
-    return frame
+def describe_sources(
+    data: Data, columns: list[str], labels: np.ndarray, sources: np.ndarray | None
+) -> list[str]:
+    """A line per source: its rows, and which label columns it has; a misspelt name shows here."""
+    made = []
+    for number, name in enumerate(data.source_names if sources is not None else []):
+        rows = sources == number
+        known = [
+            c
+            for c, there in zip(columns, ~np.isnan(labels[rows]).all(axis=0), strict=True)
+            if there
+        ]
+        made.append(f"{name}: {int(rows.sum()):,} rows with labels of {', '.join(known)}")
+    return made
 
 
-_TOXIC = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
-_LABELS_2019 = ("id", "toxicity", *SUBTYPES)
-_CIVIL = ("id", "text", "toxicity", "severe_toxicity", "obscene", "threat", "insult",
-          "identity_attack", "sexual_explicit")  # fmt: skip
-_EMOTION_COLUMNS = ("id", "text", *EMOTIONS, *EMOTION_GROUPS)
-_PAIR = ("id", "sentence1", "sentence2", "score")
-
-SOURCES: dict[str, Source] = {
-    "jigsaw-2019": KaggleSource(
-        folder="jigsaw-unintended-bias-in-toxicity-classification",
-        files=(
-            File("train.csv", "train.csv", 1_804_874, TRAIN_COLUMNS),
-            File("test.csv", "test.csv", 97_320, ("id", "comment_text")),
-            File("sample_submission.csv", "sample_submission.csv", 97_320, ("id", "prediction")),
-            # The labels of both halves of the test, released after the competition.
-            File("test_public_expanded.csv", "test_public_expanded.csv", 97_320, _LABELS_2019),
-            File("test_private_expanded.csv", "test_private_expanded.csv", 97_320, _LABELS_2019),
-        ),
-        config="configs/jigsaw_2019.toml",
-    ),
-    "jigsaw-2018": KaggleSource(
-        folder="jigsaw-toxic-comment-classification-challenge",
-        files=(  # zipped one by one
-            File("train.csv", "train.csv.zip", 159_571, ("id", "comment_text", *_TOXIC)),
-            File("test.csv", "test.csv.zip", 153_164, ("id", "comment_text")),
-            File("sample_submission.csv", "sample_submission.csv.zip", 153_164, ("id", *_TOXIC)),
-            File("test_labels.csv", "test_labels.csv.zip", 153_164, ("id", *_TOXIC)),
-        ),
-        config="configs/jigsaw_2018.toml",
-    ),
-    "civil_comments": HubSource(
-        folder="civil_comments",
-        files=(
-            File("train.parquet", "data/train-*.parquet", 1_804_874, _CIVIL),
-            File("validation.parquet", "data/validation-*.parquet", 97_320, _CIVIL),
-            File("test.parquet", "data/test-*.parquet", 97_320, _CIVIL),
-        ),
-        config=None,
-        repository="google/civil_comments",
-        revision="f2970eb3a55777454c94069077cc8d9b5866312d",
-        prepare=comment_rows,
-    ),
-    "goemotions": HubSource(
-        folder="goemotions",
-        files=(
-            File("train.parquet", "simplified/train-*.parquet", 43_410, _EMOTION_COLUMNS),
-            File("dev.parquet", "simplified/validation-*.parquet", 5_426, _EMOTION_COLUMNS),
-            File("test.parquet", "simplified/test-*.parquet", 5_427, _EMOTION_COLUMNS),
-        ),
-        config="configs/goemotions.toml",
-        repository="google-research-datasets/go_emotions",
-        revision="add492243ff905527e67aeb8b80c082af02207c3",
-        prepare=emotion_rows,
-    ),
-    "stsb": HubSource(
-        folder="stsb",
-        files=(
-            File("train.csv", "train.jsonl.gz", 5_749, _PAIR),
-            File("dev.csv", "validation.jsonl.gz", 1_500, _PAIR),
-            File("test.csv", "test.jsonl.gz", 1_379, _PAIR),
-        ),
-        config="configs/stsb.toml",
-        repository="mteb/stsbenchmark-sts",
-        revision="b0fddb56ed78048fa8b90373c8a3cfc37b684831",
-        prepare=pair_rows,
-    ),
-}
+def rows_per_source(data: Data, sources: np.ndarray | None) -> dict[str, str]:
+    """What a person compares between folds: rows by source; empty where there is one source."""
+    if sources is None:
+        return {}
+    counts = np.bincount(sources, minlength=len(data.sources))
+    return {f"rows of {n}": f"{c:,}" for n, c in zip(data.source_names, counts, strict=True)}
 
 
-def source_named(name: str) -> Source:
-    """A source by its name.
+def _header(source: Source, data: Data, wanted: ColumnSpec) -> dict[str, str]:
+    """Name in the experiment to column of the file."""
+    columns = columns_of_rows(data, source.path)
+    lists = {base for base, _ in entries_of_lists(wanted.every, source.rename.values()).values()}
+    for old, new in source.rename.items():
+        if old not in columns:
+            raise InputError(
+                f"{source.path} has no column {old!r} to rename{nearest(old, columns)}; its "
+                f"columns are {listed(columns)}"
+            )
+        if new and new not in {*wanted.every, *lists}:
+            raise InputError(
+                f"{source.path}: column {old!r} is renamed to {new!r}, which the experiment does "
+                f"not read{nearest(new, wanted.every)}; it reads {listed(wanted.every)}"
+            )
+    made = {new: old for old, new in source.rename.items() if new}
+    for column in columns:
+        if column in made:
+            if column not in source.rename:
+                raise InputError(
+                    f"{source.path} has a column {column!r} besides {made[column]!r}, which is "
+                    f'renamed to it; rename = {{ {column} = "" }} leaves it out'
+                )
+        elif column not in source.rename:
+            made[column] = column
+    entries = entries_of_lists(wanted.every, made)
+    return made | {name: f"{made[base]}_{place}" for name, (base, place) in entries.items()}
 
-    Raises:
-        InputError: there is none of that name.
-    """
-    if name not in SOURCES:
+
+def _check_found(headers: list[dict[str, str]], wanted: ColumnSpec, data: Data) -> None:
+    found = {name: None for header in headers for name in header}
+    for name in wanted.every:
+        if name not in found:
+            where = "no source of data.train has" if len(headers) > 1 else f"{data.path} has no"
+            raise InputError(
+                f"{where} column {name!r}{nearest(name, found)}; their columns are "
+                f"{listed(list(found))}"
+            )
+    for source, header in zip(data.sources, headers, strict=True):
+        if not set(wanted.labels) & set(header):
+            raise InputError(
+                f"{source.path} has none of the label columns ({listed(wanted.labels)}); its "
+                f"columns are {listed(list(header))}; see rename in [[data.train]]"
+            )
+
+
+def _read(
+    source: Source, data: Data, header: dict[str, str], wanted: ColumnSpec, required: list[str]
+) -> pd.DataFrame:
+    missing = [name for name in required if name not in header]
+    if missing:
         raise InputError(
-            f"no data set {name!r}{nearest(name, SOURCES)}; known are {', '.join(SOURCES)}"
+            f"{source.path} has no column {missing[0]!r}{nearest(missing[0], header)}; its "
+            f"columns are {listed(list(header))}"
         )
-    return SOURCES[name]
+    there = [name for name in dict.fromkeys(wanted.every) if name in header]
+    frame = read_rows(data, source.path, [header[name] for name in there])
+    frame = frame.set_axis(there, axis=1)
+    may_be_empty = (*wanted.labels, *wanted.groups, *wanted.facts)
+    absent = {name: "" for name in may_be_empty if name not in header}
+    absent |= {name: "1" for name in wanted.weights if name not in header}
+    return frame.assign(**absent)

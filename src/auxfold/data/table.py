@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from auxfold.config import BinarySettings
+from auxfold.config.experiment import Experiment
 from auxfold.data.cells import checked_weights, identities_of, labels_of, weights_of
 from auxfold.data.lists import holds_lists, numbers_by_task
 from auxfold.data.reader import columns_of_rows, read_rows
-from auxfold.data.row_weights import scheme_weights
-from auxfold.data.several import Wanted, read_sources
+from auxfold.data.sample_weights import scheme_weights
+from auxfold.data.sources import ColumnSpec, read_sources
 from auxfold.errors import InputError, nearest
-from auxfold.experiment import Experiment
-from auxfold.settings import BinarySettings
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Table:
             ``Experiment.label_columns``; no columns for a test file.
         row_weights: ``(rows,)`` float32, for every task.
         task_weights: task name to ``(rows,)`` float32, for tasks that name a column and, under
-            ``[row_weights]``, for the main task.
+            ``[sample_weights]``, for the main task.
         groups: ``(rows,)`` strings or None.
         identities: ``(rows, identities)`` float32 in [0, 1], NaN where not annotated; columns as in
             ``[identities]``, none where it names none and for a test file.
         sources: ``(rows,)`` int, which of several sources a row is of; None where there is one.
         held_out: ``(rows,)`` bool, the rows of a validation file; None where there is none.
-        positive_weights: task name to ``(rows,)`` float32, for tasks whose ``positive_weight`` is a
+        positive_weights: task name to ``(rows,)`` float32, for tasks whose ``pos_weight`` is a
             column.
     """
 
@@ -48,13 +48,13 @@ class Table:
     ids: np.ndarray
     texts: list[list[str]]
     labels: np.ndarray
-    row_weights: np.ndarray
+    sample_weights: np.ndarray
     task_weights: dict[str, np.ndarray]
     groups: np.ndarray | None
     identities: np.ndarray
     sources: np.ndarray | None = None
     held_out: np.ndarray | None = None
-    positive_weights: dict[str, np.ndarray] = field(default_factory=dict)
+    pos_weights: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -70,13 +70,13 @@ class Table:
             ids=self.ids[rows],
             texts=[[column[row] for row in rows] for column in self.texts],
             labels=self.labels[rows],
-            row_weights=self.row_weights[rows],
+            sample_weights=self.sample_weights[rows],
             task_weights={name: weights[rows] for name, weights in self.task_weights.items()},
             groups=None if self.groups is None else self.groups[rows],
             identities=self.identities[rows],
             sources=self.sources_of(rows),
             held_out=None if self.held_out is None else self.held_out[rows],
-            positive_weights={name: w[rows] for name, w in self.positive_weights.items()},
+            pos_weights={name: w[rows] for name, w in self.pos_weights.items()},
         )
 
     def fingerprint(self) -> str:
@@ -86,7 +86,7 @@ class Table:
         for column in strings:
             # Hashing values rather than joined text: a separator could stand in a text.
             digest.update(pd.util.hash_array(np.asarray(column, dtype=object)).tobytes())
-        weights = (self.row_weights, *self.task_weights.values(), *self.positive_weights.values())
+        weights = (self.sample_weights, *self.task_weights.values(), *self.pos_weights.values())
         for numbers in (self.labels, *weights, self.identities):
             # No identities are no bytes: as if they were not asked for.
             digest.update(np.ascontiguousarray(numbers).tobytes())
@@ -106,12 +106,12 @@ def read_train(experiment: Experiment) -> Table:
     data = experiment.data
     own_weights = [task.row_weight for task in experiment.tasks if task.row_weight]
     own_weights += _positive_columns(experiment).values()
-    of_scheme = experiment.row_weights
-    wanted = Wanted(
+    of_scheme = experiment.sample_weights
+    wanted = ColumnSpec(
         always=[c for c in (*data.text_columns, data.id) if c],
         labels=experiment.label_columns,
         groups=[data.group] if data.group else [],
-        weights=[c for c in (data.row_weight, *own_weights, of_scheme.column) if c],
+        weights=[c for c in (data.sample_weight, *own_weights, of_scheme.column) if c],
         facts=[c for c in (*experiment.identities.columns, of_scheme.annotators) if c],
     )
     if data.group_sizes is not None:
@@ -132,8 +132,8 @@ def read_train(experiment: Experiment) -> Table:
 def _with_scheme(
     experiment: Experiment, table: Table, files: list[tuple[pd.DataFrame, str]]
 ) -> Table:
-    """The table with the weights of ``[row_weights]`` on the main task."""
-    if not experiment.row_weights.scheme:
+    """The table with the weights of ``[sample_weights]`` on the main task."""
+    if not experiment.sample_weights.scheme:
         return table
     name = experiment.main_task.name
     weights = scheme_weights(experiment, table.labels, table.identities, files)
@@ -146,12 +146,12 @@ def _refuse_unread(experiment: Experiment) -> None:
     data = experiment.data
     ways = {
         "text_pair": 'data.text = ["text", "text_pair"]',
-        "weight": 'data.row_weight = "weight"',
+        "weight": 'data.sample_weight = "weight"',
     }
     for source in data.sources:
         header = columns_of_rows(data, source.path)
         for column, way in ways.items():
-            if column in header and column not in (*data.text_columns, data.row_weight):
+            if column in header and column not in (*data.text_columns, data.sample_weight):
                 raise InputError(
                     f"{source.path} has a column {column!r}, which the experiment does not read; "
                     f"set {way}, or remove it from the file"
@@ -186,17 +186,17 @@ def _train_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> Tabl
     """The rows of one file."""
     data = experiment.data
     labels = [labels_of(frame, task, path) for task in experiment.tasks]
-    row_weights, task_weights = _weights_of_tasks(experiment, frame, path)
+    sample_weights, task_weights = _weights_of_tasks(experiment, frame, path)
     return Table(
         path=path,
         ids=_ids(frame, data.id, path),
         texts=_texts(frame, data.text_columns),
         labels=np.concatenate(labels, axis=1).astype(np.float32),
-        row_weights=row_weights,
+        sample_weights=sample_weights,
         task_weights=task_weights,
         groups=frame[data.group].to_numpy(dtype=object) if data.group else None,
         identities=identities_of(frame, experiment.identities.columns, path),
-        positive_weights={
+        pos_weights={
             task: weights_of(frame, column, path)
             for task, column in _positive_columns(experiment).items()
         },
@@ -206,7 +206,7 @@ def _train_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> Tabl
 def _positive_columns(experiment: Experiment) -> dict[str, str]:
     """Task name to the column of its positive weights, of tasks that name one."""
     binary = [task for task in experiment.tasks if isinstance(task, BinarySettings)]
-    return {t.name: t.positive_weight_column for t in binary if t.positive_weight_column}
+    return {t.name: t.pos_weight_column for t in binary if t.pos_weight_column}
 
 
 def joined(tables: list[Table], names: list[str] | None) -> Table:
@@ -233,7 +233,7 @@ def joined(tables: list[Table], names: list[str] | None) -> Table:
         ids=np.concatenate(ids),
         texts=[sum(columns, []) for columns in zip(*(t.texts for t in tables), strict=True)],
         labels=np.concatenate([table.labels for table in tables]),
-        row_weights=np.concatenate([table.row_weights for table in tables]),
+        sample_weights=np.concatenate([table.sample_weights for table in tables]),
         task_weights={
             task: np.concatenate(
                 [t.task_weights.get(task, np.ones(len(t), np.float32)) for t in tables]
@@ -243,9 +243,9 @@ def joined(tables: list[Table], names: list[str] | None) -> Table:
         groups=np.concatenate([table.groups for table in tables]) if grouped else None,
         identities=np.concatenate([table.identities for table in tables]),
         sources=np.repeat(np.arange(len(tables)), [len(table) for table in tables]),
-        positive_weights={
-            task: np.concatenate([table.positive_weights[task] for table in tables])
-            for task in tables[0].positive_weights
+        pos_weights={
+            task: np.concatenate([table.pos_weights[task] for table in tables])
+            for task in tables[0].pos_weights
         },
     )
 
@@ -283,7 +283,7 @@ def read_texts(
         ids=_ids(frame, id_column, path),
         texts=_texts(frame, data.text_columns),
         labels=np.empty((len(frame), 0), dtype=np.float32),
-        row_weights=np.ones(len(frame), dtype=np.float32),
+        sample_weights=np.ones(len(frame), dtype=np.float32),
         task_weights={},
         groups=None,
         identities=np.empty((len(frame), 0), dtype=np.float32),
@@ -314,19 +314,19 @@ def _texts(frame: pd.DataFrame, columns: list[str]) -> list[list[str]]:
 def _weights_of_tasks(
     experiment: Experiment, frame: pd.DataFrame, path: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Row weights ``(rows,)``, and those of single tasks: a list in ``data.row_weight``, or a
+    """Row weights ``(rows,)``, and those of single tasks: a list in ``data.sample_weight``, or a
     column of the task's own, or both, which multiply.
     """
-    column, tasks = experiment.data.row_weight, experiment.tasks
-    row_weights, own = np.ones(len(frame), np.float32), {}
+    column, tasks = experiment.data.sample_weight, experiment.tasks
+    sample_weights, own = np.ones(len(frame), np.float32), {}
     if column is not None and holds_lists(frame[column]):
         numbers = numbers_by_task(frame[column], len(tasks), column, path)
         weights = checked_weights(numbers, column, path)
         own = {task.name: weights[:, place] for place, task in enumerate(tasks)}
     elif column is not None:
-        row_weights = weights_of(frame, column, path)
+        sample_weights = weights_of(frame, column, path)
     for task in tasks:
         if task.row_weight is not None:
             weights = weights_of(frame, task.row_weight, path)
             own[task.name] = own.get(task.name, np.float32(1.0)) * weights
-    return row_weights, own
+    return sample_weights, own

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from auxfold.config.experiment import Experiment
 from auxfold.data.table import Table, read_texts
 from auxfold.errors import InputError
-from auxfold.experiment import Experiment
 from auxfold.inference.ensemble import Ensemble
-from auxfold.run_folder import RunFolder
-from auxfold.scoring.averaging import check_average, from_scale, output_weights, to_scale
+from auxfold.postprocessing.averaging import check_average, from_scale, output_weights, to_scale
+from auxfold.storage.atomic import read_json
+from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task
-from auxfold.whole_files import read_json
 
 LEAST_LEFT = 0.25  # of what weights sum to regardless of sign: less nearly cancels itself
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from auxfold.data.batches import tokenised_rows
+from auxfold.config.experiment import Experiment
+from auxfold.data.batches import tokenize_dataset
 from auxfold.data.table import Table
-from auxfold.display import Display
 from auxfold.errors import InputError, nearest
-from auxfold.experiment import Experiment
 from auxfold.inference.predict import predict_logits
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.precision import best_device, choose_precision
-from auxfold.run_folder import (
+from auxfold.postprocessing.averaging import check_average, from_scale, to_scale
+from auxfold.storage.run_folder import (
     FULL,
     FoldFolder,
     RunFolder,
@@ -26,8 +26,8 @@ from auxfold.run_folder import (
     check_trained_with,
     trained_folds,
 )
-from auxfold.scoring.averaging import check_average, from_scale, to_scale
 from auxfold.tasks import Task, make_tasks
+from auxfold.tracking.progress import Display
 
 PREDICTED = ("test", "sample_submission", "test_labels")  # keys of [data] that no model depends on
 
@@ -115,7 +115,7 @@ class Ensemble:
         Args:
             table: ids and texts.
             tasks: whose heads are computed; no other head is.
-            average: one of ``auxfold.scoring.averaging.AVERAGES``.
+            average: one of ``auxfold.postprocessing.averaging.AVERAGES``.
             show: a progress bar.
             on_fold: told each fold and its logits by task name.
 
@@ -148,7 +148,7 @@ class Ensemble:
         device = best_device()
         model, tokenizer = load_fold(folder, device)
         cache = RunFolder(folder.path.parent).tokens
-        rows = tokenised_rows(table.texts, tokenizer, self.experiment.model, cache)
+        rows = tokenize_dataset(table.texts, tokenizer, self.experiment.model, cache)
         return predict_logits(
             model,
             rows,
@@ -168,7 +168,7 @@ def average_folds(
     Args:
         folds: of every fold, task name to logits ``(rows, n_outputs)``; taken one at a time.
         tasks: the tasks at hand.
-        average: one of ``auxfold.scoring.averaging.AVERAGES``.
+        average: one of ``auxfold.postprocessing.averaging.AVERAGES``.
         power: the exponent of ``power``.
     """
     sums: dict[str, np.ndarray] = {}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from auxfold.config import BinarySettings, RegressionSettings
 from auxfold.data.files import read_columns
 from auxfold.errors import InputError
 from auxfold.inference.blend import check_ids
-from auxfold.scoring.averaging import check_average, from_scale, to_scale
-from auxfold.settings import BinarySettings, RegressionSettings
+from auxfold.postprocessing.averaging import check_average, from_scale, to_scale
 from auxfold.tasks import KINDS, Task
 
 

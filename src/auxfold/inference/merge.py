@@ -11,7 +11,7 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
 from auxfold.errors import InputError
 from auxfold.model.multitask import MultiTaskConfig, MultiTaskModel
-from auxfold.run_folder import FoldFolder
+from auxfold.storage.run_folder import FoldFolder
 
 
 def needs_backbone(fold: FoldFolder) -> bool:

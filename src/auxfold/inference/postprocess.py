@@ -10,9 +10,9 @@ import numpy as np
 
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
-from auxfold.run_folder import RunFolder
-from auxfold.scoring.calibration import METHODS_OF, apply
-from auxfold.scoring.postprocess import stored_postprocess
+from auxfold.postprocessing.calibration import METHODS_OF, apply
+from auxfold.postprocessing.postprocess import stored_postprocess
+from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task
 
 

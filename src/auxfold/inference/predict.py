@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from auxfold.data.batches import Rows, cut_by_tokens
+from auxfold.data.batches import TokenizedDataset, cut_by_tokens
 from auxfold.model.precision import autocast
 
 
 @torch.inference_mode()
 def predict_logits(
     model: nn.Module,
-    rows: Rows,
+    rows: TokenizedDataset,
     indices: np.ndarray,
     *,
     tasks: list[str],
@@ -43,7 +43,7 @@ def predict_logits(
     lengths = rows.lengths()
     made: dict[str, np.ndarray] = {}
     for places in cut_by_tokens(np.arange(len(indices)), lengths[indices], max_tokens):
-        orders = (False, True) if rows.both_orders else (False,)
+        orders = (False, True) if rows.symmetric_pairs else (False,)
         passes = []
         for turned in orders:
             batch = {k: v.to(device) for k, v in rows.batch(indices[places], turned).items()}

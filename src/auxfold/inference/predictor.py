@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from auxfold.data.batches import Rows, tokenised_rows
+from auxfold.data.batches import TokenizedDataset, tokenize_dataset
 from auxfold.errors import InputError, nearest
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
@@ -17,7 +17,7 @@ from auxfold.inference.postprocess import Postprocess
 from auxfold.inference.predict import predict_logits
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.precision import all_devices, choose_precision
-from auxfold.scoring.averaging import check_average
+from auxfold.postprocessing.averaging import check_average
 from auxfold.tasks import Task
 
 ROWS_AT_ONCE = 50_000  # tokenised and predicted together: bounds the memory beside the texts
@@ -94,7 +94,7 @@ class Predictor:
 
     def _logits(self, texts: list[list[str]], tasks: list[Task]) -> np.ndarray:
         """``(folds, rows, outputs)``; each device takes every n-th row by length."""
-        rows = tokenised_rows(texts, self.tokenizer, self.experiment.model)
+        rows = tokenize_dataset(texts, self.tokenizer, self.experiment.model)
         order = np.argsort(rows.lengths(), kind="stable")
         n_devices = len(self.devices)
         shares = [order[i::n_devices] for i in range(n_devices)]
@@ -108,7 +108,7 @@ class Predictor:
         return np.concatenate(done, axis=1)[:, np.argsort(np.concatenate(shares))]
 
     def _on_device(
-        self, number: int, rows: Rows, share: np.ndarray, tasks: list[Task]
+        self, number: int, rows: TokenizedDataset, share: np.ndarray, tasks: list[Task]
     ) -> np.ndarray:
         precision = choose_precision(self.experiment.train.precision, self.devices[number])
         made = []
@@ -172,7 +172,7 @@ def _answers(tasks: list[Task], made: dict[str, np.ndarray], index: pd.Index) ->
     """Predictions by task name as a table."""
     told: dict[str, np.ndarray] = {}
     for task in tasks:
-        told |= task.answers(made[task.name])
+        told |= task.to_columns(made[task.name])
     return pd.DataFrame(told, index=index)
 
 

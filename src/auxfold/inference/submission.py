@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from auxfold.config import MulticlassSettings
 from auxfold.data.files import read_columns
 from auxfold.errors import InputError
-from auxfold.settings import MulticlassSettings
 from auxfold.tasks import Task
 
 

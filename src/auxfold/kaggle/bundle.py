@@ -13,17 +13,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import auxfold
+from auxfold.config.experiment import Experiment, to_toml
 from auxfold.data.files import header_of
 from auxfold.data.reader import copy_reader
 from auxfold.errors import InputError
-from auxfold.experiment import Experiment, to_toml
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.merge import needs_backbone, write_plain
 from auxfold.inference.submission import check_columns
 from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
-from auxfold.run_folder import FoldFolder, RunFolder
-from auxfold.whole_files import write_json, write_text, write_whole
+from auxfold.storage.atomic import atomic_write, write_json, write_text
+from auxfold.storage.run_folder import FoldFolder, RunFolder
 
 NOTEBOOK = "kaggle_inference.ipynb"
 # What training left for people, not for predictions.
@@ -31,7 +31,7 @@ NOT_NEEDED = ("oof.parquet", "history.jsonl", "README.md")
 
 
 @dataclass(frozen=True)
-class Names:
+class KaggleNames:
     """What the dataset and the notebook are called on Kaggle.
 
     Titles have 6 to 50 characters, slugs are the titles in lower case with dashes: Kaggle refuses a
@@ -95,7 +95,11 @@ def competition_of(experiment: Experiment) -> str:
 
 
 def write_bundle(
-    source: Ensemble | Blend, names: Names, notebook: Path, precision: str, overwrite: bool = False
+    source: Ensemble | Blend,
+    names: KaggleNames,
+    notebook: Path,
+    precision: str,
+    overwrite: bool = False,
 ) -> Path:
     """Write ``outputs/<name>/kaggle/`` with its ``dataset`` and ``kernel`` folders.
 
@@ -186,7 +190,9 @@ def _runs_of(source: Ensemble | Blend) -> list[_Run]:
     return made
 
 
-def _write_dataset(folder: Path, source: Ensemble | Blend, names: Names, precision: str) -> None:
+def _write_dataset(
+    folder: Path, source: Ensemble | Blend, names: KaggleNames, precision: str
+) -> None:
     runs = _runs_of(source)
     for run in runs:
         for fold in run.ensemble.folders:
@@ -248,7 +254,7 @@ def _copy_fold(fold: FoldFolder, target: Path, precision: str) -> None:
         (target / name).unlink(missing_ok=True)
     for path in target.glob("*.safetensors") if precision == "fp16" else ():
         # To another file first: what was read may still be mapped from this one.
-        write_whole(path, partial(save_file, _halved(path), metadata={"format": "pt"}))
+        atomic_write(path, partial(save_file, _halved(path), metadata={"format": "pt"}))
 
 
 def _halved(path: Path) -> dict[str, torch.Tensor]:
@@ -261,7 +267,7 @@ def _halved(path: Path) -> dict[str, torch.Tensor]:
     return made
 
 
-def _write_kernel(folder: Path, names: Names, notebook: Path) -> None:
+def _write_kernel(folder: Path, names: KaggleNames, notebook: Path) -> None:
     folder.mkdir(parents=True)
     shutil.copy2(notebook, folder / NOTEBOOK)
     metadata = {
@@ -282,7 +288,7 @@ def _write_kernel(folder: Path, names: Names, notebook: Path) -> None:
     write_json(folder / "kernel-metadata.json", metadata)
 
 
-def commands(folder: Path, names: Names) -> list[str]:
+def commands(folder: Path, names: KaggleNames) -> list[str]:
     """What to type, in order, from the bundle to a score."""
     dataset, kernel = folder / "dataset", folder / "kernel"
     return [

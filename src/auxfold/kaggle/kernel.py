@@ -13,18 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from auxfold.config.experiment import Experiment
 from auxfold.data.files import header_of, read_columns
 from auxfold.data.table import Table
 from auxfold.errors import InputError
-from auxfold.experiment import Experiment
 from auxfold.inference.ensemble import average_folds
 from auxfold.inference.submission import SampleSubmission, columns_asked_for
-from auxfold.kaggle.bundled import Bundled, check_bundle
-from auxfold.kaggle.shares import Share, collect, finished, run_shares
+from auxfold.kaggle.loaded_bundle import LoadedBundle, check_bundle
+from auxfold.kaggle.workers import WorkerShard, collect, finished, run_shares
 from auxfold.model.precision import all_devices
-from auxfold.scoring.averaging import check_average
+from auxfold.postprocessing.averaging import check_average
+from auxfold.storage.atomic import write_frame
 from auxfold.tasks import Task, make_tasks, prediction_frame
-from auxfold.whole_files import write_frame
 
 __all__ = ["check_bundle", "find_inputs", "predict", "write_submission"]
 RESERVE = 60.0  # seconds kept for averaging and writing
@@ -32,7 +32,7 @@ RESERVE = 60.0  # seconds kept for averaging and writing
 
 def find_inputs(bundle: Path, root: Path) -> tuple[Path, Path | None]:
     """The competition's test file and its sample submission, by name, anywhere below ``root``."""
-    bundled = Bundled.at(bundle)
+    bundled = LoadedBundle.at(bundle)
     data = bundled.experiment.data
     test = _find(data.test or "test.csv", root, bundled.competition)
     sample = data.sample_submission
@@ -82,7 +82,7 @@ def predict(
         InputError: not one fold was finished, or the ids are not the sample's.
     """
     until = time.time() + 3600 * hours - RESERVE
-    bundled = Bundled.at(bundle)
+    bundled = LoadedBundle.at(bundle)
     table = bundled.table(test)
     ids = table.ids
     tasks = bundled.tasks(_task_names(bundled.experiment, sample))
@@ -94,7 +94,7 @@ def predict(
     with tempfile.TemporaryDirectory() as out:
         names = (devices or [str(device) for device in all_devices()])[: len(ids)]
         shares = [
-            Share(str(bundle), str(test), out, device, number, len(names), until)
+            WorkerShard(str(bundle), str(test), out, device, number, len(names), until)
             for number, device in enumerate(names)
         ]
         run_shares(shares, {run: [task.name for task in own] for run, own in heads.items()})
@@ -112,8 +112,8 @@ def predict(
 
 
 def _averages(
-    bundled: Bundled,
-    shares: list[Share],
+    bundled: LoadedBundle,
+    shares: list[WorkerShard],
     done: list[str],
     table: Table,
     heads: dict[str, list[Task]],
@@ -129,7 +129,7 @@ def _averages(
     return made
 
 
-def _tell_what_is_missing(bundled: Bundled, done: list[str]) -> None:
+def _tell_what_is_missing(bundled: LoadedBundle, done: list[str]) -> None:
     if len(done) < len(bundled.folds):
         print(f"ONLY {len(done)} OF {len(bundled.folds)} FOLDS are averaged: {', '.join(done)}")
     runs, there = ({bundled.run_of(fold) for fold in folds} for folds in (bundled.folds, done))

@@ -15,11 +15,11 @@ from transformers import (
     PreTrainedModel,
 )
 
+from auxfold.config import Model as ModelSettings
+from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
-from auxfold.experiment import Experiment
 from auxfold.model.multitask import MultiTaskConfig, MultiTaskModel
 from auxfold.model.reference import backbone_path, digest
-from auxfold.settings import Model as ModelSettings
 
 
 def load_tokenizer(settings: ModelSettings) -> Any:
@@ -81,7 +81,7 @@ def new_model(
             main_task=experiment.main_task.name,
             pooling=settings.pooling,
             head_dropout=settings.head_dropout,
-            dropout_samples=settings.dropout_samples,
+            multisample_dropout=settings.multisample_dropout,
             **adapted,
         ),
         backbone=backbone,

@@ -16,7 +16,7 @@ class MultiTaskConfig(PreTrainedConfig):
         main_task: the head that ``forward`` computes when none is named at inference.
         pooling: ``mean``, ``cls``, ``attention``, or ``pooler``, the backbone's own.
         head_dropout: dropout before every head.
-        dropout_samples: dropout masks per row in training, whose logits are averaged (Inoue 2019).
+        multisample_dropout: dropout masks per row in training, whose logits are averaged (Inoue 2019).
         scales: head name to ``mean`` and ``std`` of its targets, one number per output: the
             head's outputs are given back in the targets' own units.
         bins: head name to classes per column, of heads that learn a number as classes: but in
@@ -35,7 +35,7 @@ class MultiTaskConfig(PreTrainedConfig):
         main_task: str = "",
         pooling: str = "mean",
         head_dropout: float = 0.1,
-        dropout_samples: int = 1,
+        multisample_dropout: int = 1,
         scales: dict[str, dict[str, list[float]]] | None = None,
         bins: dict[str, int] | None = None,
         adapter: dict[str, Any] | None = None,
@@ -47,7 +47,7 @@ class MultiTaskConfig(PreTrainedConfig):
         self.main_task = main_task
         self.pooling = pooling
         self.head_dropout = head_dropout
-        self.dropout_samples = dropout_samples
+        self.multisample_dropout = multisample_dropout
         self.scales = scales or {}
         self.bins = bins or {}
         self.adapter = adapter

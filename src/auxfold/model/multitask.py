@@ -14,7 +14,7 @@ from transformers.utils import SAFE_WEIGHTS_NAME, cached_file
 from transformers.utils import logging as transformers_logging
 
 from auxfold.errors import InputError, UnknownName, nearest
-from auxfold.model.adapters import (
+from auxfold.model.adapters.injection import (
     adapter_settings,
     add_adapter,
     load_trained_state,
@@ -198,7 +198,7 @@ class MultiTaskModel(PreTrainedModel):
         return made if task is None else made[task]
 
     def _head(self, name: str, features: torch.Tensor) -> torch.Tensor:
-        masks = self.config.dropout_samples if self.training else 1
+        masks = self.config.multisample_dropout if self.training else 1
         outputs = (
             sum(self.heads[name](self.dropout(self._seen(name, features))) for _ in range(masks))
             / masks

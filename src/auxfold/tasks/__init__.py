@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auxfold.experiment import Experiment
+from auxfold.config.experiment import Experiment
 from auxfold.tasks.binary import BinaryTask
 from auxfold.tasks.multiclass import MulticlassTask
 from auxfold.tasks.regression import RegressionTask
@@ -32,11 +32,11 @@ def strata(tasks: list[Task], labels: np.ndarray) -> np.ndarray:
     )
 
 
-def balance(tasks: list[Task], labels: np.ndarray) -> dict[str, str]:
+def label_summary(tasks: list[Task], labels: np.ndarray) -> dict[str, str]:
     """What a person compares between folds, by column heading."""
     made: dict[str, str] = {}
     for task, columns in label_slices(tasks):
-        made |= task.balance(labels[:, columns])
+        made |= task.label_summary(labels[:, columns])
     return made
 
 
@@ -118,5 +118,5 @@ def prediction_frame(
     """The id column first, then the columns that the tasks at hand predict."""
     made: dict[str, Any] = {id_column: ids}
     for task in tasks:
-        made |= task.answers(predictions[task.name])
+        made |= task.to_columns(predictions[task.name])
     return pd.DataFrame(made)

@@ -2,7 +2,7 @@
 
 Losses by name, each of one cell with label y and probability p:
 
-- ``bce``: sigmoid cross-entropy, ``-(w·y·log p + (1 - y)·log(1 - p))``; w is ``positive_weight``.
+- ``bce``: sigmoid cross-entropy, ``-(w·y·log p + (1 - y)·log(1 - p))``; w is ``pos_weight``.
 - ``focal``: the same times ``|y - p| ** focal_gamma``: of hard labels the focal loss of Lin et al.
   2017, of soft ones that of Li et al. 2020 (*Generalized focal loss*), least at p = y.
 - ``binned``: cross-entropy over ``bins`` classes from 0 to 1, the label in the nearest one; the
@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from auxfold.config import BALANCED, BinarySettings
 from auxfold.errors import InputError
-from auxfold.settings import RATE, BinarySettings
 from auxfold.tasks.metrics import BINARY_METRICS
 from auxfold.tasks.task import Task, refuse_cell
 
@@ -29,7 +29,7 @@ class BinaryTask(Task):
 
     Attributes:
         positive: what the positive part of a label counts, ``(columns,)`` or one number; with
-            "rate" learnt by :meth:`fit`, None where it is told row by row.
+            "balanced" learnt by :meth:`fit`, None where it is told row by row.
     """
 
     settings: BinarySettings
@@ -40,8 +40,8 @@ class BinaryTask(Task):
     def __init__(self, settings: BinarySettings) -> None:
         super().__init__(settings)
         self.bins = settings.bins if settings.loss == "binned" else None
-        self.shape_power = settings.power if settings.loss == "metric_shaped" else None
-        given = settings.positive_weight
+        self.bias_loss_power = settings.power if settings.loss == "metric_shaped" else None
+        given = settings.pos_weight
         self.positive = None if isinstance(given, str) else np.asarray(given, dtype=np.float32)
 
     @property
@@ -79,7 +79,7 @@ class BinaryTask(Task):
         return labels
 
     def fit(self, labels: np.ndarray) -> None:
-        if self.settings.positive_weight == RATE:
+        if self.settings.pos_weight == BALANCED:
             rates = _rates(labels)
             self.positive = ((1 - rates) / rates).astype(np.float32)
 
@@ -134,7 +134,7 @@ class BinaryTask(Task):
         # tanh form: exact in both tails, no overflow.
         return 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
 
-    def balance(self, labels: np.ndarray) -> dict[str, str]:
+    def label_summary(self, labels: np.ndarray) -> dict[str, str]:
         counts = np.nansum(labels >= 0.5, axis=0)
         pairs = zip(self.settings.columns, counts, strict=True)
         return {f"{column} ≥ 0.5": f"{int(n):,}" for column, n in pairs}

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from auxfold.config import MulticlassSettings
 from auxfold.errors import InputError
-from auxfold.settings import MulticlassSettings
 from auxfold.tasks.metrics import MULTICLASS_METRICS
 from auxfold.tasks.task import Task
 
@@ -53,18 +53,18 @@ class MulticlassTask(Task):
         powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
-    def of_column(self, predictions: np.ndarray, position: int) -> np.ndarray:
+    def column_predictions(self, predictions: np.ndarray, position: int) -> np.ndarray:
         return predictions
 
-    def answers(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
+    def to_columns(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
         """The likeliest class by name, then every class's probability."""
         names = np.array(self.settings.class_names, dtype=object)
         return {
             self.settings.columns[0]: names[predictions.argmax(axis=1)],
-            **super().answers(predictions),
+            **super().to_columns(predictions),
         }
 
-    def balance(self, labels: np.ndarray) -> dict[str, str]:
+    def label_summary(self, labels: np.ndarray) -> dict[str, str]:
         numbers = range(self.n_outputs)
         return {
             column: f"{int((labels == number).sum()):,}"

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn.functional import huber_loss, l1_loss, mse_loss
 
+from auxfold.config import RegressionSettings
 from auxfold.errors import InputError
-from auxfold.settings import RegressionSettings
 from auxfold.tasks.metrics import REGRESSION_METRICS
 from auxfold.tasks.task import Scale, Task
 
@@ -78,7 +78,7 @@ class RegressionTask(Task):
             made["mcrmse"] = made["rmse"]
         return made
 
-    def balance(self, labels: np.ndarray) -> dict[str, str]:
+    def label_summary(self, labels: np.ndarray) -> dict[str, str]:
         made = {}
         for column, values in zip(self.settings.columns, labels.T, strict=True):
             known = values[~np.isnan(values)]

@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from auxfold.config import TaskSettings
 from auxfold.errors import InputError
-from auxfold.settings import TaskSettings
 from auxfold.tasks.metrics import Metric
 
 
@@ -49,7 +49,7 @@ class Task(ABC):
     functions: ClassVar[dict[str, Metric]]
     scale: Scale | None = None
     bins: int | None = None
-    shape_power: float | None = None
+    bias_loss_power: float | None = None
 
     def __init__(self, settings: TaskSettings) -> None:
         self.settings = settings
@@ -105,7 +105,7 @@ class Task(ABC):
         """Logits to predictions, ``(rows, n_outputs)``."""
 
     @abstractmethod
-    def balance(self, labels: np.ndarray) -> dict[str, str]:
+    def label_summary(self, labels: np.ndarray) -> dict[str, str]:
         """What a person compares between folds, by column heading."""
 
     @abstractmethod
@@ -115,11 +115,11 @@ class Task(ABC):
     def fit(self, labels: np.ndarray) -> None:  # noqa: B027, most kinds have nothing to learn
         """Learn from a fold's training rows what the loss needs."""
 
-    def of_column(self, predictions: np.ndarray, position: int) -> np.ndarray:
+    def column_predictions(self, predictions: np.ndarray, position: int) -> np.ndarray:
         """The part of the predictions that a metric of the column at ``position`` looks at."""
         return predictions[:, position]
 
-    def answers(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
+    def to_columns(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
         """Column name to values ``(rows,)``, as they stand in a prediction file."""
         return {c: predictions[:, i] for i, c in enumerate(self.prediction_columns)}
 
@@ -137,7 +137,8 @@ class Task(ABC):
         single: dict[str, float | None] = {}
         for name, function in self.functions.items():
             values = [
-                function(labels[:, i], self.of_column(predictions, i)) for i in range(len(columns))
+                function(labels[:, i], self.column_predictions(predictions, i))
+                for i in range(len(columns))
             ]
             defined = [value for value in values if value is not None]
             means[name] = float(np.mean(defined)) if defined else None

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from auxfold.config import Selection
 from auxfold.errors import InputError
-from auxfold.model.adapters import load_trained_state, trained_state
-from auxfold.run_folder import FoldFolder
-from auxfold.settings import Selection
-from auxfold.whole_files import write_whole
+from auxfold.model.adapters.injection import load_trained_state, trained_state
+from auxfold.storage.atomic import atomic_write
+from auxfold.storage.run_folder import FoldFolder
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Progress:
     tracking_id: str | None = None
 
 
-class KeptWeights:
+class WeightStore:
     """What a fold keeps of its evaluations' weights, in files of its working folder.
 
     Of ``selection.keep`` = ``best`` and ``last`` one file; of ``average`` one for each of the last
@@ -72,7 +72,7 @@ class KeptWeights:
     def keep(self, weights: dict[str, torch.Tensor], evaluation: int) -> None:
         """Store the weights of an evaluation, counted from 0."""
         path = self.folder.kept(evaluation) if self.averages else self.folder.best
-        write_whole(path, lambda p: torch.save(weights, p))
+        atomic_write(path, lambda p: torch.save(weights, p))
 
     def forget(self, evaluations: int) -> None:
         """Remove what no mean will need after so many evaluations.
@@ -119,7 +119,7 @@ def save_state(path: Path, progress: Progress, parts: dict[str, Any], signature:
         "parts": {name: _state(part) for name, part in parts.items()},
         "random": _random_states(),
     }
-    write_whole(path, lambda p: torch.save(content, p))
+    atomic_write(path, lambda p: torch.save(content, p))
 
 
 def load_state(path: Path, parts: dict[str, Any], signature: str) -> Progress:

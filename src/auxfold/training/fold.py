@@ -11,18 +11,23 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 
-from auxfold.data.batches import tokenised_rows
+from auxfold.config.experiment import Experiment, to_toml
+from auxfold.data.batches import tokenize_dataset
 from auxfold.data.sampling import rows_of_epoch, steps_per_epoch
 from auxfold.data.table import Table
-from auxfold.experiment import Experiment, to_toml
+from auxfold.evaluation.scores import checked_metric, evaluate_rows
+from auxfold.fairness.bias_table import bias_text
+from auxfold.fairness.jigsaw_bias import Bias
 from auxfold.inference.predict import predict_logits
-from auxfold.model.adapters import load_trained_state, trained_state
+from auxfold.model.adapters.injection import load_trained_state, trained_state
 from auxfold.model.allocator import keep_freed_memory
 from auxfold.model.backbone import load_tokenizer, new_model, parameters_in_words
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.precision import best_device, choose_precision
-from auxfold.provenance import provenance
-from auxfold.run_folder import (
+from auxfold.report.model_card import model_card
+from auxfold.storage.atomic import write_frame, write_json, write_text
+from auxfold.storage.provenance import provenance
+from auxfold.storage.run_folder import (
     FULL,
     FoldFolder,
     RunFolder,
@@ -30,25 +35,20 @@ from auxfold.run_folder import (
     finish_working,
     start_working,
 )
-from auxfold.scoring.bias.bias_table import bias_text
-from auxfold.scoring.bias.jigsaw_bias import Bias
-from auxfold.scoring.evaluation import checked_metric, evaluate_rows
 from auxfold.tasks import (
     Task,
     label_slices,
     make_tasks,
     prediction_frame,
 )
-from auxfold.training.balance import Balancer
-from auxfold.training.checkpoint import KeptWeights, Progress, load_state, save_state
+from auxfold.training.checkpoint import Progress, WeightStore, load_state, save_state
 from auxfold.training.fold_log import FoldLog
 from auxfold.training.loop import Loop
-from auxfold.training.model_card import model_card
 from auxfold.training.objective import Objective
 from auxfold.training.optimizer import averaged, make_optimizer, make_schedule
-from auxfold.training.rows import checked_table, folds_info, negatives_of, split
 from auxfold.training.signals import ask_to_stop_on_signals
-from auxfold.whole_files import write_frame, write_json, write_text
+from auxfold.training.split import all_negative_mask, folds_info, load_training_table, split
+from auxfold.training.weighting.task_weighting import TaskWeighting
 
 
 def train_fold(
@@ -61,7 +61,7 @@ def train_fold(
             ``overwrite``).
     """
     fold_folder = RunFolder.of(experiment).fold(fold)
-    table = checked_table(experiment)
+    table = load_training_table(experiment)
     if resume and fold_folder.exists() and not fold_folder.working.exists():
         check_trained_with([fold_folder], experiment, table.fingerprint())
         print(f"{fold_folder.path} is finished already")
@@ -73,7 +73,7 @@ def train_fold(
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             start_working(fold_folder, resume, overwrite)
-    run = _FoldRun(
+    run = FoldTrainer(
         experiment, fold, table, tasks, accelerator, precision, fold_folder,
         train_rows, valid_rows, metric,
     )  # fmt: skip
@@ -102,12 +102,12 @@ def start_heads(
             model.set_scale(task.name, task.scale.mean, task.scale.std)
         if task.bins is not None:
             model.set_bins(task.name, task.bins)
-        if experiment.train.head_bias_from_rate:
+        if experiment.train.init_head_bias:
             bias = torch.from_numpy(task.initial_bias(labels[:, columns]))
             model.set_head_bias(task.name, bias)
 
 
-class _FoldRun:
+class FoldTrainer:
     """The pieces of one fold's training, put together."""
 
     def __init__(
@@ -133,15 +133,15 @@ class _FoldRun:
         set_seed((experiment.seed * 1000 + number) % 2**32)
         self.tokenizer = load_tokenizer(experiment.model)
         cache = RunFolder.of(experiment).tokens
-        self.rows = tokenised_rows(table.texts, self.tokenizer, experiment.model, cache)
+        self.rows = tokenize_dataset(table.texts, self.tokenizer, experiment.model, cache)
         heads = {task.name: task.head_width for task in tasks}
         model = new_model(experiment, heads, accelerator.device.type)
         start_heads(model, experiment, tasks, table.labels[train_rows])
-        self.balance = Balancer(experiment, accelerator)
-        optimizer = make_optimizer(model, experiment.train, self.balance.group())
+        self.task_weighting = TaskWeighting(experiment, accelerator)
+        optimizer = make_optimizer(model, experiment.train, self.task_weighting.group())
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.sources = table.sources_of(train_rows)
-        self.negatives = negatives_of(experiment, table, train_rows)
+        self.negatives = all_negative_mask(experiment, table, train_rows)
         sampled = (experiment.train, len(train_rows), self.sources, self.negatives)
         self.rows_per_epoch = int(rows_of_epoch(*sampled).sum())
         n_steps = experiment.train.epochs * steps_per_epoch(*sampled)
@@ -149,7 +149,7 @@ class _FoldRun:
         self.averaged = None
         if experiment.train.ema is not None:
             self.averaged = averaged(self._bare(), experiment.train.ema)
-        self.kept_weights = KeptWeights(folder, experiment.selection)
+        self.kept_weights = WeightStore(folder, experiment.selection)
         self.progress = Progress()
         if folder.state.is_file():
             self.progress = load_state(folder.state, self._parts(), self._signature())
@@ -159,7 +159,7 @@ class _FoldRun:
 
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self._bare(), "optimizer": self.optimizer, "schedule": self.schedule,
-                 "balance": self.balance}  # fmt: skip
+                 "balance": self.task_weighting}  # fmt: skip
         extra = {"scaler": self.accelerator.scaler, "averaged": self.averaged}
         return parts | {name: part for name, part in extra.items() if part is not None}
 
@@ -187,13 +187,13 @@ class _FoldRun:
             self.progress,
             rows=self.experiment.train.epochs * self.rows_per_epoch,
             learning_rate=lambda: self.schedule.get_last_lr()[0],
-            balance=self.balance.point,
+            task_weighting=self.task_weighting.point,
             facts={"precision": self.precision, "device": self.accelerator.device.type},
             quiet=not self.accelerator.is_main_process,
         )
         self.log.display.say(self._header(self.log.title))
-        if self.balance.method.note:
-            self.log.display.say(self.balance.method.note)
+        if self.task_weighting.method.note:
+            self.log.display.say(self.task_weighting.method.note)
         loop = Loop(
             experiment=self.experiment,
             accelerator=self.accelerator,
@@ -201,7 +201,7 @@ class _FoldRun:
             optimizer=self.optimizer,
             schedule=self.schedule,
             objective=Objective(self.tasks, self.table, self.accelerator.device),
-            balance=self.balance,
+            task_weighting=self.task_weighting,
             rows=self.rows,
             train_rows=self.train_rows,
             sources=self.sources,

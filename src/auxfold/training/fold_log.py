@@ -9,21 +9,21 @@ from typing import Any
 
 import torch
 
-from auxfold.display import Display
-from auxfold.experiment import Experiment
-from auxfold.run_folder import FoldFolder, RunFolder
-from auxfold.scoring.bias.bias_table import bias_frame
-from auxfold.scoring.bias.jigsaw_bias import Bias
-from auxfold.settings import BIAS
+from auxfold.config import BIAS
+from auxfold.config.experiment import Experiment
+from auxfold.fairness.bias_table import bias_frame
+from auxfold.fairness.jigsaw_bias import Bias
+from auxfold.storage.run_folder import FoldFolder, RunFolder
 from auxfold.tasks import headline, shown
-from auxfold.tracking import Tracker
+from auxfold.tracking.progress import Display
+from auxfold.tracking.tracker import Tracker
 from auxfold.training.checkpoint import Progress
 
 
-def flat(balance: dict[str, Any]) -> dict[str, float]:
+def flat(task_weighting: dict[str, Any]) -> dict[str, float]:
     """``{"weight": {task: …}, …}`` as ``weight/<task>``."""
     told = {}
-    for what, values in balance.items():
+    for what, values in task_weighting.items():
         several = values.items() if isinstance(values, dict) else [("", values)]
         told |= {f"{what}/{name}".rstrip("/"): value for name, value in several}
     return told
@@ -50,12 +50,12 @@ class FoldLog:
         progress: Progress,
         rows: int,
         learning_rate: Callable[[], float],
-        balance: Callable[[], dict[str, float]],
+        task_weighting: Callable[[], dict[str, float]],
         facts: dict[str, Any],
         quiet: bool,
     ) -> None:
         self.experiment, self.fold = experiment, fold
-        self.learning_rate, self.balance = learning_rate, balance
+        self.learning_rate, self.task_weighting = learning_rate, task_weighting
         self.title = f"fold {fold}" if isinstance(fold, int) else fold
         told = headline(experiment) + experiment.identities.metrics[:1]
         self.display = Display(self.title, rows, progress.rows, quiet, told)
@@ -93,7 +93,7 @@ class FoldLog:
             labelled = progress.labelled[name] - self._labelled.get(name, 0)
             if labelled:
                 record[f"train/{name}"] = (total - self._losses.get(name, 0.0)) / labelled
-        record |= self.balance()
+        record |= self.task_weighting()
         if torch.cuda.is_available():
             record["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
         self.tracker.log(record)
@@ -113,9 +113,9 @@ class FoldLog:
         metrics = shown(self.experiment, record.get("metrics") or {})
         told = {"rows": record["rows"], "epoch": record["epoch"]}
         told |= {f"valid/{name}": value for name, value in metrics.items()}
-        if self.experiment.balance.method == "fixed":
+        if self.experiment.task_weighting.method == "fixed":
             told |= {f"weight/{task.name}": task.weight for task in self.experiment.tasks}
-        self.balance()  # the next point begins behind this evaluation
+        self.task_weighting()  # the next point begins behind this evaluation
         if not self._points:  # fewer steps than a point takes: then this is the point
             told |= {f"train/{name}": loss for name, loss in record["train_loss"].items()}
             told |= flat(record.get("balance", {}))

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from auxfold.data.batches import Rows, cut_by_tokens, turned_rows
+from auxfold.config.experiment import Experiment
+from auxfold.data.batches import TokenizedDataset, cut_by_tokens, swap_mask
 from auxfold.data.sampling import epoch_steps
 from auxfold.errors import InputError
-from auxfold.experiment import Experiment
 from auxfold.tasks.metrics import higher_is_better
-from auxfold.training.balance import Balancer
 from auxfold.training.checkpoint import Progress
 from auxfold.training.objective import Objective
+from auxfold.training.weighting.task_weighting import TaskWeighting
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Loop:
         on_step: told the progress and the rows of every finished step.
         on_evaluation: told the record of every evaluation.
         sources: which of several sources each training row is of; None where there is one.
-        negatives: which training rows come to ``train.negative_share`` only; None: none.
+        negatives: which training rows come to ``train.negative_sample_rate`` only; None: none.
         turned: of which rows the texts of a pair change places in this epoch.
         asked_to_stop: set from outside to end the loop after the current step and its evaluation.
     """
@@ -45,8 +45,8 @@ class Loop:
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     objective: Objective
-    balance: Balancer
-    rows: Rows
+    task_weighting: TaskWeighting
+    rows: TokenizedDataset
     train_rows: np.ndarray
     progress: Progress
     metric: str
@@ -71,10 +71,10 @@ class Loop:
         self.model.train()
         while progress.epoch < settings.epochs and not progress.stopped:
             steps = self.steps(progress.epoch)
-            marks = evaluation_marks(len(steps), settings.evaluations_per_epoch)
-            if self.rows.both_orders:
+            marks = evaluation_steps(len(steps), settings.evaluations_per_epoch)
+            if self.rows.symmetric_pairs:
                 seed = self.experiment.seed
-                self.turned = turned_rows(len(self.rows), seed, progress.epoch)
+                self.turned = swap_mask(len(self.rows), seed, progress.epoch)
             while progress.step < len(steps) and not progress.stopped:
                 started = time.perf_counter()
                 losses, norm = self.train_step(steps[progress.step])
@@ -88,7 +88,7 @@ class Loop:
                     saved_at = time.monotonic()
                 if self.asked_to_stop:
                     raise KeyboardInterrupt
-            self.balance.epoch_done()
+            self.task_weighting.epoch_done()
             progress.epoch, progress.step = progress.epoch + 1, 0
             self.save()
 
@@ -110,7 +110,7 @@ class Loop:
         accelerator = self.accelerator
         scales = self.objective.scales(step_rows)
         absent = [name for name, scale in scales.items() if not scale.any()]
-        self.balance.begin(scales)
+        self.task_weighting.begin(scales)
         losses = self.losses_of(step_rows, scales, learn=True)
         total = sum(losses.values())
         if not torch.isfinite(total):
@@ -125,14 +125,14 @@ class Loop:
         # Accelerate unscales fp16 gradients before it clips.
         limit = self.experiment.train.max_grad_norm or float("inf")
         norm = float(accelerator.clip_grad_norm_(self.model.parameters(), limit))
-        self.balance.end(losses)
+        self.task_weighting.end(losses)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if not accelerator.optimizer_step_was_skipped:
             self.schedule.step()
-            if self.balance.wants_second_look:
+            if self.task_weighting.wants_second_look:
                 with torch.no_grad():
-                    self.balance.look_again(self.losses_of(step_rows, scales, learn=False))
+                    self.task_weighting.look_again(self.losses_of(step_rows, scales, learn=False))
         return {name: loss for name, loss in losses.items() if name not in absent}, norm
 
     def losses_of(
@@ -156,11 +156,11 @@ class Loop:
         for number, rows in enumerate(micro_batches):
             last = number == len(micro_batches) - 1
             syncing = nullcontext() if last else accelerator.no_sync(self.model)
-            with syncing, self.balance.watching(bare) if learn else nullcontext():
+            with syncing, self.task_weighting.watching(bare) if learn else nullcontext():
                 logits = self.model(**self.batch(rows))
                 if self.objective.needs_means and not look_first:
                     scales = self.shaped(scales, self.objective.means(logits, rows, scales))
-                loss, parts = self.objective.loss(logits, rows, scales, self.balance.factors)
+                loss, parts = self.objective.loss(logits, rows, scales, self.task_weighting.factors)
                 if learn:
                     # Processes average their gradients; the objective wants their sum.
                     accelerator.backward(loss * accelerator.num_processes)
@@ -243,7 +243,7 @@ class Loop:
             "train_loss": {k: v / progress.labelled[k] for k, v in progress.losses.items()},
             "gradient_norm": progress.gradient_norm / progress.norms if progress.norms else None,
         }
-        if told := self.balance.record():
+        if told := self.task_weighting.record():
             record["balance"] = told
         progress.losses, progress.labelled, progress.steps = {}, {}, 0
         progress.gradient_norm, progress.norms = 0.0, 0
@@ -276,6 +276,6 @@ class Loop:
         progress.stopped = 0 < patience <= progress.since_best
 
 
-def evaluation_marks(n_steps: int, per_epoch: int) -> set[int]:
+def evaluation_steps(n_steps: int, per_epoch: int) -> set[int]:
     """After which steps of an epoch to evaluate; the last step always."""
     return {max(1, round(n_steps * (i + 1) / per_epoch)) for i in range(per_epoch)}

@@ -32,17 +32,17 @@ class Objective:
         self._labels: dict[str, np.ndarray] = {}
         self._row_weights: dict[str, np.ndarray] = {}
         self._column_weights: dict[str, np.ndarray] = {}
-        self._positive_weights = table.positive_weights
+        self._positive_weights = table.pos_weights
         self._shapes: dict[str, MetricShape] = {}
         for task, columns in label_slices(tasks):
             labels = table.labels[:, columns]
             self._labels[task.name] = labels
             own = table.task_weights.get(task.name, np.float32(1.0))
-            self._row_weights[task.name] = (table.row_weights * own)[:, None]
-            weights = task.settings.column_weights or [1.0] * len(task.settings.columns)
+            self._row_weights[task.name] = (table.sample_weights * own)[:, None]
+            weights = task.settings.label_weights or [1.0] * len(task.settings.columns)
             self._column_weights[task.name] = np.asarray(weights, dtype=np.float32)
-            if task.shape_power is not None:
-                shape = MetricShape(labels[:, 0], table.identities, task.shape_power)
+            if task.bias_loss_power is not None:
+                shape = MetricShape(labels[:, 0], table.identities, task.bias_loss_power)
                 self._shapes[task.name] = shape
 
     @property
@@ -54,14 +54,14 @@ class Objective:
         """Per task ``(columns,)``: what one cell's row weight times loss is multiplied by.
 
         One over the step's number of labelled cells (over their summed row weights with
-        ``normalize_row_weights``), times column weight and task.weight; zero where the step has
+        ``divide_by_weight_sum``), times column weight and task.weight; zero where the step has
         no label. Under ``metric_shaped`` ``(terms,)``: that for every term a row is in.
         """
         made = {}
         for task in self.tasks:
             settings = task.settings
             counted = self._terms(task, step_rows).astype(np.float64)
-            if settings.normalize_row_weights:
+            if settings.divide_by_weight_sum:
                 counted *= self._row_weights[task.name][step_rows]
             totals = counted.sum(axis=0)
             if task.name in self._shapes:

@@ -10,8 +10,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from transformers import get_scheduler
 
+from auxfold.config import Train
 from auxfold.errors import InputError
-from auxfold.settings import Train
 
 _LAYER = re.compile(r"^backbone\..*\blayers?\.(\d+)\.")
 
@@ -20,17 +20,19 @@ def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object
     """Optimizer groups: layers of the backbone and heads, each with and without weight decay.
 
     Biases and one-dimensional weights (layer norms) are not decayed, nor are IA3's factors, which
-    start at one. With ``layer_decay`` each layer, and an adapter in it, learns at that share of the
+    start at one. With ``layerwise_lr_decay`` each layer, and an adapter in it, learns at that share of the
     rate of the one above it, the embeddings slowest (Howard and Ruder 2018). Every trainable
     parameter is in exactly one group, which is asserted.
 
     Raises:
-        InputError: ``layer_decay`` for a backbone whose layers are not numbered.
+        InputError: ``layerwise_lr_decay`` for a backbone whose layers are not numbered.
     """
     trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     depths = [int(found[1]) for name, _ in trainable if (found := _LAYER.search(name))]
-    if settings.layer_decay < 1 and not depths:
-        raise InputError("train.layer_decay: this backbone has no layers of its own to tell apart")
+    if settings.layerwise_lr_decay < 1 and not depths:
+        raise InputError(
+            "train.layerwise_lr_decay: this backbone has no layers of its own to tell apart"
+        )
     n_layers = max(depths, default=-1) + 1
     groups: dict[tuple[bool, float, bool], dict[str, Any]] = {}
     for name, parameter in reversed(trainable):  # the top first: its rate is the one shown
@@ -56,11 +58,11 @@ def _rate(name: str, n_layers: int, settings: Train) -> float:
         return settings.head_learning_rate or settings.learning_rate
     layer = _LAYER.search(name)
     below = n_layers if "embeddings" in name else n_layers - 1 - int(layer[1]) if layer else 0
-    return settings.learning_rate * settings.layer_decay**below
+    return settings.learning_rate * settings.layerwise_lr_decay**below
 
 
 def make_optimizer(
-    model: nn.Module, settings: Train, balance: dict[str, Any] | None = None
+    model: nn.Module, settings: Train, task_weighting: dict[str, Any] | None = None
 ) -> torch.optim.AdamW:
     """Fused AdamW over :func:`parameter_groups`.
 
@@ -72,7 +74,7 @@ def make_optimizer(
     groups = parameter_groups(model, settings)
     for group in groups:
         del group["names"]  # for people and tests; not part of the saved state
-    groups += [] if balance is None else [balance]
+    groups += [] if task_weighting is None else [task_weighting]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
@@ -97,6 +99,6 @@ def make_schedule(
     return get_scheduler(
         settings.schedule,
         optimizer,
-        num_warmup_steps=round(settings.warmup * n_steps),
+        num_warmup_steps=round(settings.warmup_ratio * n_steps),
         num_training_steps=n_steps,
     )

@@ -1,0 +1,151 @@
+"""Row weights by name: both formulas on all four cells, and where they count."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from auxfold.data.sample_weights import annotators, identity_public_kernel, identity_strict
+from auxfold.data.table import read_train
+from auxfold.errors import InputError
+from auxfold.tasks import make_tasks
+from auxfold.training.objective import Objective
+from conftest import make_experiment
+
+# Not toxic and toxic, by: not annotated, no identity, one of two, both.
+CELLS = pd.DataFrame(
+    {
+        "id": range(8),
+        "text": "a",
+        "toxic": [0.49, 0.5] * 4,
+        "insult": 0,
+        "threat": 1,
+        "a": ["", "", 0, 0, 0.5, 0.5, 1, 1],
+        "b": ["", "", 0.49, 0.49, 0, "", 0.5, 0.5],
+        "n": [1, 4, 10, 0, "", 2, 3, 6],
+        "w": [1, 2, 3, 4, 5, 6, 7, 8],
+    }
+)
+STRICT = [0.25, 0.5, 0.25, 0.5, 0.75, 0.5, 0.75, 0.5]
+# Toxic with one of the two identities: three quarters; with both, no identity is below 0.5.
+PUBLIC = [0.25, 0.5, 0.25, 0.5, 0.75, 0.75, 0.75, 0.5]
+COUNTS = np.log(np.array([1, 4, 10, 0, np.nan, 2, 3, 6]) + 2)
+COUNTS[4] = np.nanmean(COUNTS)
+
+
+def experiment(tmp_path, frame=CELLS, identities=("a", "b"), data=None, **sample_weights):
+    path = str(tmp_path / "train.csv")
+    frame.to_csv(path, index=False)
+    return make_experiment(path, "b", data={"train": path, **(data or {})},
+                           identities={"columns": list(identities)},
+                           sample_weights=sample_weights)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"scheme": "identity_strict"}, STRICT),
+        ({"scheme": ["identity_public_kernel"]}, PUBLIC),
+        ({"scheme": "annotators", "annotators": "n"}, COUNTS),
+        ({"scheme": "column", "column": "w"}, CELLS["w"]),
+        (
+            {"scheme": ["identity_strict", "annotators", "column"], "annotators": "n",
+             "column": "w"},
+            np.array(STRICT) * COUNTS * CELLS["w"],
+        ),
+    ],
+)  # fmt: skip
+def test_every_cell_of_every_scheme(tmp_path, given, expected):
+    plain = read_train(experiment(tmp_path, **given, scale_to_mean_one=False))
+    assert plain.task_weights["main"] == pytest.approx(expected, rel=1e-6)
+    assert plain.sample_weights.tolist() == [1.0] * 8 and list(plain.task_weights) == ["main"]
+    scaled = read_train(experiment(tmp_path, **given)).task_weights["main"]
+    assert scaled == pytest.approx(expected / np.mean(expected), rel=1e-6)
+
+
+def test_the_public_formula_is_the_one_that_was_published():
+    """The kernel adds integers and compares with one: "both hold"."""
+    random = np.random.default_rng(0)
+    target, shares = random.random(4_000), random.random((4_000, 9)) * 0.7
+    present, absent = (shares >= 0.5).any(axis=1), (shares < 0.5).any(axis=1)
+    published = np.full(4_000, 0.25) + present / 4
+    published += ((target >= 0.5).astype(int) + absent > 1) / 4
+    published += ((target < 0.5).astype(int) + present > 1) / 4
+    made = identity_public_kernel(target >= 0.5, shares >= 0.5)
+    np.testing.assert_array_equal(made, published)
+    strict = identity_strict(target >= 0.5, shares >= 0.5)
+    differ = made != strict
+    np.testing.assert_array_equal(differ, (target >= 0.5) & present)
+    assert set(made[differ]) == {0.75} and set(strict[differ]) == {0.5}
+
+
+def test_the_mean_is_over_rows_with_a_main_label(tmp_path):
+    frame = CELLS.astype({"toxic": object})
+    frame.loc[[0, 2], "toxic"] = ""
+    weights = read_train(experiment(tmp_path, frame, scheme="identity_strict")).task_weights["main"]
+    assert weights[[1, 3, 4, 5, 6, 7]].mean() == pytest.approx(1.0)
+
+
+def test_the_main_tasks_gradient_follows_and_no_other(tmp_path):
+    def gradient(**sample_weights) -> np.ndarray:
+        made = experiment(tmp_path, **sample_weights)
+        objective = Objective(make_tasks(made), read_train(made))
+        leaf = torch.zeros(8, 3, requires_grad=True)
+        rows = np.arange(8)
+        logits = {"main": leaf[:, :1], "aux": leaf[:, 1:]}
+        objective.loss(logits, rows, objective.scales(rows))[0].backward()
+        return leaf.grad.numpy()
+
+    plain, weighted = gradient(), gradient(scheme="identity_strict", scale_to_mean_one=False)
+    np.testing.assert_allclose(weighted[:, 0], plain[:, 0] * STRICT, rtol=1e-6)
+    np.testing.assert_array_equal(weighted[:, 1:], plain[:, 1:])
+
+
+def test_they_multiply_with_the_weights_of_every_task_and_of_the_main_one(tmp_path):
+    made = experiment(tmp_path, scheme="identity_strict", scale_to_mean_one=False)
+    tasks = [{**made.tasks[0].model_dump(mode="json", exclude_none=True), "row_weight": "w"}]
+    sections = made.model_dump(mode="json", exclude_none=True)
+    sections["data"]["sample_weight"] = "w"
+    made = make_experiment("", "b", **{**sections, "tasks": tasks})
+    table = read_train(made)
+    assert table.task_weights["main"] == pytest.approx(np.array(STRICT) * CELLS["w"], rel=1e-6)
+    assert table.sample_weights.tolist() == CELLS["w"].tolist()
+
+
+def test_a_source_without_the_columns_weighs_as_unknown(tmp_path):
+    first, second = tmp_path / "one.csv", tmp_path / "two.csv"
+    CELLS.to_csv(first, index=False)
+    CELLS[["id", "text", "toxic"]].to_csv(second, index=False)
+    sources = [{"path": str(p), "name": p.stem} for p in (first, second)]
+    made = make_experiment("", "b", data={"train": sources}, identities={"columns": ["a", "b"]},
+                           sample_weights={"scheme": ["identity_strict", "annotators"],
+                                        "annotators": "n", "scale_to_mean_one": False})  # fmt: skip
+    weights = read_train(made).task_weights["main"]
+    assert weights[:8] == pytest.approx(np.array(STRICT) * COUNTS, rel=1e-6)
+    assert weights[8:] == pytest.approx(np.array([0.25, 0.5] * 4) * COUNTS[4], rel=1e-6)
+
+
+def test_annotators_that_nobody_counted_weigh_nothing_in_particular():
+    assert annotators(np.full(3, np.nan)).tolist() == [1, 1, 1]
+    assert annotators(np.array([0.0])).tolist() == [np.log(2)]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"scheme": "identity_lenient"}, "sample_weights.scheme.0 = 'identity_lenient'"),
+        ({"scheme": "identity_strict", "identities": ()}, "needs identities.columns"),
+        ({"scheme": "annotators"}, "scheme = 'annotators' and annotators .* go together"),
+        ({"column": "w"}, "scheme = 'column' and column .* go together"),
+        ({"scheme": ["column", "column"], "column": "w"}, "scheme holds a name twice"),
+        ({"scheme": "column", "column": "v"}, "has no column 'v'"),
+        ({"scheme": "annotators", "annotators": "text"}, "'text', row 1: 'a' is not a number"),
+        ({"scheme": "annotators", "annotators": "m"}, "'m', row 1: -1 annotators"),
+        ({"scheme": "column", "column": "m"}, "'m', row 1: a row weight must be a number >= 0"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, given, expected):
+    with pytest.raises(InputError, match=expected):
+        read_train(experiment(tmp_path, CELLS.assign(m=-1), **given))

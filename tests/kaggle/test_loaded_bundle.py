@@ -1,0 +1,199 @@
+"""A blend of two runs as a bundle: the script's predictions, and what a spent budget costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import auxfold
+from auxfold.config.experiment import to_toml
+from auxfold.inference.blend import Blend
+from auxfold.kaggle import kernel, shares
+from auxfold.training.fold import train_fold
+from auxfold.training.split import create_folds
+from conftest import make_backbone, make_experiment, make_frame, refused_script, run_script
+
+DATA = "input/tiny-comments"
+BUNDLE = Path("outputs/both/kaggle/dataset")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, backbone) -> Path:
+    """Two runs on one competition, of other backbones, folds and tasks, and their blend."""
+    place = tmp_path_factory.mktemp("blended")
+    other = make_backbone(place / "electra", "electra")
+    (place / DATA).mkdir(parents=True)
+    make_frame().to_csv(place / DATA / "train.csv", index=False)
+    test = make_frame(30, seed=5)[["id", "text"]]
+    test.to_csv(place / DATA / "test.csv", index=False)
+    sample = pd.DataFrame({"id": sorted(test["id"]), "prediction": 0.0})
+    sample.to_csv(place / DATA / "sample_submission.csv", index=False)
+    files = {key: f"{DATA}/{key}.csv" for key in ("train", "test", "sample_submission")}
+    train = {"epochs": 6, "learning_rate": 1e-2}
+    first = make_experiment("", backbone, name="first", data=files, train=train)
+    tasks = [{"name": "every", "kind": "binary", "columns": ["threat", "toxic", "insult"]}]
+    second = make_experiment(
+        "", other, name="second", data=files, train=train, tasks=tasks, folds={"n_splits": 3},
+        model={"backbone": other, "max_length": 12}, inference={"average": "logit"},
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        for experiment in (first, second):
+            create_folds(experiment)
+            for fold in experiment.folds.names:
+                train_fold(experiment, fold)
+            Path(f"{experiment.name}.toml").write_text(to_toml(experiment))
+        run_script("blend", "--runs", "first,second", "--method", "nelder_mead", "--average",
+                   "logit", "--name", "both", "--draws", "0")  # fmt: skip
+    return place
+
+
+@pytest.fixture
+def here(place, monkeypatch) -> Path:
+    monkeypatch.chdir(place)
+    return place
+
+
+def bundled(weights: list[float]) -> pd.DataFrame:
+    """The blend with other weights, bundled anew; its submission by the script, by id."""
+    path = Path("outputs/both/blend.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "weights": {"toxic": weights}}))
+    run_script("inference", "--blend", "outputs/both")
+    run_script("bundle_kaggle", "--blend", "outputs/both", "--owner", "ada", "--overwrite")
+    return pd.read_csv("outputs/both/submission.csv")
+
+
+def predicted(**options: object) -> tuple[pd.DataFrame, list[str]]:
+    """What the notebook would submit."""
+    test, sample = kernel.find_inputs(BUNDLE, Path("input"))
+    return kernel.predict(BUNDLE, test, sample, hours=1, **options)
+
+
+def test_the_bundle_predicts_as_the_blend_does(here):
+    expected = bundled([0.3, 0.7])
+    manifest = kernel.check_bundle(BUNDLE)
+    assert manifest["experiment"] == "both" and manifest["competition"] == "tiny-comments"
+    assert manifest["folds"] == [
+        "runs/first/fold_0", "runs/second/fold_0", "runs/first/fold_1", "runs/second/fold_1",
+        "runs/second/fold_2",
+    ]  # fmt: skip
+    made, folds = predicted(devices=["cpu", "cpu"])
+    assert folds == manifest["folds"]
+    assert made.columns.tolist() == ["id", "prediction"]
+    assert made["id"].tolist() == expected["id"].tolist()
+    np.testing.assert_allclose(made["prediction"], expected["prediction"], atol=2e-3)
+    assert made["prediction"].std() > 0.02
+
+
+def test_a_run_without_a_weight_costs_nothing(here):
+    expected = bundled([0.0, 1.0])
+    manifest = kernel.check_bundle(BUNDLE)
+    assert manifest["runs"] == {
+        "runs/first": ["fold_0"],  # for its ids and its sample submission
+        "runs/second": ["fold_0", "fold_1", "fold_2"],
+    }
+    assert not any("first" in fold for fold in manifest["folds"])
+    made, _ = predicted()
+    np.testing.assert_allclose(made["prediction"], expected["prediction"], atol=2e-3)
+    bundled([1.0, 0.0])
+    assert list(kernel.check_bundle(BUNDLE)["runs"]) == ["runs/first"]
+
+
+def test_a_run_whose_folds_fail_leaves_its_weight_to_the_others(here, capsys):
+    bundled([0.25, 0.75])
+    for weights in Path(BUNDLE / "runs/second").glob("*/model.safetensors"):
+        weights.write_bytes(b"broken")
+    capsys.readouterr()
+    made, folds = predicted()
+    said = capsys.readouterr().out
+    assert folds == ["runs/first/fold_0", "runs/first/fold_1"], "the others are not given up"
+    assert "runs/second/fold_0 FAILED" in said and "A PROCESS FAILED" in said
+    assert "NO FOLD OF runs/second: the other runs' weights are scaled up" in said
+    run_script("inference", "--config", "first.toml", "--output", "one.csv")
+    alone = pd.read_csv("one.csv").set_index("id").loc[made["id"]]
+    np.testing.assert_allclose(made["prediction"], alone.iloc[:, 0], atol=2e-3)
+
+
+def test_a_slow_run_does_not_cost_the_folds_of_a_quick_one(here, monkeypatch, capsys):
+    bundled([0.5, 0.5])
+    slow = BUNDLE / "src/auxfold/kaggle/shares.py"
+    slow.write_text(slow.read_text().replace(
+        "longest[run] = max(longest[run], seconds)",
+        'longest[run] = 1e9 if "second" in run else 0.0'))  # fmt: skip
+    monkeypatch.setattr(shares, "__file__", str(slow.resolve()))
+    _, folds = predicted()
+    assert folds == ["runs/first/fold_0", "runs/second/fold_0", "runs/first/fold_1"]
+    assert "ONLY 3 OF 5 FOLDS are averaged" in capsys.readouterr().out
+
+
+def test_weights_of_what_is_left_keep_their_ratio_and_their_sum(here):
+    blend = Blend.at("outputs/both")
+    blend.record["weights"] = {"toxic": [0.2, 0.6, 0.4], "insult": [-0.5, 1.2, 0.5]}
+    made = blend._weights([0, 2])
+    np.testing.assert_allclose(made["toxic"], [0.4, 0.8])
+    np.testing.assert_allclose(made["insult"], [0.6, 0.6], err_msg="nothing to scale: equal")
+    np.testing.assert_array_equal(blend._weights([0, 1, 2])["insult"], [-0.5, 1.2, 0.5])
+    blend.record["weights"] = {"toxic": [0.6, -0.55, 0.95], "insult": [0.05, 0.15, 0.8]}
+    made = blend._weights([0, 1])
+    np.testing.assert_allclose(
+        made["toxic"], [0.5, 0.5], err_msg="12 and -11 would be an explosion"
+    )
+    np.testing.assert_allclose(made["insult"], [0.25, 0.75])
+
+
+def test_calibrated_on_kaggle_as_at_home(here):
+    bundled([0.3, 0.7])
+    run_script("inference", "--blend", "outputs/both", "--calibrate", "isotonic", "--output",
+               "calibrated.csv")  # fmt: skip
+    expected = pd.read_csv("calibrated.csv").set_index("id")
+    made, _ = predicted(calibrate="isotonic")
+    plain, _ = predicted()
+    assert np.abs(made["prediction"] - plain["prediction"]).max() > 0.05
+    close = np.isclose(made["prediction"], expected.loc[made["id"]].iloc[:, 0], atol=0.01)
+    assert close.mean() > 0.9, "all but rows at a step of the isotonic curve"
+
+
+def test_a_bundle_is_a_blend_for_python_too(here):
+    expected = bundled([0.0, 1.0])
+    texts = pd.read_csv(f"{DATA}/test.csv").set_index("id").loc[expected["id"]]
+    made = auxfold.load(BUNDLE).predict(texts)
+    np.testing.assert_allclose(made["toxic"], expected["prediction"], atol=2e-3)
+
+
+def test_what_would_fail_on_kaggle_is_refused_at_home(here, capsys):
+    bundled([0.3, 0.7])
+    blend = ("bundle_kaggle", "--blend", "outputs/both", "--owner", "ada", "--overwrite")
+    fold = Path("outputs/second/fold_0/experiment.toml")
+    for change, expected in (
+        (('test = "input/tiny-comments/test.csv"', 'test = "input/other.csv"'), "one test file"),
+        (('text = "text"', 'text = "words"'), "data.text = 'words'"),
+    ):
+        kept = [p.read_text() for p in sorted(fold.parents[1].glob("fold_*/experiment.toml"))]
+        paths = sorted(fold.parents[1].glob("fold_*/experiment.toml"))
+        try:
+            for path, text in zip(paths, kept, strict=True):
+                assert change[0] in text
+                path.write_text(text.replace(*change))
+            assert expected in refused_script(capsys, *blend)
+        finally:
+            for path, text in zip(paths, kept, strict=True):
+                path.write_text(text)
+    sample = Path(f"{DATA}/sample_submission.csv")
+    kept = sample.read_text()
+    try:
+        pd.read_csv(sample).assign(insult=0.0, toxic=0.0).to_csv(sample, index=False)
+        told = refused_script(capsys, *blend)
+        assert "wants column 'prediction'" in told and "blend.py --metric" in told
+    finally:
+        sample.write_text(kept)
+    assert list(kernel.check_bundle(BUNDLE)["runs"]) == ["runs/first", "runs/second"], "untouched"
+
+
+def test_what_names_an_experiment_is_refused(here, capsys):
+    blend = ("bundle_kaggle", "--blend", "outputs/both", "--owner", "ada")
+    assert "--folds has no effect with --blend" in refused_script(capsys, *blend, "--folds", "0")
+    assert "--config has no effect" in refused_script(capsys, *blend, "--config", "first.toml")

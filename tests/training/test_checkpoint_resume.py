@@ -1,0 +1,202 @@
+"""An interrupted and resumed training ends in the very weights of an uninterrupted one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from auxfold.config.experiment import to_toml
+from auxfold.errors import InputError
+from auxfold.storage.run_folder import OUTPUTS, FoldFolder, RunFolder
+from auxfold.training import fold as fold_module
+from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.loop import Loop
+from auxfold.training.split import create_folds
+from conftest import make_experiment
+
+TRAIN = Path(__file__).parents[2] / "scripts/train.py"
+
+
+def tensors(folder: FoldFolder) -> dict[str, torch.Tensor]:
+    return load_file(folder.path / "model.safetensors")
+
+
+def history(folder: FoldFolder) -> list[dict]:
+    records = [json.loads(line) for line in folder.history.read_text().splitlines()]
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in records]
+
+
+@pytest.mark.parametrize(
+    ("owner", "method", "call"),
+    [
+        (Loop, "train_step", 6),  # in the middle of the second epoch
+        (Loop, "train_step", 1),
+        (FoldTrainer, "_evaluate", 1),  # after a step was counted and before its record is kept
+        (FoldTrainer, "_evaluate", 2),
+        (FoldTrainer, "_keep", 1),
+    ],
+)
+def test_a_signal_anywhere_changes_nothing(work_dir, backbone, monkeypatch, owner, method, call):
+    experiment = make_experiment("train.csv", backbone)
+    create_folds(experiment)
+    whole = train_fold(experiment, 0)
+    weights, records = tensors(whole), history(whole)
+    calls, original = 0, getattr(owner, method)
+
+    def interrupted(self, *arguments):
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(owner, method, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(experiment, 0, overwrite=True)
+    assert whole.exists(), "the old fold stays until the new one is done"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.setattr(owner, method, original)
+    resumed = train_fold(experiment, 0, resume=True)
+    assert history(resumed) == records
+    for name, values in weights.items():
+        assert torch.equal(tensors(resumed)[name], values), name
+    assert not resumed.working.exists()
+
+
+def test_the_second_signal_stops_at_once(work_dir, backbone, monkeypatch):
+    experiment = make_experiment("train.csv", backbone)
+    create_folds(experiment)
+    finished = []
+
+    def stuck(self, rows):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        finished.append(True)
+
+    monkeypatch.setattr(Loop, "train_step", stuck)
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(experiment, 0)
+    assert not finished
+
+
+def test_a_finished_fold_is_skipped_only_if_it_is_the_one_asked_for(work_dir, backbone, capsys):
+    experiment = make_experiment("train.csv", backbone)
+    create_folds(experiment)
+    train_fold(experiment, 0)
+    train_fold(experiment, 0, resume=True)
+    assert "is finished already" in capsys.readouterr().out
+    other = make_experiment("train.csv", backbone, train={"epochs": 3})
+    with pytest.raises(InputError, match="another experiment.*--overwrite"):
+        train_fold(other, 0, resume=True)
+
+
+def test_a_state_of_another_training_is_refused(work_dir, backbone, monkeypatch):
+    experiment = make_experiment("train.csv", backbone, train={"precision": "auto"})
+    create_folds(experiment)
+    original = Loop.train_step
+
+    def interrupted(self, rows):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, rows)
+
+    monkeypatch.setattr(fold_module, "choose_precision", lambda *_: "fp32")
+    monkeypatch.setattr(Loop, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(experiment, 0)
+    other = make_experiment("train.csv", backbone, train={"precision": "auto", "epochs": 3})
+    with pytest.raises(InputError, match="started with another experiment"):
+        train_fold(other, 0, resume=True)
+    monkeypatch.setattr(fold_module, "choose_precision", lambda *_: "bf16")  # another machine
+    with pytest.raises(InputError, match="another kind of device"):
+        train_fold(experiment, 0, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "run", "fold"),
+    [
+        ("train", ["--fold", "1"], "tiny", 1),
+        ("train", ["--fold", "all"], "tiny", 0),
+        (
+            "compare",
+            ["--variant", "v", "train.warmup_ratio=0.2"],
+            "tiny_compare_as_it_stands_s42",
+            0,
+        ),
+    ],
+)
+def test_ctrl_c_in_a_terminal_saves_and_resumes(work_dir, backbone, script, options, run, fold):
+    """The signal reaches parent and child, as it does from a terminal."""
+    experiment = make_experiment("train.csv", backbone, train={"epochs": 400})
+    create_folds(experiment)
+    (work_dir / "e.toml").write_text(to_toml(experiment))
+    path = TRAIN.with_name(f"{script}.py")
+    command = [sys.executable, str(path), "--config", "e.toml", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    for line in process.stdout:
+        if "epoch 2.00" in line:
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    process.stdout.read()
+    assert process.wait(timeout=60) == 130
+    process.stdout.close()
+    folder = RunFolder(OUTPUTS / run).fold(fold)
+    state = torch.load(folder.state, weights_only=False)
+    assert state["progress"]["epoch"] >= 2 or state["progress"]["step"] > 0
+    assert len(state["progress"]["history"]) >= 2
+    assert not folder.exists()
+    assert [p.name for p in folder.working.glob(".*")] == []
+
+
+SLOW_TO_SAVE = """
+import signal, sys, time
+from pathlib import Path
+
+def save(*_):
+    time.sleep(1)
+    Path("saved").touch()
+    sys.exit(130)
+
+signal.signal(signal.SIGINT, save)
+signal.signal(signal.SIGTERM, save)
+print("training", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_starts_a_training_waits_until_it_is_saved(work_dir, backbone, sent):
+    """A state of hundreds of megabytes takes seconds to write."""
+    (work_dir / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
+    scripts = work_dir / "scripts"
+    scripts.mkdir()
+    shutil.copy(TRAIN.with_name("compare.py"), scripts)
+    shutil.copy(TRAIN.with_name("make_folds.py"), scripts)
+    (scripts / "train.py").write_text(SLOW_TO_SAVE)
+    command = [
+        sys.executable,
+        "scripts/compare.py",
+        "--config",
+        "e.toml",
+        "--variant",
+        "v",
+        "train.warmup_ratio=0.2",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    for line in process.stdout:
+        if "training" in line and "trainings" not in line:
+            # From a terminal every process gets Ctrl-C; a cluster terminates the one it started.
+            (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
+            break
+    process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 130
+    assert (work_dir / "saved").exists()

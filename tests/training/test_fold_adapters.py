@@ -1,0 +1,203 @@
+"""Adapters through training: small folds, inference, resuming, merging and bundling them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import auxfold
+from auxfold.config import Train
+from auxfold.config.experiment import to_toml
+from auxfold.errors import InputError
+from auxfold.inference.ensemble import Ensemble
+from auxfold.kaggle import kernel
+from auxfold.kaggle.bundle import Names, write_bundle
+from auxfold.model.backbone import new_model
+from auxfold.storage.atomic import read_json
+from auxfold.training.dry_run import plan_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.loop import Loop
+from auxfold.training.optimizer import parameter_groups
+from auxfold.training.split import create_folds
+from conftest import make_backbone, make_experiment, make_frame
+
+ROOT = Path(__file__).parents[2]
+KINDS = ("lora", "dora", "ia3", "prefix", "pfeiffer", "houlsby")
+
+
+def experiment_of(kind: str, backbone: str, **changes):
+    return make_experiment(
+        "train.csv", backbone, name=kind,
+        model={"adapter": {"kind": kind}}, **{"train": {"learning_rate": 0.01}, **changes},
+    )  # fmt: skip
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_file(path / "model.safetensors")
+
+
+def script(name: str, *arguments: str) -> str:
+    return run_script(name, *arguments, code=0).stdout
+
+
+def refused(name: str, *arguments: str) -> str:
+    told = run_script(name, *arguments, code=2).stderr
+    assert told.startswith("error: ") and told.count("\n") == 1
+    return told
+
+
+def run_script(name: str, *arguments: str, code: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / f"scripts/{name}.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fold_is_trained_stored_small_loaded_and_merged(work_dir, backbone, kind):
+    experiment = experiment_of(kind, backbone)
+    create_folds(experiment)
+    folders = [train_fold(experiment, fold) for fold in (0, 1)]
+    stored = weights(folders[0].path)
+    assert {name.split(".")[0] for name in stored} == {"backbone", "heads"}
+    assert not any("embeddings" in name or "base_layer" in name for name in stored)
+    config = json.loads((folders[0].path / "config.json").read_text())
+    assert config["adapter"]["kind"] == kind and config["reference"]["name"] == backbone
+    texts = make_frame(20, 3)["text"]
+    scores = auxfold.load(f"outputs/{kind}").predict(texts, tasks="all")
+    oof = pd.read_parquet(folders[1].oof).set_index("id")
+    rows = pd.read_csv("train.csv").set_index("id").loc[oof.index]
+    again = auxfold.load(folders[1].path).predict(rows, tasks="all")
+    np.testing.assert_allclose(again["toxic"], oof["toxic"], atol=1e-5)
+
+    Path("e.toml").write_text(to_toml(experiment))
+    script("merge", "--config", "e.toml", "--output", "merged")
+    merged = auxfold.load("merged").predict(texts, tasks="all")
+    np.testing.assert_allclose(merged, scores, atol=1e-5)
+    assert json.loads(Path("merged/fold_0/config.json").read_text())["reference"] is None
+    assert read_json(Path("merged/fold_0/run.json")) == read_json(folders[0].run)
+    assert "exists; give --overwrite" in refused(
+        "merge", "--config", "e.toml", "--output", "merged"
+    )
+
+
+def test_a_plain_fold_is_not_merged_and_a_missing_backbone_is_one_line(work_dir):
+    folder = make_backbone(work_dir / "backbone")
+    plain = make_experiment("train.csv", folder, name="plain")
+    create_folds(plain)
+    train_fold(plain, 0)
+    Path("plain.toml").write_text(to_toml(plain))
+    told = refused("merge", "--config", "plain.toml", "--folds", "0", "--output", "m")
+    assert "plain model already" in told
+    lora = experiment_of("lora", folder)
+    create_folds(lora)
+    train_fold(lora, 0)
+    Path("lora.toml").write_text(to_toml(lora))
+    Path(folder).rename(work_dir / "gone")
+    told = refused("merge", "--config", "lora.toml", "--folds", "0", "--output", "m")
+    assert "cannot be loaded from here" in told and not Path("m").exists()
+
+
+@pytest.mark.parametrize("changes", [{}, {"train": {"ema": 0.9}}], ids=["plain", "ema"])
+@pytest.mark.parametrize("kind", ["dora", "houlsby", "prefix"])
+def test_resumed_training_ends_in_the_very_same_adapter(
+    work_dir, backbone, monkeypatch, kind, changes
+):
+    experiment = experiment_of(kind, backbone, **changes)
+    create_folds(experiment)
+    whole = weights(train_fold(experiment, 0).path)
+    step, taken = Loop.train_step, []
+
+    def interrupted(loop, rows):
+        taken.append(rows)
+        if len(taken) == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(loop, rows)
+
+    monkeypatch.setattr(Loop, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(experiment, 0, overwrite=True)
+    monkeypatch.setattr(Loop, "train_step", step)
+    state = torch.load(f"outputs/{kind}/fold_0.partial/state.pt", weights_only=False)
+    for part in ("model", "averaged"):
+        names = state["parts"].get(part, {})
+        assert not any("word_embeddings" in name or "base_layer" in name for name in names)
+    resumed = weights(train_fold(experiment, 0, resume=True).path)
+    assert resumed.keys() == whole.keys()
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_groups_layer_decay_and_weight_decay_of_adapters(tmp_path):
+    experiment = experiment_of("ia3", make_backbone(tmp_path))
+    model = new_model(experiment, {"main": 1})
+    groups = parameter_groups(
+        model, Train(learning_rate=1.0, head_learning_rate=9.0, layerwise_lr_decay=0.5)
+    )
+    rates = {name: group["lr"] for group in groups for name in group["names"]}
+    assert rates["heads.main.weight"] == 9.0
+    assert rates["backbone.encoder.layer.1.output.dense.ia3_l.default"] == 1.0
+    assert rates["backbone.encoder.layer.0.attention.self.key.ia3_l.default"] == 0.5
+    decay = {name: group["weight_decay"] for group in groups for name in group["names"]}
+    assert {name for name, value in decay.items() if value} == {"heads.main.weight"}
+    prefix = new_model(experiment_of("prefix", str(tmp_path)), {"main": 1})
+    rates = {
+        n: g["lr"]
+        for g in parameter_groups(prefix, Train(layerwise_lr_decay=0.5))
+        for n in g["names"]
+    }
+    assert rates["backbone.prefix.layer.0.key"] == rates["backbone.prefix.layer.1.key"] / 2
+    albert = experiment_of("lora", make_backbone(tmp_path / "albert", "albert"))
+    with pytest.raises(InputError, match="layerwise_lr_decay: this backbone has no layers"):
+        parameter_groups(new_model(albert, {"main": 1}), Train(layerwise_lr_decay=0.9))
+
+
+def test_the_plan_counts_what_is_trained(work_dir, backbone, monkeypatch):
+    monkeypatch.setattr("auxfold.training.dry_run.SECONDS", 0.1)
+    told = plan_fold(experiment_of("houlsby", backbone), 0)
+    assert "0.000 of 0.0 M parameters to train" in told and "disk       0.0 MB, 0.0 MB" in told
+
+
+@pytest.mark.parametrize("kind", ["lora", "houlsby"])
+def test_a_bundle_needs_neither_the_backbone_nor_peft(work_dir, kind):
+    folder = make_backbone(work_dir / "backbone")
+    data = {"train": "train.csv", "test": "input/tiny-comments/test.csv"}
+    experiment = experiment_of(kind, folder, data=data)
+    create_folds(experiment)
+    for fold in (0, 1):
+        train_fold(experiment, fold)
+    test = make_frame(20, 3)[["id", "text"]]
+    expected = auxfold.load(f"outputs/{kind}").predict(test)["toxic"]
+    notebook = ROOT / "notebooks/kaggle_inference.ipynb"
+    names = Names("ada", "auxfold tiny", "tiny-comments")
+    bundle = write_bundle(Ensemble.of(experiment), names, notebook, "fp32") / "dataset"
+    kernel.check_bundle(bundle)
+    Path(folder).rename(work_dir / "gone")
+    blocked = work_dir / "blocked/peft"
+    blocked.mkdir(parents=True)
+    (blocked / "__init__.py").write_text("raise ImportError('blocked')")
+    place = work_dir / "mounted/tiny-comments"
+    place.mkdir(parents=True)
+    test.to_csv(place / "test.csv", index=False)
+    program = (
+        "import sys; from pathlib import Path; from auxfold.kaggle import kernel\n"
+        "frame, done = kernel.predict(Path(sys.argv[1]), Path(sys.argv[2]), None, hours=1.0)\n"
+        "frame.to_csv('made.csv', index=False); print(done)"
+    )
+    paths = os.pathsep.join([str(blocked.parent), str(bundle / "src"), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(bundle), str(place / "test.csv")],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths},
+    )  # fmt: skip
+    assert "['fold_0', 'fold_1']" in done.stdout, done.stdout + done.stderr
+    made = pd.read_csv("made.csv").set_index("id").loc[test["id"]]["toxic"]
+    np.testing.assert_allclose(made, expected, atol=1e-5)
