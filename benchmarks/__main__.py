@@ -7,14 +7,13 @@ kinds:
 
 import json
 
-from benchmarks.bias import compare_bias
-
 from auxfold.cli.options import experiment_from, parser, run
 from auxfold.evaluation.baseline import tfidf_out_of_fold
 from auxfold.evaluation.cross_validation import held_out, out_of_fold_scores
 from auxfold.report.page import cv_table
 from auxfold.tasks import make_tasks, selection_metric
 from auxfold.training.split import create_folds
+from benchmarks.bias import compare_bias
 
 EXAMPLES = """\
   python scripts/benchmark.py tfidf --config configs/jigsaw_2018.toml

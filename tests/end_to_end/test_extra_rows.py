@@ -20,7 +20,7 @@ def uncommented() -> dict:
     """The config as a person would change it: ``train`` out, the commented sources in."""
     lines, inside = [], False
     for line in CONFIG.read_text().splitlines():
-        inside = inside and bool(line) or line == "# [[data.train]]"
+        inside = (inside and bool(line)) or line == "# [[data.train]]"
         if not line.startswith("train = "):
             lines.append(line.lstrip("# ") if inside else line)
     return tomllib.loads("\n".join(lines))
