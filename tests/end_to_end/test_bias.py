@@ -18,8 +18,9 @@ from auxfold.data.table import read_train
 from auxfold.datasets.sample import build_sample
 from auxfold.datasets.sample_words import SCORED
 from auxfold.errors import InputError
-from auxfold.fairness.bias_table import bias_frame, bias_text, plot_bias
+from auxfold.fairness.bias_table import bias_frame, format_bias_table
 from auxfold.fairness.jigsaw_bias import Bias, jigsaw_bias
+from auxfold.report.bias_plot import plot_bias
 from auxfold.tasks import make_tasks
 from auxfold.tracking.tracker import Tracker
 from auxfold.training import dry_run as plan
@@ -158,7 +159,7 @@ def test_the_cross_validation_has_it_in_print_file_report_and_wandb(here, monkey
     assert len(record["folds"]) == 2 and "jigsaw_bias/bpsn/white" in record["mean"]
     bias = Bias.of_record(record["bias"])
     assert bias.metrics().items() <= record["oof"].items()
-    assert bias_text(bias) in told and tables["jigsaw_bias"].equals(bias_frame(bias))
+    assert format_bias_table(bias) in told and tables["jigsaw_bias"].equals(bias_frame(bias))
     page = Path("outputs/tiny/report.html").read_text()
     assert "<h2>Bias by identity</h2>" in page and f"jigsaw_bias/score {bias.score:.4f}" in page
 
@@ -277,7 +278,7 @@ def test_the_table_and_the_map_of_undefined_areas():
     labels, scores = np.array([0.0, 1, 0, 1]), np.array([0.1, 0.9, 0.2, 0.8])
     flags = np.array([[1.0, 0], [1, 0], [0, 0], [0, 0]])
     bias = jigsaw_bias(labels, scores, flags, ["some", "none"])
-    lines = bias_text(bias).splitlines()
+    lines = format_bias_table(bias).splitlines()
     assert lines[1].split() == ["some", "2", "1", "1.0000*", "1.0000*", "1.0000*"]
     assert lines[2].split() == ["none", "0", "0", "–", "–", "–"]
     assert len(lines[1].rstrip("*")) == len(lines[2]), "numbers stand below each other"

@@ -28,9 +28,10 @@ from auxfold.evaluation.released_labels import (
     read_labeled_predictions,
     score_labeled_predictions,
 )
-from auxfold.fairness.bias_table import bias_frame, bias_text, plot_bias
+from auxfold.fairness.bias_table import bias_frame, format_bias_table
 from auxfold.fairness.jigsaw_bias import Bias
 from auxfold.postprocessing.postprocess import fit_postprocess, postprocess_file
+from auxfold.report.bias_plot import plot_bias
 from auxfold.report.page import (
     calibration_lines,
     cv_table,
@@ -105,7 +106,7 @@ def score_out_of_fold(experiment: Experiment, precisions: list[float], as_json: 
         return
     print(cv_table({**record, "oof": shown(experiment, record["oof"])}))
     if "bias" in record:
-        print("\n" + bias_text(Bias.of_record(record["bias"])) + "\n")
+        print("\n" + format_bias_table(Bias.of_record(record["bias"])) + "\n")
     for line in [*threshold_lines(record), *calibration_lines(record)]:
         print(line)
     if "test" in record:
@@ -161,7 +162,7 @@ def show_bias(
     if given.json:
         show(metrics | plain, True)
         return
-    print(bias_text(bias))
+    print(format_bias_table(bias))
     if asked != f"{BIAS}/score":
         show({asked: metrics[asked]}, False)
     show_board(pair, metrics, ladder, names)

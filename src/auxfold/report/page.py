@@ -12,9 +12,9 @@ from jinja2 import Environment, PackageLoader
 from auxfold.config.experiment import Experiment, to_toml
 from auxfold.data.sources import rows_per_source
 from auxfold.data.table import Table
-from auxfold.fairness.bias_table import plot_bias
 from auxfold.fairness.jigsaw_bias import Bias
 from auxfold.report import plots
+from auxfold.report.bias_plot import plot_bias
 from auxfold.report.main_plots import plot_main
 from auxfold.report.plots import Plot
 from auxfold.storage.atomic import read_json

@@ -16,7 +16,7 @@ from auxfold.data.batches import tokenize_dataset
 from auxfold.data.sampling import rows_of_epoch, steps_per_epoch
 from auxfold.data.table import Table
 from auxfold.evaluation.scores import checked_metric, evaluate_rows
-from auxfold.fairness.bias_table import bias_text
+from auxfold.fairness.bias_table import format_bias_table
 from auxfold.fairness.jigsaw_bias import Bias
 from auxfold.inference.predict import predict_logits
 from auxfold.model.adapters.injection import load_trained_state, trained_state
@@ -248,7 +248,7 @@ class FoldTrainer:
     def _told(self, record: dict[str, Any]) -> None:
         self.log.evaluation(record, is_best=self.progress.since_best == 0)
         if self.bias is not None:
-            self.log.display.say(bias_text(self.bias))
+            self.log.display.say(format_bias_table(self.bias))
 
     def _keep(self) -> None:
         if self.accelerator.is_main_process:
