@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auxfold.config import BinarySettings
-from auxfold.data.table import read_train
+from auxfold.data.table import read_training_table
 from auxfold.errors import InputError
 from auxfold.model.binned import logit_of_expectation
 from auxfold.tasks.binary import BinaryTask
@@ -118,23 +118,23 @@ def test_a_column_of_the_file_weighs_the_positives_row_by_row(work_dir):
     frame.to_csv("weighted.csv", index=False)
     tasks = [{"name": "main", "kind": "binary", "columns": ["threat"], "pos_weight": "heavy"}]
     experiment = make_experiment("weighted.csv", "b", tasks=tasks)
-    table = read_train(experiment)
+    table = read_training_table(experiment)
     made = Objective([BinaryTask(experiment.tasks[0])], table)
     leaf = torch.zeros((8, 1), requires_grad=True)
     rows = np.arange(8)
     made.loss({"main": leaf}, rows, made.scales(rows))[0].backward()
     y, w = frame["threat"], frame["heavy"]
     np.testing.assert_allclose(leaf.grad[:, 0], (-w * y * 0.5 + (1 - y) * 0.5) / 8, atol=1e-7)
-    plain = read_train(make_experiment("weighted.csv", "b", tasks=[{**tasks[0],
+    plain = read_training_table(make_experiment("weighted.csv", "b", tasks=[{**tasks[0],
                        "pos_weight": 1.0}]))  # fmt: skip
     assert table.fingerprint() != plain.fingerprint()
     np.testing.assert_array_equal(table.take(rows[::-1]).pos_weights["main"], w[::-1])
     wrong = [{**tasks[0], "pos_weight": "haevy"}]
     with pytest.raises(InputError, match=r"no column 'haevy' \(did you mean 'heavy'\?\)"):
-        read_train(make_experiment("weighted.csv", "b", tasks=wrong))
+        read_training_table(make_experiment("weighted.csv", "b", tasks=wrong))
     frame.assign(heavy=-1.0).to_csv("weighted.csv", index=False)
     with pytest.raises(InputError, match="column 'heavy', row 1: a row weight must be a number"):
-        read_train(experiment)
+        read_training_table(experiment)
 
 
 # ---- binned

@@ -36,7 +36,7 @@ def test_half_is_positive():
 def test_one_class_is_undefined_and_does_not_spread():
     labels = np.array([[1.0, 0.0], [0.0, 0.0]])
     task = BinaryTask(BinarySettings(name="t", kind="binary", columns=["a", "b"]))
-    made = task.metrics(labels, np.array([[0.9, 0.3], [0.1, 0.2]]))
+    made = task.compute_metrics(labels, np.array([[0.9, 0.3], [0.1, 0.2]]))
     assert made["auc/b"] is None and made["ap/b"] is None
     assert made["auc/a"] == 1.0 and made["auc"] == 1.0
     assert metrics.roc_auc(np.array([np.nan]), np.array([0.5])) is None

@@ -12,8 +12,8 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from auxfold.config import MulticlassSettings, RegressionSettings
-from auxfold.data.cells import labels_of
-from auxfold.data.table import read_train
+from auxfold.data.cells import parse_labels
+from auxfold.data.table import read_training_table
 from auxfold.errors import InputError
 from auxfold.tasks import all_metrics, make_tasks, metrics, prediction_frame
 from auxfold.tasks.multiclass import MulticlassTask
@@ -49,7 +49,7 @@ def numbers(*columns: str, **changes) -> RegressionTask:
     ],
 )
 def test_classes_are_read_by_name_or_number(names, cells, expected):
-    found = labels_of(pd.DataFrame({"y": cells}), classes(names).settings, "f.csv")
+    found = parse_labels(pd.DataFrame({"y": cells}), classes(names).settings, "f.csv")
     np.testing.assert_array_equal(found[:, 0], expected)
 
 
@@ -65,7 +65,7 @@ def test_classes_are_read_by_name_or_number(names, cells, expected):
 def test_what_is_no_class_is_refused_with_its_row(names, cell, said):
     frame = pd.DataFrame({"y": [names[0], cell]})
     with pytest.raises(InputError, match=said):
-        labels_of(frame, classes(names).settings, "f.csv")
+        parse_labels(frame, classes(names).settings, "f.csv")
 
 
 def test_a_number_of_classes_stands_for_their_numbers():
@@ -154,7 +154,7 @@ def test_multiclass_metrics_are_scikit_learns(seed, n, k):
     scores /= scores.sum(axis=1, keepdims=True)
     task = classes([f"c{i}" for i in range(k)])
     masked = np.append(labels, NAN)[:, None]
-    found = task.metrics(masked, np.vstack([scores, scores[:1]]))
+    found = task.compute_metrics(masked, np.vstack([scores, scores[:1]]))
     best = scores.argmax(axis=1)
     assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, best))
     expected = np.mean([(best[labels == c] == c).mean() for c in np.unique(labels)])
@@ -181,7 +181,7 @@ def test_regression_metrics_are_the_libraries(seed, n):
     labels = random.integers(0, 6, n) / 2.0
     labels[:2] = [0.0, 1.0]
     scores = labels + random.normal(size=n)
-    found = numbers("y").metrics(np.append(labels, NAN)[:, None], np.append(scores, 9.0)[:, None])
+    found = numbers("y").compute_metrics(np.append(labels, NAN)[:, None], np.append(scores, 9.0)[:, None])
     assert found["pearson"] == pytest.approx(stats.pearsonr(labels, scores)[0])
     assert found["spearman"] == pytest.approx(stats.spearmanr(labels, scores)[0])
     assert found["mse"] == pytest.approx(sk.mean_squared_error(labels, scores))
@@ -192,14 +192,14 @@ def test_regression_metrics_are_the_libraries(seed, n):
 
 def test_constant_predictions_are_undefined_and_do_not_spread():
     labels = np.array([[1.0, 4.0], [2.0, 5.0], [3.0, 7.0]])
-    made = numbers("y", "z").metrics(labels, np.array([[2.0, 4.0], [2.0, 5.0], [2.0, 7.0]]))
+    made = numbers("y", "z").compute_metrics(labels, np.array([[2.0, 4.0], [2.0, 5.0], [2.0, 7.0]]))
     assert made["pearson/y"] is None and made["spearman/y"] is None
     assert made["pearson"] == pytest.approx(1.0), "the mean over the columns that have one"
     assert made["rmse/y"] == pytest.approx((2 / 3) ** 0.5) and made["rmse/z"] == 0.0
     assert made["mcrmse"] == pytest.approx((2 / 3) ** 0.5 / 2)
-    empty = numbers("y").metrics(np.full((2, 1), NAN), np.zeros((2, 1)))
+    empty = numbers("y").compute_metrics(np.full((2, 1), NAN), np.zeros((2, 1)))
     assert set(empty.values()) == {None}
-    empty = classes().metrics(np.full((2, 1), NAN), np.ones((2, 3)) / 3)
+    empty = classes().compute_metrics(np.full((2, 1), NAN), np.ones((2, 3)) / 3)
     assert set(empty.values()) == {None}
 
 
@@ -244,5 +244,5 @@ def test_rows_without_an_id_are_numbered(tmp_path):
     experiment = make_experiment(
         "t", "b", data={"train": str(tmp_path / "t.csv"), "id": ""}, tasks=[task]
     )
-    assert read_train(experiment).ids.tolist() == ["0", "1"]
+    assert read_training_table(experiment).ids.tolist() == ["0", "1"]
     assert experiment.data.id_column == "row"

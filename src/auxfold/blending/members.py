@@ -109,7 +109,7 @@ class Candidates:
             InputError: the metric is not a mean over columns.
         """
         name = self.metric.split("/")[-1]
-        if self.metric.count("/") > 1 or any(name not in task.functions for task in self.tasks):
+        if self.metric.count("/") > 1 or any(name not in task.metrics for task in self.tasks):
             raise InputError(
                 f"--by column: {self.metric} is not a mean over columns; take <task>/<metric> or "
                 f"<metric>, or one weight for all columns"
@@ -181,13 +181,13 @@ def score_of(experiment: Experiment, table: Table, tasks: list[Task], metric: st
     if metric in experiment.identities.metrics:
         return _bias_score(experiment, table, metric)
     name = metric.split("/", 1)[1] if "/" in metric else metric
-    if all(name in task.functions for task in tasks):
+    if all(name in task.metrics for task in tasks):
         return _mean_over_columns(tasks, labels, name)
     # One column's, or one that only the task as a whole has.
     (task,) = tasks
 
     def score(rows: np.ndarray, predictions: dict[str, np.ndarray]) -> float | None:
-        return task.metrics(labels[task.name][rows], predictions[task.name])[name]
+        return task.compute_metrics(labels[task.name][rows], predictions[task.name])[name]
 
     return score
 
@@ -213,7 +213,7 @@ def _mean_over_columns(tasks: list[Task], labels: dict[str, np.ndarray], name: s
 
     def score(rows: np.ndarray, predictions: dict[str, np.ndarray]) -> float | None:
         values = [
-            task.functions[name](
+            task.metrics[name](
                 labels[task.name][rows, place],
                 task.column_predictions(predictions[task.name], place),
             )
@@ -232,14 +232,14 @@ def _blended(experiment: Experiment, metric: str) -> list[Task]:
     if metric in experiment.identities.metrics:
         found = [main_slice(experiment)[0]]
     elif "/" not in metric:
-        found = [task for task in tasks if metric in task.functions]
+        found = [task for task in tasks if metric in task.metrics]
     else:
         name, rest = metric.split("/", 1)
         found = [task for task in tasks if task.name == name and rest in _metrics_of(task)]
     if not found:
         known = [f"{task.name}/{name}" for task in tasks for name in _metrics_of(task)]
         known += experiment.identities.metrics
-        known += list(dict.fromkeys(name for task in tasks for name in task.functions))
+        known += list(dict.fromkeys(name for task in tasks for name in task.metrics))
         short = [name for name in known if name.count("/") < 2]
         raise InputError(
             f"--metric {metric} is unknown{nearest(metric, known)}; known: {', '.join(short)}"
@@ -249,7 +249,7 @@ def _blended(experiment: Experiment, metric: str) -> list[Task]:
 
 def _metrics_of(task: Task) -> list[str]:
     nothing = np.empty((0, task.n_outputs))
-    return list(task.metrics(np.empty((0, len(task.settings.columns))), nothing))
+    return list(task.compute_metrics(np.empty((0, len(task.settings.columns))), nothing))
 
 
 def _check_rows(member: Member, first: Member, ids: np.ndarray) -> None:

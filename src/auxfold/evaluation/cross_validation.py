@@ -96,7 +96,7 @@ def worst_errors(
     error = np.nan_to_num(task.errors(labels, predictions), nan=-1.0)
     worst = np.argsort(-error, kind="stable")[:rows]
     worst = worst[error[worst] >= 0]  # not labelled, not wrong
-    label, prediction = task.told(labels[worst], predictions[worst])
+    label, prediction = task.format_examples(labels[worst], predictions[worst])
     return pd.DataFrame(
         {
             experiment.data.id_column: table.ids[worst],

@@ -11,9 +11,9 @@ import pandas as pd
 
 from auxfold.config import BinarySettings, Data, MulticlassSettings
 from auxfold.config.experiment import Experiment
-from auxfold.data.cells import labels_of
+from auxfold.data.cells import parse_labels
 from auxfold.data.files import read_columns
-from auxfold.data.lists import entries_of_lists, spread_lists
+from auxfold.data.lists import match_list_entries, expand_lists
 from auxfold.errors import InputError, nearest
 from auxfold.postprocessing.postprocess import stored_postprocess
 from auxfold.storage.run_folder import RunFolder
@@ -146,12 +146,12 @@ def score_labeled_predictions(
             truth = released_labels(task, column, labels, pair.labels_path)
             decided = pair.numbers([column])[:, 0] >= cuts[column]
             made[f"{metric}/{column}"] = f1_at_half(truth, decided * 1.0)
-        elif metric in task.functions:
+        elif metric in task.metrics:
             truth = released_labels(task, column, labels, pair.labels_path)
             values = _values(task, column, predictions, metric, pair.predictions_path)
-            made[f"{metric}/{column}"] = task.functions[metric](truth, values)
+            made[f"{metric}/{column}"] = task.metrics[metric](truth, values)
     if not made:
-        known = dict.fromkeys([*main.functions, *BINARY_METRICS, TUNED])
+        known = dict.fromkeys([*main.metrics, *BINARY_METRICS, TUNED])
         raise InputError(f"no metric {metric!r}{nearest(metric, known)}; {', '.join(known)}")
     defined = [value for value in made.values() if value is not None]
     return {metric: float(np.mean(defined)) if defined else None, **made}
@@ -204,12 +204,12 @@ def renamed(labels: pd.DataFrame, predicted: list[str], data: Data, path: str) -
 
 def _with_entries(labels: pd.DataFrame, experiment: Experiment, path: str) -> pd.DataFrame:
     """With the entries of lists as columns, where the experiment's labels are such."""
-    return spread_lists(labels, entries_of_lists(experiment.label_columns, labels.columns), path)
+    return expand_lists(labels, match_list_entries(experiment.label_columns, labels.columns), path)
 
 
 def released_labels(task: Task, column: str, labels: pd.DataFrame, path: str) -> np.ndarray:
     """``(rows,)`` labels of one column, NaN where empty or not scored."""
-    values = labels_of(labels, task.settings.model_copy(update={"columns": [column]}), path)[:, 0]
+    values = parse_labels(labels, task.settings.model_copy(update={"columns": [column]}), path)[:, 0]
     if isinstance(task.settings, BinarySettings):
         values[values == -1] = np.nan
         wrong = np.flatnonzero((values < 0) | (values > 1))
@@ -236,7 +236,7 @@ def _values(
             f"{path}: {metric} needs every class's probability, in columns such as "
             f"{task.prediction_columns[0]!r}"
         )
-    numbers = labels_of(predictions, task.settings, path)
+    numbers = parse_labels(predictions, task.settings, path)
     if np.isnan(numbers).any():
         raise InputError(f"{path}: a prediction in column {column!r} is empty")
     return (numbers == np.arange(task.n_outputs)) * 1.0
@@ -288,7 +288,7 @@ def ensemble_against_folds(experiment: Experiment) -> dict[str, Any] | None:
         piece.set_index(id_column).loc[labels[id_column], task.prediction_columns].to_numpy()
         for _, piece in frame.groupby("fold")
     ]
-    metric = task.functions[task.default_metric]
+    metric = task.metrics[task.default_metric]
     scores = {}
     for count in range(1, len(folds) + 1):
         chosen = list(combinations(folds, count))[:SUBSETS]

@@ -35,7 +35,7 @@ class BinaryTask(Task):
     settings: BinarySettings
     default_metric = "auc"
     headline = ("auc", "ap", "log_loss")
-    functions = BINARY_METRICS
+    metrics = BINARY_METRICS
 
     def __init__(self, settings: BinarySettings) -> None:
         super().__init__(settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -172,6 +172,12 @@ def r2(labels: np.ndarray, predictions: np.ndarray) -> float | None:
     if len(y) < 2 or y.min() == y.max():
         return None
     return float(1 - np.sum((y - p) ** 2) / np.sum((y - y.mean()) ** 2))
+
+
+def mean_defined(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are defined; None where none is."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
 
 
 def _known(labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,8 @@ class MulticlassTask(Task):
     settings: MulticlassSettings
     default_metric = "accuracy"
     headline = ("accuracy", "f1", "log_loss")
-    functions = MULTICLASS_METRICS
+    metrics = MULTICLASS_METRICS
+    has_mean_over_tasks = True
 
     @property
     def n_outputs(self) -> int:
@@ -76,7 +77,9 @@ class MulticlassTask(Task):
         right = predictions[np.arange(len(labels)), known]
         return np.where(np.isnan(labels[:, 0]), np.nan, 1.0 - right)
 
-    def told(self, labels: np.ndarray, predictions: np.ndarray) -> tuple[list[str], list[str]]:
+    def format_examples(
+        self, labels: np.ndarray, predictions: np.ndarray
+    ) -> tuple[list[str], list[str]]:
         names = self.settings.class_names
         right = ["" if np.isnan(value) else names[int(value)] for value in labels[:, 0]]
         best = predictions.argmax(axis=1)

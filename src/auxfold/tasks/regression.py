@@ -23,7 +23,7 @@ class RegressionTask(Task):
     settings: RegressionSettings
     default_metric = "rmse"
     headline = ("spearman", "pearson", "rmse")
-    functions = REGRESSION_METRICS
+    metrics = REGRESSION_METRICS
 
     @property
     def n_outputs(self) -> int:
@@ -72,8 +72,10 @@ class RegressionTask(Task):
     def activate(self, logits: np.ndarray) -> np.ndarray:
         return logits.astype(np.float64)
 
-    def metrics(self, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float | None]:
-        made = super().metrics(labels, predictions)
+    def compute_metrics(
+        self, labels: np.ndarray, predictions: np.ndarray
+    ) -> dict[str, float | None]:
+        made = super().compute_metrics(labels, predictions)
         if self.n_outputs > 1:  # the mean of the columns' RMSE, under Feedback Prize's name for it
             made["mcrmse"] = made["rmse"]
         return made

@@ -12,7 +12,7 @@ import torch
 
 from auxfold.config import TaskSettings
 from auxfold.errors import InputError
-from auxfold.tasks.metrics import Metric
+from auxfold.tasks.metrics import Metric, mean_defined
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,19 @@ class Task(ABC):
     Attributes:
         default_metric: selects checkpoints when the experiment names none.
         headline: the metrics that a line on the console has room for.
-        functions: metric name to a function of one column's labels and its predictions.
+        metrics: metric name to a function of one column's labels and its predictions.
+        has_mean_over_tasks: whether several tasks of this kind also have the means of their
+            metrics over the tasks.
         scale: what the head's outputs are multiplied by and moved to, learnt by :meth:`fit`.
         bins: classes per column, where the head learns such; at inference the model then gives
             the logit of their expectation.
-        shape_power: of a loss that has the shape of the bias metric; None: a sum over cells.
+        bias_loss_power: of a loss that has the shape of the bias metric; None: a sum over cells.
     """
 
     default_metric: ClassVar[str]
     headline: ClassVar[tuple[str, ...]]
-    functions: ClassVar[dict[str, Metric]]
+    metrics: ClassVar[dict[str, Metric]]
+    has_mean_over_tasks: ClassVar[bool] = False
     scale: Scale | None = None
     bins: int | None = None
     bias_loss_power: float | None = None
@@ -123,11 +126,15 @@ class Task(ABC):
         """Column name to values ``(rows,)``, as they stand in a prediction file."""
         return {c: predictions[:, i] for i, c in enumerate(self.prediction_columns)}
 
-    def told(self, labels: np.ndarray, predictions: np.ndarray) -> tuple[Sequence, Sequence]:
+    def format_examples(
+        self, labels: np.ndarray, predictions: np.ndarray
+    ) -> tuple[Sequence, Sequence]:
         """Labels and predictions of the first column, numbers or what a person reads."""
         return labels[:, 0], predictions[:, 0]
 
-    def metrics(self, labels: np.ndarray, predictions: np.ndarray) -> dict[str, float | None]:
+    def compute_metrics(
+        self, labels: np.ndarray, predictions: np.ndarray
+    ) -> dict[str, float | None]:
         """Every metric: the mean over columns, and ``<metric>/<column>`` where there are several.
 
         The mean is over the columns on which the metric is defined; None if there is none.
@@ -135,13 +142,12 @@ class Task(ABC):
         columns = self.settings.columns
         means: dict[str, float | None] = {}
         single: dict[str, float | None] = {}
-        for name, function in self.functions.items():
+        for name, function in self.metrics.items():
             values = [
                 function(labels[:, i], self.column_predictions(predictions, i))
                 for i in range(len(columns))
             ]
-            defined = [value for value in values if value is not None]
-            means[name] = float(np.mean(defined)) if defined else None
+            means[name] = mean_defined(values)
             if len(columns) > 1:
                 single |= {f"{name}/{c}": v for c, v in zip(columns, values, strict=True)}
         return means | single

@@ -1,0 +1,20 @@
+"""The kinds of tasks by their name in the experiment file."""
+
+from __future__ import annotations
+
+from auxfold.config import TaskSettings
+from auxfold.tasks.binary import BinaryTask
+from auxfold.tasks.multiclass import MulticlassTask
+from auxfold.tasks.regression import RegressionTask
+from auxfold.tasks.task import Task
+
+KINDS: dict[str, type[Task]] = {
+    "binary": BinaryTask,
+    "multiclass": MulticlassTask,
+    "regression": RegressionTask,
+}
+
+
+def create_task(settings: TaskSettings) -> Task:
+    """The task that one ``[[tasks]]`` section describes."""
+    return KINDS[settings.kind](settings)
