@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from auxfold.data.paths import check_exists
 from auxfold.errors import InputError, nearest
 
 FORMATS = ("csv", "tsv", "parquet", "jsonl")
@@ -37,7 +38,7 @@ def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataF
         InputError: no such file, an unknown format, an unreadable or empty file, a missing
             column (with the nearest name).
     """
-    path = existing(path)
+    path = check_exists(path)
     try:
         frame = _read(path, _format(path), columns)
     except UNREADABLE as error:
@@ -56,25 +57,11 @@ def columns_of(path: str | Path) -> list[str]:
     Raises:
         InputError: no such file, an unknown format, or an unreadable file.
     """
-    path = existing(path)
+    path = check_exists(path)
     try:
-        return header_of(path)
+        return read_header(path)
     except UNREADABLE as error:
         raise InputError(f"{path} cannot be read: {_short(error)}") from None
-
-
-def existing(path: str | Path) -> Path:
-    """The path of a file that is there.
-
-    Raises:
-        InputError: it is not, with the nearest name beside it.
-    """
-    path = Path(path)
-    if not path.is_file():
-        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
-        hint = nearest(path.name, beside)
-        raise InputError(f"no file {path}{hint}; see input/README.md for where files go")
-    return path
 
 
 def _format(path: Path) -> str:
@@ -208,19 +195,19 @@ def _require_columns(frame: pd.DataFrame, columns: list[str], path: Path) -> Non
     missing = [column for column in columns if column not in frame.columns]
     if not missing:
         return
-    header = header_of(path)
+    header = read_header(path)
     raise InputError(
         f"{path} has no column {missing[0]!r}{nearest(missing[0], header)}; "
-        f"its columns are {listed(header)}"
+        f"its columns are {format_list(header)}"
     )
 
 
-def listed(names: list[str]) -> str:
+def format_list(names: list[str]) -> str:
     """The first names, for an error."""
     return f"{', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
 
 
-def header_of(path: str | Path) -> list[str]:
+def read_header(path: str | Path) -> list[str]:
     """The column names of a file; only of a jsonl, whose rows may differ, are all rows parsed."""
     path = Path(path)
     kind = _format(path)

@@ -6,13 +6,14 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from auxfold.config.experiment import Experiment, load_experiment
-from auxfold.errors import InputError
+from auxfold.errors import InputError, nearest
 from auxfold.storage.atomic import read_json, write_frame, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
 
 OUTPUTS = Path("outputs")
 FULL = "full"  # the "fold" that is trained on all rows
@@ -85,6 +86,24 @@ class RunFolder:
     def of(cls, experiment: Experiment) -> RunFolder:
         """The run folder of an experiment, below the current directory."""
         return cls(OUTPUTS / experiment.name)
+
+    @classmethod
+    def named(cls, run: str) -> RunFolder:
+        """The folder of a run by its name below ``outputs/``, or by its path.
+
+        Raises:
+            InputError: there is no such folder, with the nearest name.
+        """
+        path = OUTPUTS / run if (OUTPUTS / run).is_dir() else Path(run)
+        if not run or not path.is_dir():
+            runs = sorted(folder.name for folder in OUTPUTS.glob("*") if folder.is_dir())
+            raise InputError(f"no run {run!r}{nearest(run, runs)} in {OUTPUTS}")
+        return cls(path)
+
+    @property
+    def experiment(self) -> Path:
+        """The resolved experiment for which the folds were made."""
+        return self.path / "experiment.toml"
 
     @property
     def folds(self) -> Path:
@@ -163,10 +182,22 @@ class RunFolder:
 
 def write_folds(folder: RunFolder, ids: np.ndarray, folds: np.ndarray, info: dict) -> None:
     """Store the fold of every id and what the folds were made from."""
+    import pandas as pd  # not at the top: every command imports this module, `--help` included
+
     # The record goes first and comes last: folds without it are no folds.
     folder.folds_info.unlink(missing_ok=True)
-    write_frame(folder.folds, pd.DataFrame({"id": ids, "fold": folds.astype(np.int16)}))
+    write_frame(folder.folds, pd.DataFrame({"id": ids, "fold": folds.astype("int16")}))
     write_json(folder.folds_info, info)
+
+
+def check_folds_exist(folder: RunFolder) -> None:
+    """Refuse a run folder without folds.
+
+    Raises:
+        InputError: there are no folds yet.
+    """
+    if not folder.folds.is_file() or not folder.folds_info.is_file():
+        raise InputError(f"no {folder.folds}; run scripts/make_folds.py first")
 
 
 def read_folds(folder: RunFolder, ids: np.ndarray, expected: dict) -> np.ndarray:
@@ -175,8 +206,9 @@ def read_folds(folder: RunFolder, ids: np.ndarray, expected: dict) -> np.ndarray
     Raises:
         InputError: no folds yet, or they were made from other rows or settings than ``expected``.
     """
-    if not folder.folds.is_file() or not folder.folds_info.is_file():
-        raise InputError(f"no {folder.folds}; run scripts/make_folds.py first")
+    import pandas as pd
+
+    check_folds_exist(folder)
     info = read_json(folder.folds_info)
     for key, value in expected.items():
         if info.get(key) != value:
@@ -259,18 +291,26 @@ def start_working(folder: FoldFolder, resume: bool, overwrite: bool) -> None:
     Raises:
         InputError: the fold exists, finished or not, and neither flag was given.
     """
+    check_overwrite(folder, resume, overwrite)
+    if overwrite and folder.working.exists():
+        shutil.rmtree(folder.working)
+    folder.working.mkdir(parents=True, exist_ok=True)
+
+
+def check_overwrite(folder: FoldFolder, resume: bool, overwrite: bool) -> None:
+    """Refuse to replace a fold unasked.
+
+    Raises:
+        InputError: the fold exists, finished or not, and neither flag was given.
+    """
     unfinished = folder.working.exists()
     if folder.path.exists() and not overwrite and not (resume and unfinished):
         raise InputError(f"{folder.path} exists; give --overwrite to train it anew")
-    if unfinished:
-        if overwrite:
-            shutil.rmtree(folder.working)
-        elif not resume:
-            raise InputError(
-                f"{folder.working} holds an unfinished training; "
-                f"give --resume to continue it or --overwrite to start anew"
-            )
-    folder.working.mkdir(parents=True, exist_ok=True)
+    if unfinished and not overwrite and not resume:
+        raise InputError(
+            f"{folder.working} holds an unfinished training; "
+            f"give --resume to continue it or --overwrite to start anew"
+        )
 
 
 def finish_working(folder: FoldFolder) -> None:
