@@ -1,1 +1,9 @@
-"""Several runs as one: joined by id, their weights, and what blending honestly brings."""
+"""Blends of several runs: joined by id, weighted, and judged on rows that no weight was fitted on.
+
+In reading order: :mod:`~auxfold.blending.members` (one run), :mod:`~auxfold.blending.candidates`
+(the runs joined by id), :mod:`~auxfold.blending.metric` (what is maximized),
+:mod:`~auxfold.blending.methods` (the methods and their options), :mod:`~auxfold.blending.weights`
+and :mod:`~auxfold.blending.search` (weights on given rows), :mod:`~auxfold.blending.nested` and
+:mod:`~auxfold.blending.bootstrap` (what blending brings), :mod:`~auxfold.blending.summary` (the
+record and the table). Stored weights are applied in :mod:`auxfold.inference.blend`.
+"""

@@ -7,21 +7,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auxfold.blending.fitting import (
-    EQUAL,
+from auxfold.blending.candidates import Candidates, join_members
+from auxfold.blending.members import Member
+from auxfold.blending.methods import (
+    EQUAL_METHODS,
     METHODS,
-    Options,
-    best_single,
-    blended_frame,
+    BlendOptions,
     check_methods,
-    choose,
-    correlations,
-    fit_all,
-    singles,
-    usable,
+    select_methods,
 )
-from auxfold.blending.members import Candidates, Member, gather
-from auxfold.blending.summary import blend_record, blend_table
+from auxfold.blending.nested import choose_method, fit_methods
+from auxfold.blending.single_runs import (
+    best_single_run,
+    prediction_correlations,
+    score_single_runs,
+)
+from auxfold.blending.summary import blend_record, format_blend
 from auxfold.cli.options import add_precision, check_precisions, refuse
 from auxfold.data.table import Table
 from auxfold.errors import InputError
@@ -95,7 +96,7 @@ def check_given(given: argparse.Namespace) -> None:
     used = {"--power": "power" in (given.method, given.average) or given.method in (None, "all")}
     if given.predictions:
         used["--power"] = given.method == "power"
-    elif given.method in EQUAL:
+    elif given.method in EQUAL_METHODS:
         used |= dict.fromkeys(("--average", "--negative", "--by", "--step"), False)
     elif given.method == "nelder_mead":
         used["--step"] = False
@@ -111,8 +112,8 @@ def check_given(given: argparse.Namespace) -> None:
 def of_files(given: argparse.Namespace) -> None:
     """Blend prediction files."""
     paths, method = parse_list(given.predictions), given.method or "mean"
-    if method not in EQUAL:
-        raise InputError(f"--method {method}: files are blended by {', '.join(EQUAL)}")
+    if method not in EQUAL_METHODS:
+        raise InputError(f"--method {method}: files are blended by {', '.join(EQUAL_METHODS)}")
     if len(paths) < 2:
         raise InputError("--predictions takes two files or more, separated by commas")
     if not given.output:
@@ -120,8 +121,8 @@ def of_files(given: argparse.Namespace) -> None:
     output = Path(given.output)
     if output.resolve() in {Path(path).resolve() for path in paths}:
         raise InputError(f"--output {output} is one of the files to blend; give another file")
-    power = Options.power if given.power is None else given.power
-    frame = blend_files(paths, parse_weights(given.weights), EQUAL[method], power)
+    power = BlendOptions.power if given.power is None else given.power
+    frame = blend_files(paths, parse_weights(given.weights), EQUAL_METHODS[method], power)
     write_frame(output, frame)
     print(f"{len(frame):,} rows, {len(paths)} files: {output}")
 
@@ -132,28 +133,28 @@ def of_runs(given: argparse.Namespace) -> None:
     if len(names) < 2:
         raise InputError("--runs takes two runs or more, separated by commas")
     folder, precisions = blend_folder(given.name or "blend"), check_precisions(given.precision)
-    members = [Member.at(name) for name in names]
+    members = [Member.load(name) for name in names]
     known = [member.name for member in members]
     if len(set(known)) < len(known):
         raise InputError(f"--runs {given.runs}: two of them have one name")
     table, folds = rows_of_first(members[0])
-    candidates = gather(members, table, folds, given.metric)
+    candidates = join_members(members, table, folds, given.metric)
     options = options_of(given)
     wanted = given.method or "all"
-    methods = usable(METHODS, candidates, options) if wanted == "all" else [wanted]
+    methods = select_methods(METHODS, candidates, options) if wanted == "all" else [wanted]
     check_methods(methods, candidates, options)
-    alone = singles(candidates, known)
-    fitted = fit_all(candidates, methods, best_single(candidates, alone), options)
-    chosen = choose(fitted, candidates.metric)
-    record = blend_record(
-        members, candidates, alone, fitted, chosen, correlations(candidates), options
-    )
+    single_scores = score_single_runs(candidates, known)
+    best = best_single_run(candidates, single_scores)
+    fitted = fit_methods(candidates, methods, best, options)
+    chosen = choose_method(fitted, candidates.sign)
+    correlations = prediction_correlations(candidates)
+    record = blend_record(members, candidates, single_scores, fitted, chosen, correlations, options)
     id_column = members[0].experiment.data.id_column
-    oof = blended_frame(candidates, chosen, id_column, table.ids)
+    oof = candidates.tasks.prediction_frame(id_column, table.ids, chosen.nested_predictions)
     lines = add_postprocess(record, candidates, oof, precisions)
     write_frame(folder.oof, oof)
     write_json(folder.blend, record)
-    print(blend_table(record) + "\n")
+    print(format_blend(record) + "\n")
     print("\n".join(lines))
     if wanted == "all" and len(methods) < len(METHODS):
         left = [method for method in METHODS if method not in methods]
@@ -168,16 +169,16 @@ def add_postprocess(
     if record["average"] == "rank":
         return ["mean ranks are no probabilities: no thresholds and no calibration are stored"]
     tasks = candidates.tasks
-    labels = np.concatenate([candidates.labels[task.name] for task in tasks], axis=1)
+    labels = candidates.labels
     judged = judge_postprocess(tasks, labels, oof, candidates.folds, precisions)
     record["postprocess"] = fit_postprocess(tasks, labels, oof, judged)
     return [*threshold_lines(judged), *calibration_lines(judged)]
 
 
-def options_of(given: argparse.Namespace) -> Options:
+def options_of(given: argparse.Namespace) -> BlendOptions:
     """What was given, over the defaults."""
     told = {name: getattr(given, name) for name in OPTIONS} | {"by_column": given.by == "column"}
-    return Options(**{name: value for name, value in told.items() if value is not None})
+    return BlendOptions(**{name: value for name, value in told.items() if value is not None})
 
 
 def blend_folder(name: str) -> RunFolder:

@@ -1,0 +1,104 @@
+"""The blending methods by name, their options, and which of them suit the tasks and the metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from auxfold.blending.candidates import Candidates
+from auxfold.errors import InputError, nearest
+from auxfold.postprocessing.averaging import check_average
+from auxfold.tasks.metrics import metric_name
+
+# Methods of equal weights, each with the scale on which it averages.
+EQUAL_METHODS = {"mean": "probability", "logit": "logit", "rank": "rank", "power": "power"}
+FITTED_METHODS = ("hill_climbing", "nelder_mead")
+METHODS = (*EQUAL_METHODS, *FITTED_METHODS)
+PROBABILITY_METRICS = ("log_loss", "f1")  # binary metrics that read more than the order of the rows
+
+
+@dataclass(frozen=True)
+class BlendOptions:
+    """How weights are fitted and judged.
+
+    Attributes:
+        average: the scale on which the fitted methods average, one of ``averaging.AVERAGES``.
+        power: the exponent of the power mean.
+        negative: whether fitted weights may be below zero.
+        step: the weight that a step of hill climbing adds.
+        by_column: whether each label column has weights of its own.
+        draws: the number of bootstrap samples for the interval of the gain; 0: no interval.
+        seed: the seed of the bootstrap.
+    """
+
+    average: str = "probability"
+    power: float = 3.5
+    negative: bool = False
+    step: float = 0.1
+    by_column: bool = False
+    draws: int = 200
+    seed: int = 42
+
+    def average_of(self, method: str) -> str:
+        """The scale on which a method averages."""
+        return EQUAL_METHODS.get(method, self.average)
+
+
+def check_methods(methods: list[str], candidates: Candidates, options: BlendOptions) -> None:
+    """Refuse what cannot be done, before anything is computed.
+
+    Raises:
+        InputError: a method is unknown, the tasks do not have its average, options exclude each
+            other, or the metric is undefined on the rows.
+    """
+    for method in methods:
+        _check_method(method, candidates, options)
+    if options.negative and options.average == "power":
+        raise InputError(
+            "--negative: a power mean has no root where weights below zero prevail; take --average "
+            "probability, logit or rank"
+        )
+    indices = np.arange(candidates.n_rows)
+    if candidates.score(indices, candidates.member_predictions(0)) is None:
+        raise InputError(f"--metric {candidates.metric} is undefined on these rows")
+    if options.by_column:
+        for column, part in candidates.split_by_column().items():
+            if part.score(indices, part.member_predictions(0)) is None:
+                raise InputError(
+                    f"--by column: {candidates.metric} is undefined on column {column!r}"
+                )
+
+
+def select_methods(
+    methods: tuple[str, ...], candidates: Candidates, options: BlendOptions
+) -> list[str]:
+    """The methods that suit the tasks and the metric.
+
+    Raises:
+        InputError: a fitted method does not, because of the options.
+    """
+    suitable = []
+    for method in methods:
+        try:
+            _check_method(method, candidates, options)
+        except InputError:
+            if method in FITTED_METHODS:
+                raise
+            continue
+        suitable.append(method)
+    return suitable
+
+
+def _check_method(method: str, candidates: Candidates, options: BlendOptions) -> None:
+    if method not in METHODS:
+        raise InputError(
+            f"--method {method}{nearest(method, METHODS)}; one of {', '.join(METHODS)}, or all"
+        )
+    average = options.average_of(method)
+    check_average(average, candidates.tasks, candidates.n_rows)
+    if average == "rank" and metric_name(candidates.metric) in PROBABILITY_METRICS:
+        raise InputError(
+            f"{candidates.metric} is a metric of probabilities, and mean ranks are none; take "
+            f"another metric or average"
+        )
