@@ -1,13 +1,16 @@
 """The sections of an experiment file: every key with its default, unit and meaning.
 
-[data] and [folds] stand in data.py, [identities] and [sample_weights] in rows.py, [model] in
-model.py, [[tasks]] in tasks.py, [train], [task_weighting] and [selection] in training.py, [inference] and
-[tracking] in use.py.
+One module per section: ``data``, ``folds``, ``identities``, ``sample_weights``, ``model`` (also
+[model.adapter]), ``tasks``, ``training`` ([train], [selection]), ``task_weighting``, ``inference``
+and ``tracking``. ``experiment`` puts them together, ``consistency`` checks what must
+fit between them, and ``reference`` writes their documentation.
 """
 
-from auxfold.config.data import TAGS, Data, Folds, Source
-from auxfold.config.identities import BIAS, BIAS_FAMILIES, BY_IDENTITY, Identities, SampleWeights
-from auxfold.config.inference import Inference, Tracking
+from auxfold.config.binary_settings import BALANCED, BinarySettings
+from auxfold.config.data import TAGS, Data, Source
+from auxfold.config.folds import Folds
+from auxfold.config.identities import BIAS, BIAS_FAMILIES, Identities
+from auxfold.config.inference import Inference
 from auxfold.config.model import (
     AnyAdapter,
     BottleneckAdapter,
@@ -16,27 +19,27 @@ from auxfold.config.model import (
     Model,
     PrefixAdapter,
 )
+from auxfold.config.sample_weights import BY_IDENTITY, SampleWeights
 from auxfold.config.section import Name, Section, Seed
+from auxfold.config.task_settings import TaskSettings
+from auxfold.config.task_weighting import TaskWeightingSettings
 from auxfold.config.tasks import (
-    BALANCED,
     AnyTask,
-    BinarySettings,
     MulticlassSettings,
     RegressionSettings,
-    TaskSettings,
-    tasks_of_groups,
+    tasks_from_group_sizes,
 )
-from auxfold.config.training import Selection, TaskWeightingSettings, Train
+from auxfold.config.tracking import Tracking
+from auxfold.config.training import Selection, Train
 
 __all__ = [
+    "BALANCED",
     "BIAS",
     "BIAS_FAMILIES",
     "BY_IDENTITY",
-    "RATE",
     "TAGS",
     "AnyAdapter",
     "AnyTask",
-    "Balance",
     "BinarySettings",
     "BottleneckAdapter",
     "Data",
@@ -50,13 +53,14 @@ __all__ = [
     "Name",
     "PrefixAdapter",
     "RegressionSettings",
-    "RowWeights",
+    "SampleWeights",
     "Section",
     "Seed",
     "Selection",
     "Source",
     "TaskSettings",
+    "TaskWeightingSettings",
     "Tracking",
     "Train",
-    "tasks_of_groups",
+    "tasks_from_group_sizes",
 ]

@@ -1,4 +1,4 @@
-"""``[data]`` and ``[folds]``: the rows, and how they are divided."""
+"""``[data]``: where the rows are and what their columns are called."""
 
 from __future__ import annotations
 
@@ -6,59 +6,113 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
+from pydantic_core import CoreSchema
 
-from auxfold.config.section import NAME, Name, PositiveInt, Section, Seed
+from auxfold.config.section import NAME, Name, PositiveInt, Section
 
 
 class Source(Section):
     """``[[data.train]]``: one of several data sets, each with the labels that it has."""
 
-    path: str  # csv, tsv, parquet or jsonl (.gz, .zip)
-    name: Name | None = None  # empty: the file's folder, or its stem where folders are equal
-    rename: dict[str, str] = {}  # the file's column = its name here; = "": not read
+    path: str = Field(
+        description="The file of this source: csv, tsv, parquet or jsonl (also .gz, .zip). A plain "
+        "string instead of a table is its path."
+    )
+    name: Name | None = Field(
+        None,
+        description="The name of this source in ids, logs and `--set`. Without it, the name of the "
+        "file's folder, or the file's stem where two sources are in equally named folders.",
+    )
+    rename: dict[str, str] = Field(
+        {},
+        description="Renames columns: the file's column = its name in this experiment. An empty "
+        'name (`label = ""`) means that the column is not read.',
+    )
 
     @model_validator(mode="before")
     @classmethod
-    def _path_alone(cls, given: Any) -> Any:
-        return {"path": given} if isinstance(given, str) else given
+    def _from_path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _renamed_apart(self) -> Source:
+    def _distinct_new_names(self) -> Source:
         names = [name for name in self.rename.values() if name]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"rename gives two columns the name {twice[0]!r}")
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            raise ValueError(f"rename gives two columns the name {duplicates[0]!r}")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """A table, or its path as a plain string."""
+        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(schema))]}
 
 
 READER = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 
-# Tags tell pydantic which of the two was meant, so that its errors are about that one.
+# Tags tell pydantic which of the two forms was meant, so that its errors are about that one.
 TAGS = ("file", "sources")
 Sources = Annotated[list[Source], Field(min_length=1)]
 TrainFiles = Annotated[
     Annotated[str, Tag("file")] | Annotated[Sources, Tag("sources")],
-    Discriminator(lambda given: TAGS[isinstance(given, list | dict)]),
+    Discriminator(lambda value: TAGS[isinstance(value, list | dict)]),
 ]
 
 
 class Data(Section):
     """``[data]``: where the rows are and what their columns are called."""
 
-    train: TrainFiles  # csv, tsv, parquet or jsonl (.gz, .zip); or [[data.train]], see Source
-    test: str | None = None
-    sample_submission: str | None = None
-    id: str = "id"  # "": the file has none, its rows are numbered from 0
-    text: str | list[str] = "text"  # two names: a text pair
-    group: str | None = None  # rows with an equal value stay in one fold
-    group_sizes: list[Annotated[int, Field(ge=2)]] | None = None  # of labels = [2, 0, 1]: classes
-    reader: Annotated[str, Field(pattern=READER)] | None = (
-        None  # "package.module:Reader", own files
+    train: TrainFiles = Field(
+        description="The training file: csv, tsv, parquet or jsonl (also .gz, .zip). Several files "
+        "that each have some of the labels are a list, or one `[[data.train]]` each."
     )
-    sample_weight: str | None = None  # a column of weights >= 0: one number, or a list by task
-    rows: PositiveInt | None = None  # train on so many rows only, drawn evenly in every label
-    test_labels: str | None = None  # released labels of test rows: scores the ensemble by fold
+    test: str | None = Field(None, description="The file to predict, in one of the same formats.")
+    sample_submission: str | None = Field(
+        None,
+        description="The competition's sample submission. The submission gets exactly its columns, "
+        "its ids and its order.",
+    )
+    id: str = Field(
+        "id",
+        description='The column with the id of a row. `""` means that the files have none: rows '
+        "are then numbered from 0.",
+    )
+    text: str | list[str] = Field(
+        "text", description="The column with the text, or a list of two columns: a text pair."
+    )
+    group: str | None = Field(
+        None, description="A column: rows with an equal value in it stay in one fold."
+    )
+    group_sizes: list[Annotated[int, Field(ge=2)]] | None = Field(
+        None,
+        description="The number of classes of each entry of a column `labels` that holds a list in "
+        "every row, such as `[2, 0, 1]`. It replaces `[[tasks]]`: each entry becomes a multiclass "
+        "task, `labels_0` (the main one), `labels_1`, and so on.",
+    )
+    reader: Annotated[str, Field(pattern=READER)] | None = Field(
+        None,
+        description="A class of your own that reads the files of `data.train`, `data.test` and "
+        '`folds.validation`: `"package.module:Class"`, constructed without arguments, with a '
+        "method `read(path)`.",
+    )
+    sample_weight: str | None = Field(
+        None,
+        description="A column of weights >= 0, by which the losses of a row are multiplied in "
+        "every task: one number per row, or a list with one number per task.",
+    )
+    rows: PositiveInt | None = Field(
+        None,
+        description="Train on this number of rows only, sampled so that every label keeps its "
+        "share. Without it, on all rows.",
+    )
+    test_labels: str | None = Field(
+        None,
+        description="A file with released labels of test rows. With it, `evaluate` also scores the "
+        "ensemble of all folds on them, next to each single fold.",
+    )
 
     @property
     def id_column(self) -> str:
@@ -77,12 +131,12 @@ class Data(Section):
 
     @property
     def source_names(self) -> list[str]:
-        """Of every source the name that was given to it, else its folder's or its stem."""
+        """The name of every source: the one in the experiment file, else its folder's or stem."""
         paths = [Path(source.path) for source in self.sources]
         folders = [path.parent.name for path in paths]
-        apart = len(set(folders)) == len(folders) and "" not in folders
-        found = folders if apart else [path.name.split(".")[0] for path in paths]
-        return [source.name or name for source, name in zip(self.sources, found, strict=True)]
+        are_distinct = len(set(folders)) == len(folders) and "" not in folders
+        defaults = folders if are_distinct else [path.name.split(".")[0] for path in paths]
+        return [source.name or name for source, name in zip(self.sources, defaults, strict=True)]
 
     @property
     def path(self) -> str:
@@ -104,26 +158,3 @@ class Data(Section):
             if not re.fullmatch(NAME, name):
                 raise ValueError(f"a source of data.train needs a name; {name!r} cannot be one")
         return self
-
-
-def _one_split(given: Any) -> Any:
-    whole = isinstance(given, int) and not isinstance(given, bool)
-    share = isinstance(given, float) and 0.0 < given < 1.0
-    if given is None or (isinstance(given, str) and given) or share or (whole and given > 0):
-        return given
-    raise ValueError("takes a file, a share between 0 and 1, or a number of rows")
-
-
-class Folds(Section):
-    """``[folds]``: how rows are divided for cross-validation."""
-
-    n_splits: Annotated[int, Field(ge=2)] = 5
-    seed: Seed | None = None  # empty: the experiment's seed
-    group_duplicates: bool = True  # equal texts (case, space, punctuation apart) share a fold
-    # One split instead of folds, called fold 0: a file, a share of the rows, or a number of rows.
-    validation: Annotated[str | float | int | None, BeforeValidator(_one_split)] = None
-
-    @property
-    def names(self) -> range:
-        """The numbers of the folds: 0 alone where ``validation`` is one split."""
-        return range(self.n_splits if self.validation is None else 1)

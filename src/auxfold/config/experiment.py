@@ -14,138 +14,76 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from auxfold.config import (
-    BIAS,
-    BY_IDENTITY,
-    AnyTask,
-    Data,
-    Folds,
-    Identities,
-    Inference,
-    Model,
-    Name,
-    SampleWeights,
-    Section,
-    Seed,
-    Selection,
-    TaskSettings,
-    TaskWeightingSettings,
-    Tracking,
-    Train,
-    tasks_of_groups,
-)
+from auxfold.config import consistency
+from auxfold.config.data import Data
+from auxfold.config.folds import Folds
+from auxfold.config.identities import Identities
+from auxfold.config.inference import Inference
+from auxfold.config.model import Model
+from auxfold.config.overrides import apply_override, refuse_renamed
+from auxfold.config.sample_weights import SampleWeights
 from auxfold.config.schema_errors import explain
+from auxfold.config.section import Name, Section, Seed
+from auxfold.config.task_weighting import TaskWeightingSettings
+from auxfold.config.tasks import AnyTask, tasks_from_group_sizes
 from auxfold.config.toml_text import toml_text
-from auxfold.errors import InputError, nearest
+from auxfold.config.tracking import Tracking
+from auxfold.config.training import Selection, Train
+from auxfold.errors import InputError
 
 
 class Experiment(Section):
     """One experiment file."""
 
-    name: Name  # outputs/<name>/
-    seed: Seed = 42
-    data: Data
-    folds: Folds = Folds()
-    identities: Identities = Identities()
-    sample_weights: SampleWeights = SampleWeights()
-    model: Model = Model()
-    tasks: Annotated[list[AnyTask], Field(min_length=1)]
-    train: Train = Train()
-    task_weighting: TaskWeightingSettings = TaskWeightingSettings()
-    selection: Selection = Selection()
-    inference: Inference = Inference()
-    tracking: Tracking = Tracking()
+    name: Name = Field(
+        description="The name of the experiment. Its results are in `outputs/<name>/`."
+    )
+    seed: Seed = Field(42, description="The seed of all random choices.")
+    data: Data = Field(description="Where the rows are and what their columns are called.")
+    folds: Folds = Field(Folds(), description="How rows are divided for cross-validation.")
+    identities: Identities = Field(
+        Identities(),
+        description="The columns by which the main task's unintended bias is measured.",
+    )
+    sample_weights: SampleWeights = Field(
+        SampleWeights(),
+        description="How much a row counts in the main task's loss, and in no other task's. "
+        "`data.sample_weight` (every task) and `row_weight` of a task multiply with it.",
+    )
+    model: Model = Field(
+        Model(),
+        description="The backbone, and how its hidden states become one vector per row.",
+    )
+    tasks: Annotated[list[AnyTask], Field(min_length=1)] = Field(
+        description="The tasks: a head, its label columns and its weight in the loss each."
+    )
+    train: Train = Field(Train(), description="How one fold is trained.")
+    task_weighting: TaskWeightingSettings = Field(
+        TaskWeightingSettings(), description="How the tasks' weights adapt in training."
+    )
+    selection: Selection = Field(
+        Selection(), description="Which weights of a fold are kept, and when training stops early."
+    )
+    inference: Inference = Field(
+        Inference(), description="How the folds' models become one prediction."
+    )
+    tracking: Tracking = Field(Tracking(), description="What is logged to Weights & Biases.")
 
     @model_validator(mode="after")
-    def _tasks_fit_together(self) -> Experiment:
-        names = [task.name for task in self.tasks]
-        if len(set(names)) != len(names):
-            raise ValueError("two tasks have the same name")
-        columns = [c for t in self.tasks for c in {*t.columns, *t.prediction_columns}]
-        columns.append(self.data.id_column)
-        twice = sorted({c for c in columns if columns.count(c) > 1})
-        if twice:
-            raise ValueError(f"column {twice[0]!r} is predicted by two tasks, or is the id too")
-        if self.model.symmetric_pairs and len(self.data.text_columns) != 2:
-            raise ValueError("model.symmetric_pairs is for text pairs; data.text names one column")
-        told = {"batches": self.train.batches, "sampling": self.train.sampling}
-        for key in [k for k in told if told[k] not in ("mixed", "size")]:
-            if len(self.data.sources) == 1:
-                raise ValueError(
-                    f"train.{key} = {told[key]!r} is for several [[data.train]]; there is one"
-                )
-        evaluations = self.train.epochs * self.train.evaluations_per_epoch
-        if self.selection.keep == "average" and evaluations < 2:
-            raise ValueError(
-                "selection.keep = 'average' needs two evaluations or more; raise "
-                "train.evaluations_per_epoch or train.epochs"
-            )
-        mains = [task.name for task in self.tasks if task.main]
-        if len(mains) != 1 and len(self.tasks) > 1:
-            raise ValueError(f"exactly one task needs main = true, found {len(mains)}")
-        if isinstance(self.folds.validation, str) and not isinstance(self.data.train, str):
-            raise ValueError(
-                "folds.validation is a file, which goes with one data.train; of several "
-                "[[data.train]] it takes a share or a number of rows"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _groups_are_tasks(self) -> Experiment:
-        sizes = self.data.group_sizes
-        made = [len(getattr(task, "class_names", ())) for task in self.tasks]
-        if sizes is not None and made != sizes:
-            raise ValueError(
-                f"data.group_sizes = {sizes}, but the tasks have {made} classes; leave "
-                f"[[tasks]] out (they are made from group_sizes), or group_sizes"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _negatives_where_there_are_any(self) -> Experiment:
-        if self.train.negative_sample_rate == 1.0:
-            return self
-        if "binary" not in (task.kind for task in self.tasks):
-            raise ValueError("train.negative_sample_rate < 1 needs a task of kind 'binary'")
-        if self.train.sampling != "size":
-            raise ValueError(
-                f"train.negative_sample_rate < 1 goes with train.sampling = 'size', not with "
-                f"{self.train.sampling!r}, which decides how often a row comes in another way"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _identities_where_needed(self) -> Experiment:
-        if self.identities.columns and self.main_task.kind != "binary":
-            raise ValueError("identities.columns need a main task of kind 'binary'")
-        if self.identities.columns and BIAS in (task.name for task in self.tasks):
-            raise ValueError(f"a task is called {BIAS!r} as the metrics of identities.columns are")
-        by_identity = [name for name in self.sample_weights.scheme if name in BY_IDENTITY]
-        if by_identity and not self.identities.columns:
-            raise ValueError(
-                f"sample_weights.scheme = {by_identity[0]!r} needs identities.columns, which are empty"
-            )
-        shaped = [t.name for t in self.tasks if getattr(t, "loss", None) == "metric_shaped"]
-        if shaped and not self.identities.columns:
-            raise ValueError(
-                f"tasks.{shaped[0]}.loss = 'metric_shaped' needs identities.columns, which are "
-                f"empty"
-            )
-        metric, known = self.selection.metric or "", self.identities.metrics
-        if metric.startswith(f"{BIAS}/") and not known:
-            raise ValueError(
-                f"selection.metric = {metric!r} needs identities.columns, which are empty"
-            )
-        if metric.startswith(f"{BIAS}/") and metric not in known:
-            raise ValueError(
-                f"selection.metric = {metric!r} is unknown{nearest(metric, known)}; "
-                f"known: {', '.join(known[:5])}, and of each identity"
-            )
+    def _sections_fit_together(self) -> Experiment:
+        consistency.check_tasks(self.data, self.model, self.tasks)
+        consistency.check_sources(self.data, self.folds, self.train)
+        consistency.check_evaluations(self.train, self.selection)
+        consistency.check_group_sizes(self.data, self.tasks)
+        consistency.check_negative_sampling(self.train, self.tasks)
+        consistency.check_identities(
+            self.identities, self.sample_weights, self.tasks, self.main_task, self.selection
+        )
         return self
 
     @property
-    def main_task(self) -> TaskSettings:
-        """The task that speaks at inference."""
+    def main_task(self) -> AnyTask:
+        """The task that is predicted at inference."""
         return next((task for task in self.tasks if task.main), self.tasks[0])
 
     @property
@@ -154,12 +92,12 @@ class Experiment(Section):
         return [column for task in self.tasks for column in task.columns]
 
     def fingerprint(self) -> str:
-        """What must be equal for fold models to belong together.
+        """What must be equal for fold models to belong together, as 16 hexadecimal digits.
 
-        All but paths, tracking, and what changes memory and safety but not the trained model. Of
-        ``[[data.train]]`` names and renamed columns count.
+        It covers all keys but paths, tracking, and what changes memory and safety but not the
+        trained model. Of ``[[data.train]]`` the names and the renamed columns count.
         """
-        told = self.model_dump(
+        content = self.model_dump(
             mode="json",
             exclude={
                 "tracking": True,
@@ -170,18 +108,19 @@ class Experiment(Section):
             },
         )
         if isinstance(self.folds.validation, str):
-            told["folds"]["validation"] = "a file"
+            content["folds"]["validation"] = "a file"
         if not isinstance(self.data.train, str):
             renames = [source.rename for source in self.data.sources]
-            told["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+            content["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:
     """Read an experiment file and apply ``key.path=value`` overrides.
 
     Raises:
-        InputError: no such file, broken TOML, unknown key, wrong type or value out of range.
+        InputError: no such file, broken TOML, an unknown or renamed key, a wrong type or a value
+            out of range.
     """
     path = Path(path)
     if not path.is_file():
@@ -191,64 +130,36 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid TOML: {error}") from None
-    raw = _with_tasks_of_groups(raw)
+    raw = _with_group_tasks(raw)
     for override in overrides or []:
-        _apply_override(raw, override)
+        apply_override(raw, override)
     return experiment_from_dict(raw, str(path))
 
 
 def experiment_from_dict(raw: dict[str, Any], where: str) -> Experiment:
-    """Check a plain dictionary against the schema; ``where`` names it in errors."""
+    """Check a plain dictionary against the schema; ``where`` names it in errors.
+
+    Raises:
+        InputError: an unknown or renamed key, a wrong type or a value out of range.
+    """
+    refuse_renamed(raw, where)
     try:
         # Through JSON, so that TOML's integers are accepted for floats even under strict types.
-        # (Dates, which JSON lacks, become strings: what is meant where one stands.)
-        raw = _with_tasks_of_groups(raw)
+        # Dates, which JSON lacks, become strings: a string is what was meant.
+        raw = _with_group_tasks(raw)
         return Experiment.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
         raise InputError(f"{where}: {explain(error, Experiment)}") from None
 
 
-def _with_tasks_of_groups(raw: dict[str, Any]) -> dict[str, Any]:
-    """With the tasks that ``data.group_sizes`` stands for, and rows numbered, if not told else."""
-    made = tasks_of_groups(raw.get("data"))
-    if not made:
+def _with_group_tasks(raw: dict[str, Any]) -> dict[str, Any]:
+    """Add the tasks of ``data.group_sizes``, and numbered rows, unless the file has its own."""
+    tasks = tasks_from_group_sizes(raw.get("data"))
+    if not tasks:
         return raw
-    return {"tasks": made, **raw, "data": {"id": "", **raw["data"]}}
-
-
-def _apply_override(raw: dict[str, Any], override: str) -> None:
-    """Set one dotted key; tasks are addressed by name or number (``tasks.toxicity.weight``)."""
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f"--set takes KEY=VALUE, got {override!r}")
-    *parents, last = key.strip().split(".")
-    place: Any = raw
-    for part in parents:
-        place = _step_into(place, part, key)
-    if not isinstance(place, dict):
-        raise InputError(f"--set {key}: {'.'.join(parents)} is not a section")
-    place[last] = _parse_value(text.strip())
-
-
-def _step_into(place: Any, part: str, key: str) -> Any:
-    if isinstance(place, dict):
-        return place.setdefault(part, {})
-    if isinstance(place, list):
-        for index, item in enumerate(place):
-            if part == str(index) or (isinstance(item, dict) and item.get("name") == part):
-                return item
-    raise InputError(f"--set {key}: there is no {part!r} to set")
-
-
-def _parse_value(text: str) -> Any:
-    """TOML where it reads as TOML (numbers, booleans, lists), else the text itself."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    return {"tasks": tasks, **raw, "data": {"id": "", **raw["data"]}}
 
 
 def to_toml(experiment: Experiment) -> str:
     """The resolved experiment as TOML that :func:`load_experiment` reads back to an equal one."""
-    told = experiment.model_dump(mode="json", exclude_none=True)
-    return toml_text(told)
+    return toml_text(experiment.model_dump(mode="json", exclude_none=True))

@@ -1,4 +1,4 @@
-"""``[inference]`` and ``[tracking]``: what becomes of the folds."""
+"""``[inference]``: how fold models become one prediction."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from auxfold.config.section import PositiveInt, Section
 class Inference(Section):
     """``[inference]``: how fold models become one prediction."""
 
-    # "rank" depends on the rows predicted together; see docs/RECIPES.md, one model from several.
-    average: Literal["probability", "logit", "rank", "power"] = "probability"
-    power: Annotated[float, Field(gt=0.0)] = 3.5  # average = "power": the exponent
-    max_tokens_per_batch: PositiveInt = 16384
-
-
-class Tracking(Section):
-    """``[tracking]``: Weights & Biases."""
-
-    wandb: Literal["auto", "online", "offline", "off"] = "auto"
-    project: str | None = None  # empty: the folder of the (first) training file
-    log_every: PositiveInt = 20  # optimizer steps per point of the training curves
-    show_per_group_metrics: bool = True  # several multiclass tasks: false shows their means alone
-    upload_model: bool = False  # the fold's model as an artifact; the OOF and folds files always
+    average: Literal["probability", "logit", "rank", "power"] = Field(
+        "probability",
+        description='How the predictions of the folds are averaged. `"probability"`: their mean. '
+        '`"logit"`: the mean of logits. `"rank"`: the mean of ranks among the rows that are '
+        'predicted together, for metrics of order such as AUC. `"power"`: the mean of p^power, to '
+        "the power 1/power (Jigsaw 2019, 2nd place).",
+    )
+    power: Annotated[float, Field(gt=0.0)] = Field(
+        3.5,
+        description='The exponent of `average = "power"`. The larger it is, the more the most '
+        "confident folds count.",
+    )
+    max_tokens_per_batch: PositiveInt = Field(
+        16384,
+        description="Tokens of one forward pass at inference, padding included. It limits memory "
+        "and does not change predictions.",
+    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 Name = Annotated[str, Field(pattern=NAME)]
@@ -14,25 +14,29 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Section(BaseModel):
-    """Base of all sections: unknown keys and silent casts are refused."""
+    """Base of all sections: unknown keys and silent casts are refused.
+
+    Every field has a description, which is the documentation of its key: ``auxfold config``, the
+    reference page and the JSON schema print it.
+
+    Attributes:
+        READ_BY: keys that only some values of another key read. ``{"loss": {"focal":
+            ("focal_gamma",), "bce": ()}}`` says that ``focal_gamma`` is read by ``loss = "focal"``
+            only. A key that is not listed is always read.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    READ_BY: ClassVar[dict[str, dict[str, tuple[str, ...]]]] = {}
 
-def refuse_unread(section: Section, choice: str, read: dict[str, tuple[str, ...]]) -> None:
-    """Refuse a key that the chosen value does not read, where it says something.
-
-    Args:
-        section: the section with the keys.
-        choice: the key that chooses (``loss``, ``method``).
-        read: each of its values to the keys that it reads; keys of no value are always read.
-
-    Raises:
-        ValueError: naming the key and the values that read it.
-    """
-    chosen = getattr(section, choice)
-    for key in dict.fromkeys(key for keys in read.values() for key in keys):
-        given = getattr(section, key) != type(section).model_fields[key].default
-        if given and key not in read[chosen]:
-            values = ", ".join(value for value, keys in read.items() if key in keys)
-            raise ValueError(f"{key} is not read by {choice} = {chosen!r}, but by {values}")
+    @model_validator(mode="after")
+    def _refuse_unread_keys(self) -> Self:
+        """Refuse a key that differs from its default where nothing reads it."""
+        for choice, keys_by_value in self.READ_BY.items():
+            chosen = getattr(self, choice)
+            for key in dict.fromkeys(key for keys in keys_by_value.values() for key in keys):
+                is_set = getattr(self, key) != type(self).model_fields[key].default
+                if is_set and key not in keys_by_value[chosen]:
+                    values = ", ".join(v for v, keys in keys_by_value.items() if key in keys)
+                    raise ValueError(f"{key} is not read by {choice} = {chosen!r}, but by {values}")
+        return self

@@ -12,15 +12,21 @@ def toml_text(content: dict[str, Any]) -> str:
     return "\n".join(_table("", content)).strip() + "\n"
 
 
+def toml_value(value: Any) -> str:
+    """A string, number, boolean or flat list of them as TOML."""
+    # JSON's strings, numbers, booleans and flat lists are TOML's, except for the DEL character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _table(path: str, content: dict[str, Any]) -> list[str]:
-    """The lines of a table: its own keys first, then the tables and lists of tables in it."""
+    """The lines of a table: first its own keys, then the tables and lists of tables in it."""
     inner = {k: v for k, v in content.items() if _is_table(v)}
-    lines = [f"{_key(k)} = {_toml_value(v)}" for k, v in content.items() if k not in inner]
+    lines = [f"{_key(k)} = {toml_value(v)}" for k, v in content.items() if k not in inner]
     for key, value in inner.items():
         name = f"{path}.{key}" if path else key
-        many = isinstance(value, list)
-        for entry in value if many else [value]:
-            lines += ["", f"[[{name}]]" if many else f"[{name}]", *_table(name, entry)]
+        is_list = isinstance(value, list)
+        for entry in value if is_list else [value]:
+            lines += ["", f"[[{name}]]" if is_list else f"[{name}]", *_table(name, entry)]
     return lines
 
 
@@ -31,9 +37,4 @@ def _is_table(value: Any) -> bool:
 
 def _key(name: str) -> str:
     """A bare key, or a quoted one: a column's name may hold anything."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml_value(name)
-
-
-def _toml_value(value: Any) -> str:
-    # JSON's strings, numbers, booleans and flat lists are TOML's, but for the DEL character.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_value(name)

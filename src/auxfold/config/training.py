@@ -1,99 +1,125 @@
-"""``[train]``, ``[task_weighting]`` and ``[selection]``: how a fold is trained, and what is kept of it."""
+"""``[train]`` and ``[selection]``: how a fold is trained, and which of its weights are kept."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from auxfold.config.section import PositiveInt, Section, Share, refuse_unread
+from auxfold.config.section import PositiveInt, Section, Share
 
 
 class Train(Section):
     """``[train]``: how one fold is trained."""
 
-    epochs: PositiveInt = 2
-    batch_size: PositiveInt = 32  # rows per optimizer step, over all processes
-    max_tokens_per_batch: PositiveInt = 8192  # padded tokens of one forward pass
-    batches: Literal["mixed", "homogeneous"] = (
-        "mixed"  # "homogeneous": a step's rows are of one source
+    epochs: PositiveInt = Field(2, description="Passes over the training rows of a fold.")
+    batch_size: PositiveInt = Field(
+        32, description="Rows per optimizer step, over all micro-batches and processes."
     )
-    sampling: Literal["size", "sqrt", "uniform", "temperature"] = "size"  # of sources, per epoch
-    temperature: Annotated[float, Field(ge=1.0)] = 2.0  # shares ~ size ** (1 / temperature)
-    # Of the rows whose labels are all zero: the share in an epoch, other rows in the next one.
-    negative_sample_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    learning_rate: Annotated[float, Field(gt=0.0)] = 2e-5
-    head_learning_rate: Annotated[float, Field(gt=0.0)] | None = None  # empty: learning_rate
-    layerwise_lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = (
-        1.0  # of the rate, layer by layer down
+    max_tokens_per_batch: PositiveInt = Field(
+        8192,
+        description="Tokens of one forward pass, padding included. It limits memory: a batch above "
+        "it is split into micro-batches, with the same gradient.",
     )
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
-    warmup_ratio: Share = 0.05  # share of all steps
-    schedule: Literal["linear", "cosine"] = "linear"
-    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None  # decay of averaged weights, 0.99
-    max_grad_norm: Annotated[float, Field(ge=0.0)] = 1.0  # 0: no clipping
-    precision: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
-    length_bucket_steps: PositiveInt = (
-        50  # optimizer steps' worth of shuffled rows that are sorted by length
+    batches: Literal["mixed", "homogeneous"] = Field(
+        "mixed",
+        description='With several sources: whether the rows of an optimizer step are of all of '
+        'them (`"mixed"`) or of one (`"homogeneous"`).',
+    )  # fmt: skip
+    sampling: Literal["size", "sqrt", "uniform", "temperature"] = Field(
+        "size",
+        description="With several sources: how often the rows of each come in an epoch. In "
+        "proportion to its size, to the square root of its size, equally often, or in proportion "
+        "to size^(1/temperature) (Arivazhagan et al. 2019).",
     )
-    evaluations_per_epoch: PositiveInt = 1
-    checkpoint_minutes: Annotated[float, Field(gt=0.0)] = 10.0  # how much work a crash can cost
-    init_head_bias: bool = True  # start each head's bias at the logit of the label's rate
-
-
-# Which keys of [task_weighting] a method reads, beside log_every.
-_BALANCE_KEYS = {
-    "fixed": (),
-    "uncertainty": ("learning_rate",),
-    "dwa": ("temperature",),
-    "gradnorm": ("ema_decay", "alpha", "learning_rate"),
-    "famo": ("ema_decay", "learning_rate"),
-    "main_first": ("ema_decay",),
-    "pcgrad": ("ema_decay",),
-    "cagrad": ("ema_decay", "c"),
-    "upgrad": ("ema_decay",),
-}
-
-
-class TaskWeightingSettings(Section):
-    """``[task_weighting]``: how the tasks' weights adapt in training (docs/RECIPES.md)."""
-
-    method: Literal[
-        "fixed", "uncertainty", "dwa", "gradnorm", "famo",
-        "main_first", "pcgrad", "cagrad", "upgrad",
-    ] = "fixed"  # fmt: skip
-    log_every: PositiveInt = 20  # optimizer steps between two looks at the tasks' gradients
-    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9  # decay of running means over steps
-    temperature: Annotated[float, Field(gt=0.0)] = 2.0  # dwa: larger is closer to equal weights
-    alpha: Annotated[float, Field(ge=0.0)] = 1.5  # gradnorm: how strongly slow tasks are helped
-    c: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.5  # cagrad: how far from the mean gradient
-    # Of the weights themselves; empty: 0.025, for uncertainty the heads' rate.
-    learning_rate: Annotated[float, Field(gt=0.0)] | None = None
-
-    @property
-    def rate(self) -> float:
-        """The learning rate of gradnorm's and famo's weights."""
-        return 0.025 if self.learning_rate is None else self.learning_rate
-
-    @model_validator(mode="after")
-    def _keys_of_the_method(self) -> TaskWeightingSettings:
-        refuse_unread(self, "method", _BALANCE_KEYS)
-        return self
+    temperature: Annotated[float, Field(ge=1.0)] = Field(
+        2.0,
+        description='The temperature of `sampling = "temperature"`: 1 is `"size"`, 2 is `"sqrt"`, '
+        'and a large one is close to `"uniform"`.',
+    )
+    negative_sample_rate: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        1.0,
+        description="The share of the rows whose labels are all zero that comes in an epoch; other "
+        "ones come in the next epoch (Jigsaw 2019, 3rd place, with 0.5).",
+    )
+    learning_rate: Annotated[float, Field(gt=0.0)] = Field(
+        2e-5, description="The highest learning rate of the backbone, or of the adapter in it."
+    )
+    head_learning_rate: Annotated[float, Field(gt=0.0)] | None = Field(
+        None, description="The highest learning rate of the heads. Without it, `learning_rate`."
+    )
+    layerwise_lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        1.0,
+        description="The learning rate of a layer as a share of the rate of the layer above it "
+        "(Howard and Ruder 2018). 1 means equal rates.",
+    )
+    weight_decay: Annotated[float, Field(ge=0.0)] = Field(
+        0.01,
+        description="The weight decay of AdamW (Loshchilov and Hutter 2019). Biases and layer "
+        "norms are not decayed.",
+    )
+    warmup_ratio: Share = Field(
+        0.05,
+        description="The share of all optimizer steps in which the learning rate rises linearly "
+        "from 0.",
+    )
+    schedule: Literal["linear", "cosine"] = Field(
+        "linear", description="How the learning rate falls to 0 after the warm-up."
+    )
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        None,
+        description="The decay per step of an exponential moving average of the weights, such as "
+        "0.99, which is evaluated and kept instead of them (Polyak and Juditsky 1992). Without it, "
+        "no average.",
+    )
+    max_grad_norm: Annotated[float, Field(ge=0.0)] = Field(
+        1.0, description="The norm at which the gradient is clipped. 0 means no clipping."
+    )
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
+        "auto",
+        description="The number format of mixed-precision training. `\"auto\"` is bf16 where the "
+        "processor has it in hardware, else fp16 on CUDA, else fp32.",
+    )  # fmt: skip
+    length_bucket_steps: PositiveInt = Field(
+        50,
+        description="Optimizer steps whose shuffled rows are sorted by length together, so that a "
+        "batch has little padding. The larger it is, the less padding and the less random batches.",
+    )
+    evaluations_per_epoch: PositiveInt = Field(
+        1, description="Evaluations of the validation rows per epoch, evenly spaced."
+    )
+    checkpoint_minutes: Annotated[float, Field(gt=0.0)] = Field(
+        10.0,
+        description="Minutes between two saved states to resume from, which is the most work that "
+        "a crash can cost.",
+    )
+    init_head_bias: bool = Field(
+        True,
+        description="Starts every head at what predicts the labels' averages: the logit of the "
+        "rate, the log frequencies of classes, or the mean.",
+    )
 
 
 class Selection(Section):
     """``[selection]``: which checkpoint of a fold is kept."""
 
-    metric: str | None = None  # "<task>/<metric>"; empty: the main task's first metric
-    early_stopping: Annotated[int, Field(ge=0)] = 0  # evaluations without improvement; 0: off
-    # "last": no fold's checkpoint is chosen on its rows; "average": the mean of the weights at the
-    # last evaluations (Izmailov 2018).
-    keep: Literal["best", "last", "average"] = "best"
-    checkpoints: Annotated[int, Field(ge=2)] = 3  # keep = "average": of how many evaluations
+    READ_BY: ClassVar = {"keep": {"best": (), "last": (), "average": ("checkpoints",)}}
 
-    @model_validator(mode="after")
-    def _checkpoints_of_an_average(self) -> Selection:
-        default = type(self).model_fields["checkpoints"].default
-        if self.keep != "average" and self.checkpoints != default:
-            raise ValueError(f"checkpoints is read by keep = 'average', not by {self.keep!r}")
-        return self
+    metric: str | None = Field(
+        None,
+        description="The metric, `<task>/<metric>`, that decides which checkpoint is the best and "
+        "when to stop early. Without it, the main task's first metric.",
+    )
+    early_stopping: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Evaluations without improvement after which training stops. 0 means never.",
+    )
+    keep: Literal["best", "last", "average"] = Field(
+        "best",
+        description='Which weights of a fold are kept. `"best"`: those of the best evaluation. '
+        '`"last"`: those of the last one, so that no checkpoint is chosen on the rows that score '
+        'it. `"average"`: the mean of the weights at the last evaluations (Izmailov et al. 2018).',
+    )
+    checkpoints: Annotated[int, Field(ge=2)] = Field(
+        3, description='The number of evaluations whose weights `keep = "average"` averages.'
+    )

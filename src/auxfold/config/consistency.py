@@ -1,0 +1,106 @@
+"""What must fit together between the sections of an experiment; each check raises ValueError."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auxfold.config.data import Data
+from auxfold.config.folds import Folds
+from auxfold.config.identities import BIAS, Identities
+from auxfold.config.model import Model
+from auxfold.config.sample_weights import BY_IDENTITY, SampleWeights
+from auxfold.config.tasks import AnyTask
+from auxfold.config.training import Selection, Train
+from auxfold.errors import nearest
+
+
+def check_tasks(data: Data, model: Model, tasks: Sequence[AnyTask]) -> None:
+    """Names and predicted columns are distinct, one task is the main one, pairs are pairs."""
+    names = [task.name for task in tasks]
+    if len(set(names)) != len(names):
+        raise ValueError("two tasks have the same name")
+    columns = [c for task in tasks for c in {*task.columns, *task.prediction_columns}]
+    columns.append(data.id_column)
+    duplicates = sorted({c for c in columns if columns.count(c) > 1})
+    if duplicates:
+        raise ValueError(f"column {duplicates[0]!r} is predicted by two tasks, or is the id too")
+    if model.symmetric_pairs and len(data.text_columns) != 2:
+        raise ValueError("model.symmetric_pairs is for text pairs; data.text names one column")
+    n_main = sum(task.main for task in tasks)
+    if n_main != 1 and len(tasks) > 1:
+        raise ValueError(f"exactly one task needs main = true, found {n_main}")
+
+
+def check_group_sizes(data: Data, tasks: Sequence[AnyTask]) -> None:
+    """``data.group_sizes`` agrees with the classes of the tasks."""
+    n_classes = [len(getattr(task, "class_names", ())) for task in tasks]
+    if data.group_sizes is not None and n_classes != data.group_sizes:
+        raise ValueError(
+            f"data.group_sizes = {data.group_sizes}, but the tasks have {n_classes} classes; leave "
+            f"out [[tasks]] (they are made from group_sizes), or group_sizes"
+        )
+
+
+def check_sources(data: Data, folds: Folds, train: Train) -> None:
+    """What is for several sources has several, and what is for one file has one."""
+    choices = {"batches": train.batches, "sampling": train.sampling}
+    for key, value in choices.items():
+        if value not in ("mixed", "size") and len(data.sources) == 1:
+            raise ValueError(f"train.{key} = {value!r} is for several [[data.train]]; there is one")
+    if isinstance(folds.validation, str) and not isinstance(data.train, str):
+        raise ValueError(
+            "folds.validation is a file, which goes with one data.train; of several "
+            "[[data.train]] it takes a share or a number of rows"
+        )
+
+
+def check_evaluations(train: Train, selection: Selection) -> None:
+    """An average of weights has at least two evaluations to average."""
+    if selection.keep == "average" and train.epochs * train.evaluations_per_epoch < 2:
+        raise ValueError(
+            "selection.keep = 'average' needs two evaluations or more; raise "
+            "train.evaluations_per_epoch or train.epochs"
+        )
+
+
+def check_negative_sampling(train: Train, tasks: Sequence[AnyTask]) -> None:
+    """Fewer negatives need binary labels, and sources at their own size."""
+    if train.negative_sample_rate == 1.0:
+        return
+    if "binary" not in (task.kind for task in tasks):
+        raise ValueError("train.negative_sample_rate < 1 needs a task of kind 'binary'")
+    if train.sampling != "size":
+        raise ValueError(
+            f"train.negative_sample_rate < 1 goes with train.sampling = 'size', not with "
+            f"{train.sampling!r}, which decides how often a row comes in another way"
+        )
+
+
+def check_identities(
+    identities: Identities,
+    sample_weights: SampleWeights,
+    tasks: Sequence[AnyTask],
+    main_task: AnyTask,
+    selection: Selection,
+) -> None:
+    """What needs identity columns has them, and they have a binary main task."""
+    if identities.columns and main_task.kind != "binary":
+        raise ValueError("identities.columns need a main task of kind 'binary'")
+    if identities.columns and BIAS in (task.name for task in tasks):
+        raise ValueError(f"a task is called {BIAS!r} as the metrics of identities.columns are")
+    metric = selection.metric or ""
+    users = [f"sample_weights.scheme = {n!r}" for n in sample_weights.scheme if n in BY_IDENTITY]
+    users += [
+        f"tasks.{task.name}.loss = 'metric_shaped'"
+        for task in tasks
+        if getattr(task, "loss", None) == "metric_shaped"
+    ]
+    users += [f"selection.metric = {metric!r}"] if metric.startswith(f"{BIAS}/") else []
+    if users and not identities.columns:
+        raise ValueError(f"{users[0]} needs identities.columns, which are empty")
+    known = identities.metrics
+    if metric.startswith(f"{BIAS}/") and metric not in known:
+        raise ValueError(
+            f"selection.metric = {metric!r} is unknown{nearest(metric, known)}; "
+            f"known: {', '.join(known[:5])}, and of each identity"
+        )

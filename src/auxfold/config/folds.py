@@ -1,0 +1,60 @@
+"""``[folds]``: how rows are divided for cross-validation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from auxfold.config.section import Section, Seed
+
+
+def _check_validation(value: Any) -> Any:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    is_share = isinstance(value, float) and 0.0 < value < 1.0
+    is_file = isinstance(value, str) and value != ""
+    if value is None or is_count or is_share or is_file:
+        return value
+    raise ValueError("takes a file, a share between 0 and 1, or a number of rows")
+
+
+_VALIDATION_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        {"type": "integer", "minimum": 1},
+    ]
+}
+
+
+class Folds(Section):
+    """``[folds]``: how rows are divided for cross-validation."""
+
+    n_splits: Annotated[int, Field(ge=2)] = Field(
+        5, description="The number of folds, stratified by all labels (Sechidis et al. 2011)."
+    )
+    seed: Seed | None = Field(
+        None,
+        description="The seed of the division into folds. Without it, the experiment's `seed`. Set "
+        "it to train with several seeds on the same folds.",
+    )
+    group_duplicates: bool = Field(
+        True,
+        description="Keeps equal texts in one fold. Case, white space and punctuation are ignored "
+        "in the comparison.",
+    )
+    validation: Annotated[
+        str | float | int | None,
+        BeforeValidator(_check_validation),
+        WithJsonSchema(_VALIDATION_SCHEMA),
+    ] = Field(
+        None,
+        description="One split instead of folds, called fold 0. Its validation rows are a file "
+        "with the columns of `data.train`, a share of the rows (`0.1`), or a number of rows "
+        "(`500`).",
+    )
+
+    @property
+    def names(self) -> range:
+        """The numbers of the folds: only 0 where ``validation`` is one split."""
+        return range(self.n_splits if self.validation is None else 1)
