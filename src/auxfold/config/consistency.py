@@ -33,7 +33,7 @@ def check_tasks(data: Data, model: Model, tasks: Sequence[AnyTask]) -> None:
 
 def check_group_sizes(data: Data, tasks: Sequence[AnyTask]) -> None:
     """``data.group_sizes`` agrees with the classes of the tasks."""
-    n_classes = [len(getattr(task, "class_names", ())) for task in tasks]
+    n_classes = [len(task.class_names or ()) for task in tasks]
     if data.group_sizes is not None and n_classes != data.group_sizes:
         raise ValueError(
             f"data.group_sizes = {data.group_sizes}, but the tasks have {n_classes} classes; leave "
