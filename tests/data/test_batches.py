@@ -6,13 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auxfold.data.batches import (
-    TokenizedDataset,
-    cut_by_tokens,
-    read_special_tokens,
-    training_steps,
-)
-from auxfold.data.tokens import token_column
+from auxfold.data.batches import split_by_tokens, training_steps
+from auxfold.data.dataset import SpecialTokenTemplate, TokenizedDataset
+from auxfold.data.token_store import tokenize_column
 from conftest import make_tokenizer
 
 lengths_strategy = st.lists(st.integers(2, 60), min_size=1, max_size=300)
@@ -41,7 +37,7 @@ def test_epochs_and_seeds_differ():
 @given(lengths=lengths_strategy, budget=st.integers(1, 400))
 def test_cut_keeps_the_budget_and_every_row(lengths, budget):
     lengths = np.array(lengths)
-    batches = cut_by_tokens(np.arange(len(lengths)), lengths, budget)
+    batches = split_by_tokens(np.arange(len(lengths)), lengths, budget)
     assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
     for rows in batches:
         assert len(rows) == 1 or len(rows) * lengths[rows].max() <= budget
@@ -49,8 +45,8 @@ def test_cut_keeps_the_budget_and_every_row(lengths, budget):
 
 def rows_of(tmp_path, *columns, **options) -> TokenizedDataset:
     tokenizer = make_tokenizer()
-    stored = [token_column(texts, tokenizer, tmp_path) for texts in columns]
-    return TokenizedDataset(stored, read_special_tokens(tokenizer, len(columns)), **options)
+    stored = [tokenize_column(texts, tokenizer, tmp_path) for texts in columns]
+    return TokenizedDataset(stored, SpecialTokenTemplate.from_tokenizer(tokenizer, len(columns)), **options)
 
 
 def ids_of(rows: TokenizedDataset, row: int) -> list[int]:
@@ -95,10 +91,10 @@ def test_padding_is_on_the_right_and_masked(tmp_path):
 
 def test_tokens_are_stored_once_and_shared(tmp_path):
     tokenizer = make_tokenizer()
-    token_column(["the garden", "soup"], tokenizer, tmp_path)
+    tokenize_column(["the garden", "soup"], tokenizer, tmp_path)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy")}
-    column = token_column(["the garden", "soup"], tokenizer, tmp_path)
+    column = tokenize_column(["the garden", "soup"], tokenizer, tmp_path)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy")} == before
     assert isinstance(column.ids, np.memmap)
-    token_column(["the garden", "soup "], tokenizer, tmp_path)
+    tokenize_column(["the garden", "soup "], tokenizer, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2

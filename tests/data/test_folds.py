@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auxfold.data.folds import label_flags, make_folds, normalize, row_units
+from auxfold.data.folds import binarize_strata, make_folds, normalize_text, row_units
 from auxfold.data.table import Table
 from conftest import make_frame
 
@@ -30,7 +30,7 @@ def folds_of(table: Table, n_splits: int, seed: int) -> np.ndarray:
 
 
 def test_flags_are_half_and_above_and_missing_is_its_own_flag():
-    flags = label_flags(np.array([[0.5, np.nan], [0.49, 1.0], [0.2, 0.0]], dtype=np.float32))
+    flags = binarize_strata(np.array([[0.5, np.nan], [0.49, 1.0], [0.2, 0.0]], dtype=np.float32))
     assert flags.tolist() == [[True, False, False], [False, True, True], [False, False, True]]
 
 
@@ -51,8 +51,12 @@ def test_equal_seed_equal_folds_and_another_seed_others():
 
 
 def test_duplicates_differ_in_case_space_and_punctuation_only():
-    assert normalize("Hello,  WORLD!") == normalize("hello world") != normalize("hello worlds")
-    assert normalize("?!") != normalize("…")
+    assert (
+        normalize_text("Hello,  WORLD!")
+        == normalize_text("hello world")
+        != normalize_text("hello worlds")
+    )
+    assert normalize_text("?!") != normalize_text("…")
     table = table_of(["A b.", "a B", "c", "c!", "d"], [0, 1, 0, 1, 0])
     units = row_units(table, group_duplicates=True)
     assert units[0] == units[1] and units[2] == units[3] and len(set(units)) == 3

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from auxfold.config.experiment import experiment_from_dict, load_experiment, to_toml
-from auxfold.data.lists import all_entries, spread_lists
+from auxfold.data.lists import detect_list_entries, expand_lists
+from auxfold.data.loading import read_prediction_table, read_training_table
 from auxfold.data.reader import copy_reader
-from auxfold.data.table import read_texts, read_train
 from auxfold.errors import InputError
 from auxfold.tasks import make_tasks
 from auxfold.training.objective import Objective
@@ -56,7 +56,7 @@ def test_lists_are_read_from_every_format(tmp_path, kind):
         frame.assign(labels=frame["labels"].map(json.dumps)).to_csv(path, index=False)
     else:
         frame.to_json(path, orient="records", lines=True)
-    labels = read_train(grouped(str(path))).labels
+    labels = read_training_table(grouped(str(path))).labels
     np.testing.assert_array_equal(labels, [[2, 0, 1], [0, np.nan, 3], [1, 1, 0]])
 
 
@@ -67,7 +67,7 @@ def test_named_tasks_read_the_same_entries(tmp_path):
         {"name": "topic", "kind": "multiclass", "columns": ["labels_0"], "classes": 3},
     ]  # fmt: skip
     raw = {"name": "n", "data": {"train": written(tmp_path, ROWS), "id": ""}, "tasks": tasks}
-    table = read_train(experiment_from_dict(raw, "tests"))
+    table = read_training_table(experiment_from_dict(raw, "tests"))
     np.testing.assert_array_equal(table.labels, [[1, 2], [3, 0], [0, 1]])
 
 
@@ -78,7 +78,7 @@ def test_whole_numbers_beside_missing_ones_are_classes(tmp_path):
     experiment = experiment_from_dict(
         {"name": "n", "data": {"train": str(path)}, "tasks": tasks}, ""
     )
-    np.testing.assert_array_equal(read_train(experiment).labels, [[1], [np.nan]])
+    np.testing.assert_array_equal(read_training_table(experiment).labels, [[1], [np.nan]])
 
 
 def test_the_resolved_file_is_read_back(tmp_path):
@@ -137,7 +137,7 @@ def test_a_list_of_weights_weighs_each_task_and_a_number_all(tmp_path):
 def test_a_weight_that_is_none_is_refused(tmp_path, weight):
     rows = [*({**row, "weight": [1, 1, 1]} for row in ROWS[:2]), {**ROWS[2], "weight": weight}]
     with pytest.raises(InputError, match="column 'weight', row 3: "):
-        read_train(grouped(written(tmp_path, rows), sample_weight="weight"))
+        read_training_table(grouped(written(tmp_path, rows), sample_weight="weight"))
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ def test_a_weight_that_is_none_is_refused(tmp_path, weight):
 def test_a_pair_or_a_weight_is_not_overlooked(tmp_path, more, way):
     path = written(tmp_path, [{**row, **more} for row in ROWS])
     with pytest.raises(InputError, match=way):
-        read_train(grouped(path))
+        read_training_table(grouped(path))
     used = {"sample_weight": "weight"} if "weight" in more else {"text": ["text", "text_pair"]}
-    assert len(read_train(grouped(path, **used))) == 3
+    assert len(read_training_table(grouped(path, **used))) == 3
 
 
 READER = '''
@@ -192,11 +192,11 @@ def own_format(tmp_path, monkeypatch):
 
 def test_a_reader_of_ones_own(own_format):
     experiment = with_reader(own_format, "line_reader:Reader")
-    table = read_train(experiment)
+    table = read_training_table(experiment)
     assert list(table.ids) == ["line0", "line1"]
     assert table.texts == [["a silly goose", "rain"]]
     np.testing.assert_array_equal(table.labels, [[2], [0]])
-    assert read_texts(experiment, own_format).texts == table.texts
+    assert read_prediction_table(experiment, own_format).texts == table.texts
 
 
 def test_a_readers_file_is_copied_to_where_it_is_found(own_format, tmp_path):
@@ -218,14 +218,14 @@ def test_a_readers_file_is_copied_to_where_it_is_found(own_format, tmp_path):
 )
 def test_a_reader_that_fails_says_how(own_format, name, told):
     with pytest.raises(InputError, match=told):
-        read_train(with_reader(own_format, name))
+        read_training_table(with_reader(own_format, name))
 
 
 def test_a_reader_without_a_column_says_which(own_format):
     experiment = with_reader(own_format, "line_reader:Reader")
     data = experiment.data.model_copy(update={"text": "texts"})
     with pytest.raises(InputError, match=r"gives no column 'texts' \(did you mean 'text'"):
-        read_train(experiment.model_copy(update={"data": data}))
+        read_training_table(experiment.model_copy(update={"data": data}))
 
 
 def test_columns_of_lists_are_found_in_an_unknown_table():
@@ -237,7 +237,7 @@ def test_columns_of_lists_are_found_in_an_unknown_table():
             "text": ["a", "b"],
         }
     )
-    entries = all_entries(frame)
+    entries = detect_list_entries(frame)
     assert entries == {"labels_0": ("labels", 0), "labels_1": ("labels", 1)}
-    spread = spread_lists(frame, entries, "t")
+    spread = expand_lists(frame, entries, "t")
     assert spread["labels_1"].tolist() == ["0", ""] and "labels" not in spread

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
+from auxfold.data.loading import read_training_table
 from auxfold.data.sample_weights import annotators, identity_public_kernel, identity_strict
-from auxfold.data.table import read_train
 from auxfold.errors import InputError
 from auxfold.tasks import make_tasks
 from auxfold.training.objective import Objective
@@ -58,10 +58,10 @@ def experiment(tmp_path, frame=CELLS, identities=("a", "b"), data=None, **sample
     ],
 )  # fmt: skip
 def test_every_cell_of_every_scheme(tmp_path, given, expected):
-    plain = read_train(experiment(tmp_path, **given, scale_to_mean_one=False))
+    plain = read_training_table(experiment(tmp_path, **given, scale_to_mean_one=False))
     assert plain.task_weights["main"] == pytest.approx(expected, rel=1e-6)
     assert plain.sample_weights.tolist() == [1.0] * 8 and list(plain.task_weights) == ["main"]
-    scaled = read_train(experiment(tmp_path, **given)).task_weights["main"]
+    scaled = read_training_table(experiment(tmp_path, **given)).task_weights["main"]
     assert scaled == pytest.approx(expected / np.mean(expected), rel=1e-6)
 
 
@@ -84,14 +84,16 @@ def test_the_public_formula_is_the_one_that_was_published():
 def test_the_mean_is_over_rows_with_a_main_label(tmp_path):
     frame = CELLS.astype({"toxic": object})
     frame.loc[[0, 2], "toxic"] = ""
-    weights = read_train(experiment(tmp_path, frame, scheme="identity_strict")).task_weights["main"]
+    weights = read_training_table(
+        experiment(tmp_path, frame, scheme="identity_strict")
+    ).task_weights["main"]
     assert weights[[1, 3, 4, 5, 6, 7]].mean() == pytest.approx(1.0)
 
 
 def test_the_main_tasks_gradient_follows_and_no_other(tmp_path):
     def gradient(**sample_weights) -> np.ndarray:
         made = experiment(tmp_path, **sample_weights)
-        objective = Objective(make_tasks(made), read_train(made))
+        objective = Objective(make_tasks(made), read_training_table(made))
         leaf = torch.zeros(8, 3, requires_grad=True)
         rows = np.arange(8)
         logits = {"main": leaf[:, :1], "aux": leaf[:, 1:]}
@@ -109,7 +111,7 @@ def test_they_multiply_with_the_weights_of_every_task_and_of_the_main_one(tmp_pa
     sections = made.model_dump(mode="json", exclude_none=True)
     sections["data"]["sample_weight"] = "w"
     made = make_experiment("", "b", **{**sections, "tasks": tasks})
-    table = read_train(made)
+    table = read_training_table(made)
     assert table.task_weights["main"] == pytest.approx(np.array(STRICT) * CELLS["w"], rel=1e-6)
     assert table.sample_weights.tolist() == CELLS["w"].tolist()
 
@@ -122,7 +124,7 @@ def test_a_source_without_the_columns_weighs_as_unknown(tmp_path):
     made = make_experiment("", "b", data={"train": sources}, identities={"columns": ["a", "b"]},
                            sample_weights={"scheme": ["identity_strict", "annotators"],
                                         "annotators": "n", "scale_to_mean_one": False})  # fmt: skip
-    weights = read_train(made).task_weights["main"]
+    weights = read_training_table(made).task_weights["main"]
     assert weights[:8] == pytest.approx(np.array(STRICT) * COUNTS, rel=1e-6)
     assert weights[8:] == pytest.approx(np.array([0.25, 0.5] * 4) * COUNTS[4], rel=1e-6)
 
@@ -148,4 +150,4 @@ def test_annotators_that_nobody_counted_weigh_nothing_in_particular():
 )
 def test_what_does_not_fit_is_named(tmp_path, given, expected):
     with pytest.raises(InputError, match=expected):
-        read_train(experiment(tmp_path, CELLS.assign(m=-1), **given))
+        read_training_table(experiment(tmp_path, CELLS.assign(m=-1), **given))

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from auxfold.config import Train
 from auxfold.data.batches import training_steps
-from auxfold.data.sampling import drawn_rows, epoch_rows_per_source, epoch_steps, steps_per_epoch
+from auxfold.data.sampling import allocate_rows, epoch_steps, sample_epoch_indices, steps_per_epoch
 
 KINDS = ("size", "sqrt", "uniform", "temperature")
 sizes_strategy = st.lists(st.integers(0, 60), min_size=1, max_size=4).filter(sum)
 
 
-def sources_of(sizes: list[int], seed: int = 0) -> np.ndarray:
+def make_sources(sizes: list[int], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
 
 
@@ -33,7 +33,7 @@ def sources_of(sizes: list[int], seed: int = 0) -> np.ndarray:
 )
 def test_shares_by_hand(sampling, temperature, expected):
     train = Train(sampling=sampling, temperature=temperature)
-    assert epoch_rows_per_source(train, np.array([900, 100, 0])).tolist() == expected
+    assert allocate_rows(train, np.array([900, 100, 0])).tolist() == expected
 
 
 @settings(max_examples=80, deadline=None)
@@ -47,13 +47,13 @@ def test_an_epoch_has_as_many_rows_as_the_data_each_about_equally_often(
     sizes, sampling, temperature, epoch
 ):
     train = Train(sampling=sampling, temperature=temperature)
-    sources = sources_of(sizes)
-    counts = epoch_rows_per_source(train, np.array(sizes))
+    sources = make_sources(sizes)
+    counts = allocate_rows(train, np.array(sizes))
     assert counts.sum() == sum(sizes) and not counts[np.array(sizes) == 0].any()
     shares = np.array([n ** {"size": 1, "sqrt": 0.5, "uniform": 0}.get(sampling, 1 / temperature)
                        if n else 0 for n in sizes], dtype=float)  # fmt: skip
     assert np.abs(counts - sum(sizes) * shares / shares.sum()).max() < 1 + 1e-6
-    times = np.bincount(drawn_rows(train, sources, 3, epoch), minlength=len(sources))
+    times = np.bincount(sample_epoch_indices(train, sources, 3, epoch), minlength=len(sources))
     for source, count in enumerate(counts):
         own = times[sources == source]
         assert own.sum() == count
@@ -63,8 +63,8 @@ def test_an_epoch_has_as_many_rows_as_the_data_each_about_equally_often(
 
 
 def test_over_the_epochs_every_row_of_a_large_source_comes_equally_often():
-    train, sources = Train(sampling="uniform"), sources_of([90, 10])
-    epochs = [drawn_rows(train, sources, 7, epoch) for epoch in range(9)]
+    train, sources = Train(sampling="uniform"), make_sources([90, 10])
+    epochs = [sample_epoch_indices(train, sources, 7, epoch) for epoch in range(9)]
     times = sum(np.bincount(drawn, minlength=100) for drawn in epochs)
     assert set(times[sources == 0]) == {5} and set(times[sources == 1]) == {45}
     first, second = (set(drawn[sources[drawn] == 0]) for drawn in epochs[:2])
@@ -79,14 +79,14 @@ def test_over_the_epochs_every_row_of_a_large_source_comes_equally_often():
     window=st.integers(1, 4),
 )
 def test_pure_steps_hold_one_source_and_all_drawn_rows(sizes, sampling, batch, window):
-    sources = sources_of(sizes)
+    sources = make_sources(sizes)
     lengths = np.random.default_rng(1).integers(2, 50, len(sources))
     train = Train(
         sampling=sampling, batches="homogeneous", batch_size=batch, length_bucket_steps=window
     )
     steps = epoch_steps(lengths, sources, train, 5, 2)
     assert all(len(set(sources[step])) == 1 and 0 < len(step) <= batch for step in steps)
-    assert sorted(np.concatenate(steps)) == drawn_rows(train, sources, 5, 2).tolist()
+    assert sorted(np.concatenate(steps)) == sample_epoch_indices(train, sources, 5, 2).tolist()
     assert len(steps) == steps_per_epoch(train, len(sources), sources)
     assert sum(len(s) < batch for s in steps) <= len(set(sources)), "one odd step per source"
 
@@ -94,7 +94,7 @@ def test_pure_steps_hold_one_source_and_all_drawn_rows(sizes, sampling, batch, w
 @pytest.mark.parametrize("batches", ["mixed", "homogeneous"])
 @pytest.mark.parametrize("sampling", KINDS)
 def test_steps_are_reproducible_and_differ_between_epochs_and_seeds(batches, sampling):
-    sources, lengths = sources_of([70, 30]), np.arange(100) % 17 + 2
+    sources, lengths = make_sources([70, 30]), np.arange(100) % 17 + 2
     train = Train(batches=batches, sampling=sampling, batch_size=8, length_bucket_steps=3)
 
     def flat(seed: int, epoch: int) -> list[int]:
@@ -107,7 +107,7 @@ def test_steps_are_reproducible_and_differ_between_epochs_and_seeds(batches, sam
 
 
 def test_pure_steps_of_the_sources_alternate_and_are_sorted_by_length_within():
-    sources, lengths = sources_of([400, 400]), np.random.default_rng(2).integers(2, 200, 800)
+    sources, lengths = make_sources([400, 400]), np.random.default_rng(2).integers(2, 200, 800)
     train = Train(batches="homogeneous", batch_size=8, length_bucket_steps=50)
     steps = epoch_steps(lengths, sources, train, 0, 0)
     turns = np.diff([sources[step[0]] for step in steps]) != 0
@@ -152,7 +152,7 @@ def test_the_order_of_one_source_never_changes():
 def test_negatives_come_to_their_share_and_over_the_epochs_equally_often(
     sizes, share, rate, batches
 ):
-    sources, random = sources_of(sizes), np.random.default_rng(sum(sizes))
+    sources, random = make_sources(sizes), np.random.default_rng(sum(sizes))
     negatives = random.random(len(sources)) < rate
     train = Train(negative_sample_rate=share, batches=batches, batch_size=7, length_bucket_steps=2)
     lengths = random.integers(2, 50, len(sources))

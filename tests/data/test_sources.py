@@ -8,8 +8,8 @@ import pytest
 
 from auxfold.config.experiment import Experiment
 from auxfold.data.folds import make_folds
+from auxfold.data.loading import read_training_table
 from auxfold.data.sources import describe_sources, rows_per_source
-from auxfold.data.table import read_train
 from auxfold.errors import InputError
 from auxfold.tasks import make_tasks
 from auxfold.training.split import create_folds, flags, load_training_table
@@ -42,7 +42,7 @@ def two(backbone: str = "b", rename: dict | None = None, **data) -> Experiment:
 
 
 def test_rows_follow_each_other_and_are_labelled_where_their_source_is(files):
-    table = read_train(two(sample_weight="w"))
+    table = read_training_table(two(sample_weight="w"))
     assert table.ids.tolist() == ["one/1", "one/2", "one/3", "two/1", "two/9"]
     assert table.texts == [["a", "b", "c", "d", "e"]]
     nan = np.nan
@@ -59,20 +59,20 @@ def test_an_identity_that_a_source_lacks_is_not_annotated_there(files):
     experiment = make_experiment("", "b", data=two().data.model_dump(mode="json"),
                                  identities={"columns": ["male"]})  # fmt: skip
     expected = np.array([[np.nan], [np.nan], [np.nan], [0.25], [np.nan]], dtype=np.float32)
-    np.testing.assert_array_equal(read_train(experiment).identities, expected)
+    np.testing.assert_array_equal(read_training_table(experiment).identities, expected)
 
 
 def test_without_an_id_column_each_source_counts_its_own_rows(files):
-    table = read_train(two(id="", rename={**RENAME, "key": ""}))
+    table = read_training_table(two(id="", rename={**RENAME, "key": ""}))
     assert table.ids.tolist() == ["one/0", "one/1", "one/2", "two/0", "two/1"]
 
 
 def test_a_group_may_stand_in_one_source_only_and_holds_across_sources(files):
     FIRST.assign(g=["x", "y", "x"]).to_csv("one/train.csv", index=False)
-    assert read_train(two(group="g")).groups.tolist() == ["x", "y", "x", "", ""]
+    assert read_training_table(two(group="g")).groups.tolist() == ["x", "y", "x", "", ""]
     SECOND.assign(g=["y", "z"]).to_csv("two/train.csv", index=False)
     experiment = two(group="g")
-    table = read_train(experiment)
+    table = read_training_table(experiment)
     folds = make_folds(table, table.labels, 2, True, 0)
     assert folds[0] == folds[2] and folds[1] == folds[3]
 
@@ -80,19 +80,19 @@ def test_a_group_may_stand_in_one_source_only_and_holds_across_sources(files):
 def test_one_source_alone_keeps_its_ids_and_its_fingerprint(files):
     """``[[data.train]]`` once, without a rename, is the plain path; a rename is read as written."""
     FIRST.assign(threat=[1, 0, 1]).to_csv("one/train.csv", index=False)
-    plain = read_train(make_experiment("one/train.csv", "b"))
+    plain = read_training_table(make_experiment("one/train.csv", "b"))
     listed = make_experiment("", "b", data={"train": [{"path": "one/train.csv"}]})
-    assert read_train(listed).fingerprint() == plain.fingerprint() == "b5b0f3a739e01774"
-    assert read_train(listed).ids.tolist() == ["1", "2", "3"]
+    assert read_training_table(listed).fingerprint() == plain.fingerprint() == "b5b0f3a739e01774"
+    assert read_training_table(listed).ids.tolist() == ["1", "2", "3"]
     renamed = FIRST.assign(hard=[1, 0, 1])
     renamed.to_csv("one/train.csv", index=False)
     source = {"path": "one/train.csv", "rename": {"hard": "threat"}}
-    made = read_train(make_experiment("", "b", data={"train": [source]}))
+    made = read_training_table(make_experiment("", "b", data={"train": [source]}))
     assert made.fingerprint() == plain.fingerprint() and made.sources is None
 
 
 def test_a_fingerprint_tells_sources_apart(files):
-    table = read_train(two())
+    table = read_training_table(two())
     other = table.take(np.arange(5))
     other.sources[2] = 1
     assert other.fingerprint() != table.fingerprint()
@@ -112,19 +112,19 @@ def test_a_fingerprint_tells_sources_apart(files):
 )
 def test_columns_that_do_not_fit_are_named(files, rename, data, expected):
     with pytest.raises(InputError, match=expected):
-        read_train(two(rename=rename, **data))
+        read_training_table(two(rename=rename, **data))
 
 
 def test_a_source_that_teaches_nothing_is_refused(files):
     FIRST.assign(threat=[1, 0, 1]).to_csv("one/train.csv", index=False)
     with pytest.raises(InputError, match="two/train.csv has none of the label columns"):
-        read_train(two(rename={**RENAME, "target": ""}))
+        read_training_table(two(rename={**RENAME, "target": ""}))
     SECOND.assign(target="").to_csv("two/train.csv", index=False)
     with pytest.raises(InputError, match="two/train.csv has no label in any row"):
-        read_train(two())
+        read_training_table(two())
     (files / "two/train.csv").unlink()
     with pytest.raises(InputError, match="no file two/train.csv"):
-        read_train(two())
+        read_training_table(two())
 
 
 def test_a_wrong_label_is_named_by_its_own_file_and_row(files):
@@ -163,7 +163,7 @@ def test_folds_have_an_even_share_of_every_source(files, second_label):
     drawn = load_training_table(make_experiment("", "b", data={**data, "rows": 100}, tasks=[tasks[0]]
                                           if second_label == "toxic" else tasks))  # fmt: skip
     assert abs((drawn.sources == 1).sum() - 100 * 53 / 253) <= 2
-    told = rows_per_source(experiment.data, table.sources_of(folds == 0))
+    told = rows_per_source(experiment.data, table.sources_at(folds == 0))
     assert list(told) == ["rows of one", "rows of two"]
     assert told["rows of one"] == f"{(folds[:200] == 0).sum()}"
     lines = describe_sources(experiment.data, experiment.label_columns, table.labels, table.sources)
@@ -172,6 +172,6 @@ def test_folds_have_an_even_share_of_every_source(files, second_label):
 
 def test_the_flags_name_the_source_of_a_row(files):
     experiment = two()
-    made = flags(make_tasks(experiment), read_train(experiment))
+    made = flags(make_tasks(experiment), read_training_table(experiment))
     assert made.shape == (5, 5)
     np.testing.assert_array_equal(made[:, 3:], [[1, 0]] * 3 + [[0, 1]] * 2)

@@ -1,1 +1,1 @@
-"""From files on disk to batches of token ids: tables, folds, token store, batches."""
+"""Files of a competition as tables, folds, token ids and batches of token ids."""

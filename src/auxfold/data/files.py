@@ -1,4 +1,4 @@
-"""Columns of a file as strings, exactly as they stand there, or an error that says where not."""
+"""Columns of a file as strings, exactly as the file has them, or an error that names the place."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,19 @@ from auxfold.errors import InputError, nearest
 
 FORMATS = ("csv", "tsv", "parquet", "jsonl")
 COMPRESSIONS = (".gz", ".zip")
-BLOCK = 2**26  # bytes parsed at once; no row may be longer
+BLOCK = 2**26  # bytes that are parsed at once; no row may be longer
 UNREADABLE = (
     ValueError, OSError, KeyError, EOFError, csv.Error, zipfile.BadZipFile, zlib.error
 )  # fmt: skip
-QUOTES = '; a quote (") opens a text there that no quote closes: double it, or quote the whole text'
+UNCLOSED_QUOTE = (
+    '; a quote (") opens a text there that no quote closes: double it, or quote the whole text'
+)
 
 
 def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Columns of a csv, tsv, parquet or jsonl file (``.gz``, ``.zip``), every value a string.
 
-    A missing value is the empty string. ``columns=None`` reads all.
+    A missing value is the empty string. ``columns=None`` reads all columns.
 
     Raises:
         InputError: no such file, an unknown format, an unreadable or empty file, a missing
@@ -42,7 +45,7 @@ def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataF
     try:
         frame = _read(path, _format(path), columns)
     except UNREADABLE as error:
-        raise InputError(f"{path} cannot be read: {_short(error)}") from None
+        raise InputError(f"{path} cannot be read: {summarize_error(error)}") from None
     if columns is not None:
         _require_columns(frame, columns, path)
         frame = frame[list(dict.fromkeys(columns))]
@@ -51,17 +54,19 @@ def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataF
     return frame
 
 
-def columns_of(path: str | Path) -> list[str]:
+def read_header(path: str | Path) -> list[str]:
     """The column names of a file.
+
+    Only of a jsonl file, whose rows may differ, are all rows parsed.
 
     Raises:
         InputError: no such file, an unknown format, or an unreadable file.
     """
     path = check_exists(path)
     try:
-        return read_header(path)
+        return _read_header(path)
     except UNREADABLE as error:
-        raise InputError(f"{path} cannot be read: {_short(error)}") from None
+        raise InputError(f"{path} cannot be read: {summarize_error(error)}") from None
 
 
 def _format(path: Path) -> str:
@@ -88,31 +93,32 @@ def _read_lines(path: Path) -> pd.DataFrame:
 
 
 def _read_separated(path: Path, separator: str, columns: list[str] | None) -> pd.DataFrame:
-    """Strings throughout: a text "NA" is a text, an id "007" keeps its zeros.
+    """All values are strings: a text "NA" stays a text, an id "007" keeps its zeros.
 
-    By Arrow rather than pandas, which fills short rows and drops or shifts surplus fields.
+    Arrow parses the file rather than pandas, which fills short rows and drops or shifts surplus
+    fields.
     """
-    content = _content(path)
+    content = _read_bytes(path)
     header = _first_line(content, separator)
-    wanted = header if columns is None else [c for c in dict.fromkeys(columns) if c in header]
-    twice = [name for name in wanted if header.count(name) > 1]
-    if twice:
-        raise ValueError(f"two columns are called {twice[0]!r}")
-    table = _parse(content, separator, wanted)
-    if _lines(content) > len(table) + 1:  # some text goes over several lines, or so it was read
+    names = header if columns is None else [c for c in dict.fromkeys(columns) if c in header]
+    repeated = [name for name in names if header.count(name) > 1]
+    if repeated:
+        raise ValueError(f"two columns are called {repeated[0]!r}")
+    table = _parse(content, separator, names)
+    if _count_lines(content) > len(table) + 1:  # a text has several lines, or a quote is not closed
         _check_quotes(content, separator)
     return table.to_pandas()
 
 
-def _parse(content: pa.Buffer, separator: str, wanted: list[str]) -> pa.Table:
+def _parse(content: pa.Buffer, separator: str, columns: list[str]) -> pa.Table:
     def read(threads: bool) -> pa.Table:
         return pa_csv.read_csv(
             pa.BufferReader(content),
             read_options=pa_csv.ReadOptions(block_size=BLOCK, use_threads=threads),
             parse_options=pa_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
-                include_columns=wanted,
-                column_types={name: pa.large_string() for name in wanted},
+                include_columns=columns,
+                column_types={name: pa.large_string() for name in columns},
                 strings_can_be_null=False,
             ),
         )
@@ -120,10 +126,10 @@ def _parse(content: pa.Buffer, separator: str, wanted: list[str]) -> pa.Table:
     try:
         return read(threads=True)
     except pa.ArrowInvalid:
-        return read(threads=False)  # fails again, and this time names the row
+        return read(threads=False)  # fails again, but this time the error names the row
 
 
-def _content(path: Path) -> pa.Buffer:
+def _read_bytes(path: Path) -> pa.Buffer:
     if path.suffix.lower() == ".gz":
         return pa.py_buffer(gzip.decompress(path.read_bytes()))
     if path.suffix.lower() == ".zip":
@@ -141,19 +147,21 @@ def _first_line(content: pa.Buffer, separator: str) -> list[str]:
     return next((line for line in lines if line), [])
 
 
-def _lines(content: pa.Buffer) -> int:
+def _count_lines(content: pa.Buffer) -> int:
     """Line ends in the file, and one more where the last line has none."""
     starts = range(0, len(content), BLOCK)
-    pieces = (content.slice(at, min(BLOCK, len(content) - at)).to_pybytes() for at in starts)
-    ends_with = content.slice(len(content) - 1).to_pybytes() if len(content) else b""
-    return sum(piece.count(b"\n") for piece in pieces) + (ends_with != b"\n")
+    blocks = (
+        content.slice(start, min(BLOCK, len(content) - start)).to_pybytes() for start in starts
+    )
+    last_byte = content.slice(len(content) - 1).to_pybytes() if len(content) else b""
+    return sum(block.count(b"\n") for block in blocks) + (last_byte != b"\n")
 
 
 def _check_quotes(content: pa.Buffer, separator: str) -> None:
-    """Refuse a quote that opens a text by chance and so swallows the rows behind it.
+    """Refuse a quote that opens a text by chance and so swallows the rows that follow.
 
-    Strictly read, a closing quote is followed by a separator or a line's end, and every quote is
-    closed: a swallowed row's own quotes break that.
+    In strict csv, every quote is closed, and a separator or the end of the line follows the closing
+    quote. The quotes of a swallowed row break that rule.
     """
     text = io.TextIOWrapper(io.BufferedReader(pa.BufferReader(content)), "utf-8-sig", newline="")
     limit = csv.field_size_limit(2**31 - 1)
@@ -163,16 +171,16 @@ def _check_quotes(content: pa.Buffer, separator: str) -> None:
         for _ in rows:
             line = rows.line_num
     except csv.Error as error:
-        raise ValueError(f"line {line + 1}: {error}{QUOTES}") from None
+        raise ValueError(f"line {line + 1}: {error}{UNCLOSED_QUOTE}") from None
     finally:
         csv.field_size_limit(limit)
 
 
 def as_strings(values: pd.Series) -> pd.Series:
-    """A column's values as strings, the missing ones empty and lists as JSON.
+    """A column's values as strings, missing ones as empty strings and lists as JSON.
 
     Raises:
-        ValueError: it holds bytes.
+        ValueError: the column holds bytes.
     """
     if values.map(lambda value: isinstance(value, bytes)).any():
         raise ValueError(f"column {values.name!r} holds bytes, not text")
@@ -185,36 +193,42 @@ def _as_string(value: Any) -> str:
     return "" if pd.isna(value) else str(value)
 
 
-def _short(error: Exception) -> str:
-    """An error's first line; Arrow's quote the row, which may be long."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:200] + " …"
+def summarize_error(error: Exception, with_type: bool = False) -> str:
+    """The message of an error in one line, cut at 300 characters, since Arrow quotes whole rows.
+
+    Args:
+        error: any exception.
+        with_type: whether the exception's type comes first; without a message it is the result.
+    """
+    message, name = " ".join(str(error).split()), type(error).__name__
+    if with_type:
+        message = f"{name}: {message}"
+    message = message or name
+    return message if len(message) <= 300 else message[:300] + " …"
 
 
 def _require_columns(frame: pd.DataFrame, columns: list[str], path: Path) -> None:
     missing = [column for column in columns if column not in frame.columns]
     if not missing:
         return
-    header = read_header(path)
+    header = _read_header(path)
     raise InputError(
         f"{path} has no column {missing[0]!r}{nearest(missing[0], header)}; "
         f"its columns are {format_list(header)}"
     )
 
 
-def format_list(names: list[str]) -> str:
-    """The first names, for an error."""
+def format_list(names: Sequence[str]) -> str:
+    """The first 20 names, separated by commas, for an error message."""
     return f"{', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
 
 
-def read_header(path: str | Path) -> list[str]:
-    """The column names of a file; only of a jsonl, whose rows may differ, are all rows parsed."""
-    path = Path(path)
+def _read_header(path: Path) -> list[str]:
     kind = _format(path)
     if kind in ("csv", "tsv"):
-        return _first_line(_content(path), "," if kind == "csv" else "\t")
+        return _first_line(_read_bytes(path), "," if kind == "csv" else "\t")
     if kind == "jsonl":
-        return list(_read_lines(path).columns)
+        return [str(name) for name in _read_lines(path).columns]
     schema = pq.read_schema(path)
     index = (schema.pandas_metadata or {}).get("index_columns", [])
     return [name for name in schema.names if name not in index]

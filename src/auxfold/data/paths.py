@@ -1,4 +1,4 @@
-"""Input files that must be there, checked without importing what reads them."""
+"""Checks that input files exist, without importing the libraries that read them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from auxfold.errors import InputError, nearest
 
 
 def check_exists(path: str | Path) -> Path:
-    """The path of a file that is there.
+    """The path, after a check that a file is there.
 
     Raises:
-        InputError: it is not, with the nearest name beside it.
+        InputError: no such file; the error suggests the nearest name in the same folder.
     """
     path = Path(path)
     if not path.is_file():
-        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
-        hint = nearest(path.name, beside)
+        siblings = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        hint = nearest(path.name, siblings)
         raise InputError(f"no file {path}{hint}; see input/README.md for where files go")
     return path

@@ -1,8 +1,8 @@
-"""Files of rows as an experiment reads them: tables, or whatever its own reader understands.
+"""Columns of a data file as the experiment reads it: as a table, or with a reader of the user's.
 
-``data.reader = "package.module:Reader"`` names a class that is made without arguments and whose
-``read(path)`` gives a DataFrame or dictionaries, a row each, with the columns that the experiment
-names. The module is found as Python finds modules, and in the current directory.
+``data.reader = "package.module:Reader"`` names a class that takes no arguments. Its method
+``read(path)`` returns a DataFrame, or one dictionary per row, with the columns that the experiment
+names. The module is imported like any Python module, also from the current directory.
 """
 
 from __future__ import annotations
@@ -17,94 +17,99 @@ from typing import Any, Protocol
 import pandas as pd
 
 from auxfold.config import Data
-from auxfold.data.files import as_strings, columns_of, existing, listed, read_columns
-from auxfold.data.lists import entries_of_lists, may_be_entries, spread_lists
+from auxfold.data.files import as_strings, format_list, read_columns, read_header
+from auxfold.data.lists import expand_lists, has_list_entry_names, match_list_entries
+from auxfold.data.paths import check_exists
 from auxfold.errors import InputError, nearest
 
 
 class Reader(Protocol):
-    """What ``data.reader`` names."""
+    """The interface of the class that ``data.reader`` names."""
 
     def read(self, path: Path) -> pd.DataFrame | Iterable[dict[str, Any]]:
         """All rows of a file, in its order."""
 
 
-def read_rows(data: Data, path: str, columns: list[str]) -> pd.DataFrame:
-    """The named columns of a file of rows, every value a string; lists spread where asked for.
+def read_data_columns(data: Data, path: str, columns: list[str]) -> pd.DataFrame:
+    """The named columns of a data file, every value a string.
+
+    A column such as ``labels_2`` that the file lacks is an entry of its lists ``labels``.
 
     Raises:
-        InputError: as :func:`~auxfold.data.files.read_columns`; a reader that is not there or
-            fails; lists of other lengths than ``data.group_sizes``.
+        InputError: as :func:`~auxfold.data.files.read_columns`; a reader that does not exist or
+            fails; lists that are not as long as ``data.group_sizes``.
     """
-    frame = None if data.reader is None else _by_reader(data.reader, path)
+    frame = None if data.reader is None else _read_with(data.reader, path)
     if frame is not None:
-        header = list(frame)
-    else:  # a header costs a second look at the file
-        header = columns_of(path) if may_be_entries(columns) else columns
-    entries = entries_of_lists(columns, header)
+        header = frame.columns.tolist()
+    else:  # the header costs another look at the file
+        header = read_header(path) if has_list_entry_names(columns) else columns
+    entries = match_list_entries(columns, header)
     plain = [name for name in columns if name not in entries]
-    asked = list(dict.fromkeys([*plain, *(base for base, _ in entries.values())]))
-    missing = [name for name in asked if name not in header]
+    file_columns = list(dict.fromkeys([*plain, *(base for base, _ in entries.values())]))
+    missing = [name for name in file_columns if name not in header]
     if frame is None:
-        frame = read_columns(path, asked)
+        frame = read_columns(path, file_columns)
     elif missing:
         raise InputError(
             f"{path}: {data.reader} gives no column {missing[0]!r}{nearest(missing[0], header)}; "
-            f"it gives {listed(header)}"
+            f"it gives {format_list(header)}"
         )
     length = None if data.group_sizes is None else len(data.group_sizes)
-    frame = spread_lists(frame, entries, path, length) if entries else frame
+    frame = expand_lists(frame, entries, path, length) if entries else frame
     return frame[list(dict.fromkeys(columns))]
 
 
-def columns_of_rows(data: Data, path: str) -> list[str]:
-    """The column names of a file of rows.
+def read_data_header(data: Data, path: str) -> list[str]:
+    """The column names of a data file.
 
     Raises:
-        InputError: as :func:`read_rows`.
+        InputError: as :func:`read_data_columns`.
     """
-    return columns_of(path) if data.reader is None else list(_by_reader(data.reader, path))
+    if data.reader is None:
+        return read_header(path)
+    return _read_with(data.reader, path).columns.tolist()
 
 
 def copy_reader(name: str, folder: Path) -> None:
-    """The file of a reader's module, to where it is found once ``folder`` is on Python's path.
+    """Copy a reader's module to where Python finds it once ``folder`` is on its path.
 
     Raises:
         InputError: there is no such reader.
     """
-    _reader(name)
+    _load_reader(name)
     module = sys.modules[name.partition(":")[0]]
-    place = folder.joinpath(*module.__name__.split(".")).with_suffix(".py")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(str(module.__file__), place)
+    target = folder.joinpath(*module.__name__.split(".")).with_suffix(".py")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(str(module.__file__), target)
 
 
-def _by_reader(name: str, path: str) -> pd.DataFrame:
-    place = existing(path)
+def _read_with(reader: str, path: str) -> pd.DataFrame:
+    file = check_exists(path)
     try:
-        given = _reader(name).read(place)
-        frame = given if isinstance(given, pd.DataFrame) else pd.DataFrame(list(given))
+        rows = _load_reader(reader).read(file)
+        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
         frame = frame.reset_index(drop=True).apply(as_strings)
     except InputError:
         raise
-    except Exception as error:  # whatever somebody's reader raises
-        raise InputError(f"{path}: {name} failed: {type(error).__name__}: {error}") from error
+    except Exception as error:  # a user's reader may raise anything
+        raise InputError(f"{path}: {reader} failed: {type(error).__name__}: {error}") from error
     if len(frame) == 0:
-        raise InputError(f"{path}: {name} gives no rows")
+        raise InputError(f"{path}: {reader} gives no rows")
     return frame
 
 
-def _reader(name: str) -> Reader:
+def _load_reader(name: str) -> Reader:
     module, _, attribute = name.partition(":")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     try:
-        made = getattr(importlib.import_module(module), attribute)()
+        reader = getattr(importlib.import_module(module), attribute)()
     except (ImportError, AttributeError, TypeError) as error:
         raise InputError(
-            f"data.reader = {name!r} cannot be had ({error}); expected a module, importable from "
-            f"{Path.cwd()}, with a class that takes no arguments"
+            f"data.reader = {name!r} cannot be loaded ({error}); expected a module, importable "
+            f"from {Path.cwd()}, with a class that takes no arguments"
         ) from None
-    if not callable(getattr(made, "read", None)):
+    if not callable(getattr(reader, "read", None)):
         raise InputError(f"data.reader = {name!r} has no method read(path)")
-    return made
+    return reader

@@ -1,7 +1,8 @@
-"""Row weights by name: how much each row counts in the main task's loss.
+"""Schemes for row weights: how much each row counts in the loss of the main task.
 
-By identities, with "toxic" a main label of at least 0.5 and "identity" any identity of at least
-0.5; a row without annotation mentions none, as in the kernels. The weights of the four cells:
+Two schemes weight by identities. "Toxic" is a main label of at least 0.5, and "an identity" is any
+identity of at least 0.5. A row without annotations mentions no identity, as in the public kernels
+of the competition. The weights of the four cells are:
 
 | | no identity | an identity |
 | --- | --- | --- |
@@ -17,22 +18,22 @@ import numpy as np
 import pandas as pd
 
 from auxfold.config.experiment import Experiment
-from auxfold.data.cells import counts_of, weights_of
+from auxfold.data.cells import parse_counts, parse_weights
 
 
 def identity_strict(toxic: np.ndarray, mentions: np.ndarray) -> np.ndarray:
     """A quarter for every part of the metric of Jigsaw 2019 that a row is in.
 
-    All rows are in the overall area; rows with an identity in its subgroup; toxic rows without any
-    in the background positives; non-toxic rows with one in the subgroup negatives. As the 2nd place
-    of that competition.
+    All rows are in the overall AUC, rows with an identity are in its subgroup, toxic rows without
+    any identity are background positives, and non-toxic rows with one are subgroup negatives. The
+    second place of that competition used these weights.
 
     Args:
         toxic: ``(rows,)`` bool.
         mentions: ``(rows, identities)`` bool.
 
     Returns:
-        ``(rows,)``.
+        ``(rows,)`` float64 weights.
     """
     any_identity = mentions.any(axis=1)
     parts = 1.0 + any_identity + (toxic & ~any_identity) + (~toxic & any_identity)
@@ -40,21 +41,24 @@ def identity_strict(toxic: np.ndarray, mentions: np.ndarray) -> np.ndarray:
 
 
 def identity_public_kernel(toxic: np.ndarray, mentions: np.ndarray) -> np.ndarray:
-    """As ``identity_strict``, but "without identity" is "some identity is below 0.5".
+    """Like ``identity_strict``, but "without any identity" means "some identity is below 0.5".
 
-    That holds for every row that does not mention all identities at once, so that toxic rows with
-    an identity get a quarter more. The formula of that competition's public kernel and of its 3rd
-    and 7th places. Arguments and result as of ``identity_strict``.
+    That is true for every row that does not mention all identities at once, so toxic rows with an
+    identity get a quarter more. A public kernel of that competition and its third and seventh
+    places used this formula. Arguments and result are those of ``identity_strict``.
     """
-    any_identity, some_lack = mentions.any(axis=1), (~mentions).any(axis=1)
-    parts = 1.0 + any_identity + (toxic & some_lack) + (~toxic & any_identity)
+    any_identity, any_missing = mentions.any(axis=1), (~mentions).any(axis=1)
+    parts = 1.0 + any_identity + (toxic & any_missing) + (~toxic & any_identity)
     return parts / 4
 
 
 def annotators(counts: np.ndarray) -> np.ndarray:
-    """``(rows,)`` log(annotators + 2), as the 3rd place of Jigsaw 2019.
+    """``(rows,)`` log(annotators + 2), which the third place of Jigsaw 2019 used.
 
-    An unknown count (NaN) weighs as the mean of the known ones.
+    A row with an unknown count (NaN) gets the mean weight of the others.
+
+    Args:
+        counts: ``(rows,)`` numbers of annotators, NaN where unknown.
     """
     weights = np.log(counts + 2)
     known = ~np.isnan(weights)
@@ -73,25 +77,25 @@ def scheme_weights(
         experiment: names the schemes.
         labels: ``(rows, columns)`` as in ``Table.labels``.
         identities: ``(rows, identities)``, NaN where not annotated.
-        files: the rows' cells, in order, with the paths of their files, for columns that schemes
-            name.
+        files: the cells of the rows, in order, with the paths of their files; schemes may name
+            columns of them.
 
     Raises:
-        InputError: a weight or a count that is none.
+        InputError: a cell is not a weight or not a count.
     """
     settings, main = experiment.sample_weights, experiment.main_task
     label = labels[:, experiment.label_columns.index(main.columns[0])]
     toxic, mentions = label >= 0.5, identities >= 0.5
 
-    def cells(read: Callable, column: str | None) -> np.ndarray:
-        return np.concatenate([read(frame, column, path) for frame, path in files])
+    def parse(parser: Callable, column: str | None) -> np.ndarray:
+        return np.concatenate([parser(frame, column, path) for frame, path in files])
 
-    makers = {
+    schemes = {
         "identity_strict": lambda: identity_strict(toxic, mentions),
         "identity_public_kernel": lambda: identity_public_kernel(toxic, mentions),
-        "annotators": lambda: annotators(cells(counts_of, settings.annotators)),
-        "column": lambda: cells(weights_of, settings.column),
+        "annotators": lambda: annotators(parse(parse_counts, settings.annotators)),
+        "column": lambda: parse(parse_weights, settings.column),
     }
-    weights = np.prod([makers[name]() for name in settings.scheme], axis=0)
+    weights = np.prod([schemes[name]() for name in settings.scheme], axis=0)
     mean = weights[~np.isnan(label)].mean()
     return weights / mean if settings.scale_to_mean_one and mean > 0 else weights

@@ -1,7 +1,7 @@
-"""Token ids of a text column, made once and kept memory-mapped.
+"""Token ids of a text column, computed once and kept memory-mapped.
 
-Texts are stored whole, without special tokens; truncation and special tokens are applied when
-a batch is cut, so that another ``max_length`` needs no new tokenising.
+The store holds whole texts without special tokens. Truncation and special tokens are applied when
+a batch is built, so that another ``max_length`` needs no new tokenization.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ class TokenColumn:
         return len(self.offsets) - 1
 
     def row(self, index: int) -> np.ndarray:
-        """The token ids of one row, no special tokens, not truncated."""
+        """The token ids of one row, without special tokens and not truncated."""
         return self.ids[self.offsets[index] : self.offsets[index + 1]]
 
     def lengths(self) -> np.ndarray:
-        """``(rows,)`` token counts, no special tokens, not truncated."""
+        """``(rows,)`` token counts, without special tokens and not truncated."""
         return np.diff(self.offsets)
 
 
-def token_column(texts: list[str], tokenizer: Any, cache: Path | None) -> TokenColumn:
-    """The stored tokens of ``texts`` under ``cache``, made if they are not there yet.
+def tokenize_column(texts: list[str], tokenizer: Any, cache: Path | None) -> TokenColumn:
+    """The stored tokens of ``texts`` below ``cache``; they are computed if they are missing.
 
-    ``cache=None`` keeps them in memory and stores nothing.
+    ``cache=None`` keeps the tokens in memory and stores nothing.
     """
     if cache is None:
-        return TokenColumn(*_tokenise(texts, tokenizer))
+        return TokenColumn(*_tokenize(texts, tokenizer))
     folder = cache / _fingerprint(texts, tokenizer)
     if not folder.is_dir():
-        _store(folder, *_tokenise(texts, tokenizer))
+        _store(folder, *_tokenize(texts, tokenizer))
     return TokenColumn(
         ids=np.load(folder / "ids.npy", mmap_mode="r"),
         offsets=np.load(folder / "offsets.npy"),
@@ -60,10 +60,10 @@ def _fingerprint(texts: list[str], tokenizer: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def _tokenise(texts: list[str], tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
+def _tokenize(texts: list[str], tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
     """Token ids of all texts, one after the other, and the ``(rows + 1,)`` offsets."""
     dtype = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
-    pieces, lengths = [np.empty(0, dtype=dtype)], [0]
+    chunks, lengths = [np.empty(0, dtype=dtype)], [0]
     for start in range(0, len(texts), CHUNK):
         encoded = tokenizer(
             texts[start : start + CHUNK],
@@ -71,15 +71,15 @@ def _tokenise(texts: list[str], tokenizer: Any) -> tuple[np.ndarray, np.ndarray]
             truncation=False,
             return_attention_mask=False,
             return_token_type_ids=False,
-            verbose=False,  # "longer than the maximum": cut later, by ourselves
+            verbose=False,  # no warning about long texts: they are truncated later
         )["input_ids"]
-        lengths += [len(row) for row in encoded]
-        pieces.append(np.fromiter((i for row in encoded for i in row), dtype=dtype))
-    return np.concatenate(pieces), np.cumsum(lengths, dtype=np.int64)
+        lengths += [len(token_ids) for token_ids in encoded]
+        chunks.append(np.fromiter((i for token_ids in encoded for i in token_ids), dtype=dtype))
+    return np.concatenate(chunks), np.cumsum(lengths, dtype=np.int64)
 
 
 def _store(folder: Path, ids: np.ndarray, offsets: np.ndarray) -> None:
-    """Write ``ids.npy`` and ``offsets.npy`` into ``folder``, whole or not at all."""
+    """Write ``ids.npy`` and ``offsets.npy`` into ``folder``, both or neither."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     np.save(partial / "ids.npy", ids)
@@ -87,5 +87,6 @@ def _store(folder: Path, ids: np.ndarray, offsets: np.ndarray) -> None:
     try:
         os.replace(partial, folder)
     except OSError:
-        # Another process made the same store first; its content is equal by fingerprint.
+        # Another process stored the tokens first. Its content is equal, since the name is a
+        # fingerprint of the texts and the tokenizer.
         shutil.rmtree(partial)
