@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hypothesis
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auxfold.blending.search import hill_climb, nelder_mead
@@ -32,41 +32,43 @@ def caruana(score, n: int) -> np.ndarray:
         best = tried[first]
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), n=st.integers(2, 6))
+@hypothesis.settings(max_examples=25, deadline=None)
+@hypothesis.given(seed=st.integers(0, 10_000), n=st.integers(2, 6))
 def test_with_step_one_it_is_the_papers_selection(seed, n):
     score = errors(seed, n)
     np.testing.assert_allclose(hill_climb(score, n, 1.0, False), caruana(score, n), atol=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), n=st.integers(2, 5), negative=st.booleans())
+@hypothesis.settings(max_examples=25, deadline=None)
+@hypothesis.given(seed=st.integers(0, 10_000), n=st.integers(2, 5), negative=st.booleans())
 def test_weights_sum_to_one_and_no_step_helps_any_more(seed, n, negative):
     score = errors(seed, n)
-    for found in (hill_climb(score, n, 0.1, negative), nelder_mead(score, n, negative)):
-        assert found.sum() == pytest.approx(1.0) and (negative or found.min() >= 0)
+    for weights in (hill_climb(score, n, 0.1, negative), nelder_mead(score, n, negative)):
+        assert weights.sum() == pytest.approx(1.0) and (negative or weights.min() >= 0)
     climbed = hill_climb(score, n, 0.1, negative)
-    assert score(climbed) >= max(score(one) for one in np.eye(n)), "it starts with the best one"
+    best_single = max(score(single) for single in np.eye(n))
+    assert score(climbed) >= best_single, "it starts with the best one"
     searched = nelder_mead(score, n, negative)
     assert score(searched) >= score(np.full(n, 1 / n)), "it starts with equal weights"
     np.testing.assert_array_equal(climbed, hill_climb(score, n, 0.1, negative))
 
 
-def to(target: list[float]):
+def closeness(target: list[float]):
+    """A score: one minus the squared distance from a target."""
     return lambda weights: 1.0 - float(np.sum((weights - np.array(target)) ** 2))
 
 
 @pytest.mark.parametrize("target", [[0.7, 0.2, 0.1], [0.0, 0.5, 0.5], [0.0, 1.0, 0.0]])
 def test_both_find_an_optimum_among_the_weights(target):
-    np.testing.assert_allclose(hill_climb(to(target), 3, 0.02, False), target, atol=0.02)
-    np.testing.assert_allclose(nelder_mead(to(target), 3, False), target, atol=0.01)
+    np.testing.assert_allclose(hill_climb(closeness(target), 3, 0.02, False), target, atol=0.02)
+    np.testing.assert_allclose(nelder_mead(closeness(target), 3, False), target, atol=0.01)
 
 
 def test_weights_below_zero_only_where_they_are_asked_for():
     target = [1.4, -0.4]
     for search in (
-        lambda negative: hill_climb(to(target), 2, 0.05, negative),
-        lambda negative: nelder_mead(to(target), 2, negative),
+        lambda negative: hill_climb(closeness(target), 2, 0.05, negative),
+        lambda negative: nelder_mead(closeness(target), 2, negative),
     ):
         np.testing.assert_allclose(search(True), target, atol=0.03)
         np.testing.assert_allclose(search(False), [1.0, 0.0], atol=1e-3)

@@ -1,0 +1,52 @@
+"""Runs are joined by id, and those that do not fit are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from auxfold.blending.single_runs import score_single_runs
+from auxfold.tasks.metrics import roc_auc
+from conftest import make_experiment, refused_script
+from fake_runs import TASKS_OF_EACH_KIND, join_fake_runs, write_fake_run, write_three_runs
+
+
+def test_runs_are_joined_by_id_whatever_their_order_and_folds(competition):
+    candidates = join_fake_runs(write_three_runs())
+    frame = pd.read_csv("train.csv").set_index("id")
+    for number, name in enumerate("abc"):
+        pieces = [pd.read_parquet(p) for p in Path(f"outputs/{name}").glob("fold_*/oof.parquet")]
+        oof = pd.concat(pieces).set_index("id").loc[frame.index, "toxic"]
+        np.testing.assert_array_equal(candidates.predictions["main"][number, :, 0], oof)
+        scores = score_single_runs(candidates, list("abc"))[name]
+        assert scores["oof"] == roc_auc(frame["toxic"].to_numpy(), oof.to_numpy())
+    assert len(np.unique(candidates.folds)) == 4, "the first run's"
+
+
+def test_runs_that_do_not_fit_are_refused(competition, capsys):
+    def refused(*arguments: str) -> str:
+        return refused_script(capsys, "blend", *arguments)
+
+    write_three_runs()
+    other = pd.read_csv("train.csv").iloc[10:]
+    other.to_csv("other.csv", index=False)
+    write_fake_run(make_experiment("other.csv", "b", name="fewer"), 1.0, 1)
+    error = refused("--runs", "a,fewer")
+    assert "of 150 ids it lacks 10 and has 0 others" in error
+    assert "of 140 ids it lacks 0 and has 10 others" in refused("--runs", "fewer,a")
+    write_fake_run(
+        make_experiment("train.csv", "b", name="kinds", tasks=TASKS_OF_EACH_KIND), 1.0, 1
+    )
+    error = refused("--runs", "a,kinds", "--metric", "aux/auc")
+    assert "run kinds does not predict 'insult'" in error
+    number = [{"name": "main", "kind": "regression", "columns": ["toxic"]}]
+    write_fake_run(make_experiment("train.csv", "b", name="number", tasks=number), 1.0, 1)
+    error = refused("--runs", "a,number")
+    assert "'toxic' is a regression task in run number and a binary task in a" in error
+    classes = [{**TASKS_OF_EACH_KIND[1], "classes": ["bad", "good", "fine", "ugly"], "main": True}]
+    write_fake_run(make_experiment("train.csv", "b", name="ugly", tasks=classes), 1.0, 1)
+    error = refused("--runs", "ugly,kinds")
+    assert "of other classes" in error
+    assert not Path("outputs/blend").exists()
