@@ -9,8 +9,8 @@ import numpy as np
 
 from auxfold.blending.candidates import Candidates, join_members
 from auxfold.blending.members import Member
-from auxfold.blending.methods import METHODS, BlendOptions
 from auxfold.blending.nested import FittedMethod, fit_methods
+from auxfold.blending.options import METHODS, BlendOptions
 from auxfold.blending.single_runs import best_single_run, score_single_runs
 from auxfold.config.experiment import Experiment, to_toml
 from auxfold.storage.atomic import write_frame, write_json, write_text

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auxfold.blending.methods import METHODS, BlendOptions, check_methods, select_methods
+from auxfold.blending.methods import check_methods, select_methods
+from auxfold.blending.options import METHODS, BlendOptions
 from auxfold.errors import InputError
 from conftest import refused_script
 from fake_runs import TASKS_OF_EACH_KIND, fit_by_name, join_fake_runs, write_three_runs

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from auxfold.blending.members import Member
-from auxfold.blending.methods import METHODS, BlendOptions, check_methods, select_methods
+from auxfold.blending.methods import check_methods, select_methods
 from auxfold.blending.nested import choose_method
+from auxfold.blending.options import METHODS, BlendOptions
 from auxfold.blending.single_runs import score_single_runs
 from auxfold.errors import InputError
 from auxfold.tasks.metrics import roc_auc

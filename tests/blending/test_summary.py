@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from auxfold.blending.methods import METHODS
+from auxfold.blending.options import METHODS
 from auxfold.tasks.metrics import roc_auc
 from conftest import run_script
 from fake_runs import write_three_runs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from auxfold.blending.methods import BlendOptions
+from auxfold.blending.options import BlendOptions
 from auxfold.blending.single_runs import score_single_runs
 from fake_runs import fit_by_name, join_fake_runs, write_three_runs
 

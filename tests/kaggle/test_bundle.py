@@ -19,7 +19,8 @@ from auxfold.config.experiment import load_experiment, to_toml
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
 from auxfold.kaggle import kernel, shares
-from auxfold.kaggle.bundle import KaggleNames, commands, write_bundle
+from auxfold.kaggle.bundle import commands, write_bundle
+from auxfold.kaggle.names import KaggleNames
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
@@ -171,13 +172,13 @@ def test_what_is_bundled_predicts_by_its_own_inference_settings(place, tmp_path,
     shutil.move(place / "outputs/tiny/kaggle", tmp_path / "kept")
     try:
         notebook = ROOT / "notebooks/kaggle_inference.ipynb"
-        folder = write_bundle(Ensemble.of(experiment), NAMES, notebook, "fp32")
+        folder = write_bundle(Ensemble.from_experiment(experiment), NAMES, notebook, "fp32")
         bundle = folder / "dataset"
         data = place / "input" / COMPETITION
         frame, _ = kernel.predict(bundle, data / "test.csv", None, hours=1)
         ranks = np.sort(frame["toxic"].to_numpy()) * 31  # of two folds' ranks, the mean
         assert ranks.max() > 25 and ranks.min() < 6, "ranks, not probabilities"
-        assert kernel.LoadedBundle.at(bundle).experiment.data.test == "elsewhere/test.csv"
+        assert kernel.LoadedBundle.from_folder(bundle).experiment.data.test == "elsewhere/test.csv"
     finally:
         shutil.rmtree(place / "outputs/tiny/kaggle", ignore_errors=True)
         shutil.move(tmp_path / "kept", place / "outputs/tiny/kaggle")
@@ -224,7 +225,7 @@ def test_inputs_that_are_not_attached_are_named(place, tmp_path):
 
 def test_a_bundle_is_not_overwritten_unasked(place, monkeypatch):
     monkeypatch.chdir(place)
-    ensemble = Ensemble.of(load_experiment("e.toml"))
+    ensemble = Ensemble.from_experiment(load_experiment("e.toml"))
     with pytest.raises(InputError, match="give --overwrite"):
         write_bundle(ensemble, NAMES, ROOT / "notebooks/kaggle_inference.ipynb", "fp16")
 

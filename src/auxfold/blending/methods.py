@@ -1,48 +1,16 @@
-"""The blending methods by name, their options, and which of them suit the tasks and the metric."""
+"""Which blending methods suit the tasks and the metric."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from auxfold.blending.candidates import Candidates
+from auxfold.blending.options import FITTED_METHODS, METHODS, BlendOptions
 from auxfold.errors import InputError, nearest
 from auxfold.postprocessing.averaging import check_average
 from auxfold.tasks.metrics import metric_name
 
-# Methods of equal weights, each with the scale on which it averages.
-EQUAL_METHODS = {"mean": "probability", "logit": "logit", "rank": "rank", "power": "power"}
-FITTED_METHODS = ("hill_climbing", "nelder_mead")
-METHODS = (*EQUAL_METHODS, *FITTED_METHODS)
 PROBABILITY_METRICS = ("log_loss", "f1")  # binary metrics that read more than the order of the rows
-
-
-@dataclass(frozen=True)
-class BlendOptions:
-    """How weights are fitted and judged.
-
-    Attributes:
-        average: the scale on which the fitted methods average, one of ``averaging.AVERAGES``.
-        power: the exponent of the power mean.
-        negative: whether fitted weights may be below zero.
-        step: the weight that a step of hill climbing adds.
-        by_column: whether each label column has weights of its own.
-        draws: the number of bootstrap samples for the interval of the gain; 0: no interval.
-        seed: the seed of the bootstrap.
-    """
-
-    average: str = "probability"
-    power: float = 3.5
-    negative: bool = False
-    step: float = 0.1
-    by_column: bool = False
-    draws: int = 200
-    seed: int = 42
-
-    def average_of(self, method: str) -> str:
-        """The scale on which a method averages."""
-        return EQUAL_METHODS.get(method, self.average)
 
 
 def check_methods(methods: list[str], candidates: Candidates, options: BlendOptions) -> None:

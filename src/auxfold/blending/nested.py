@@ -14,7 +14,7 @@ import numpy as np
 
 from auxfold.blending.bootstrap import gain_intervals
 from auxfold.blending.candidates import Candidates
-from auxfold.blending.methods import BlendOptions
+from auxfold.blending.options import BlendOptions
 from auxfold.blending.weights import blend_predictions, fit_weights, scale_predictions
 from auxfold.errors import InputError
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from auxfold.blending.candidates import Candidates
 from auxfold.blending.members import Member
-from auxfold.blending.methods import BlendOptions
 from auxfold.blending.nested import FittedMethod
+from auxfold.blending.options import BlendOptions
 from auxfold.tasks.metrics import higher_is_better
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from auxfold.blending.candidates import Candidates
-from auxfold.blending.methods import EQUAL_METHODS, BlendOptions
+from auxfold.blending.options import EQUAL_METHODS, BlendOptions
 from auxfold.blending.search import hill_climb, nelder_mead
 from auxfold.postprocessing.averaging import from_scale, output_weights, to_scale
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,85 +12,22 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import auxfold
-from auxfold.config.experiment import Experiment, to_toml
-from auxfold.data.files import header_of
+from auxfold.config.experiment import to_toml
+from auxfold.data.files import read_header
 from auxfold.data.reader import copy_reader
 from auxfold.errors import InputError
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
-from auxfold.inference.merge import needs_backbone, write_plain
+from auxfold.inference.merge import refers_to_backbone, write_merged_fold
 from auxfold.inference.submission import check_columns
 from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
+from auxfold.kaggle.names import KaggleNames
 from auxfold.storage.atomic import atomic_write, write_json, write_text
 from auxfold.storage.run_folder import FoldFolder, RunFolder
 
 NOTEBOOK = "kaggle_inference.ipynb"
 # What training left for people, not for predictions.
 NOT_NEEDED = ("oof.parquet", "history.jsonl", "README.md")
-
-
-@dataclass(frozen=True)
-class KaggleNames:
-    """What the dataset and the notebook are called on Kaggle.
-
-    Titles have 6 to 50 characters, slugs are the titles in lower case with dashes: Kaggle refuses a
-    notebook whose slug is not its title's.
-
-    Raises:
-        InputError: a name that Kaggle would refuse.
-    """
-
-    owner: str
-    title: str
-    competition: str
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.owner):
-            raise InputError(
-                f"--owner {self.owner!r}: your Kaggle user name as it stands in your profile's "
-                f"address, lower-case letters, digits and dashes"
-            )
-        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.competition):
-            raise InputError(
-                f"--competition {self.competition!r}: the name in the competition's address, "
-                f"lower-case letters, digits and dashes"
-            )
-        for title in (self.title, self.notebook_title):
-            if not re.fullmatch(r"[A-Za-z0-9]+([ -][A-Za-z0-9]+)*", title):
-                raise InputError(
-                    f"--title {title!r}: Kaggle makes the address from it; use letters, digits, "
-                    f"single spaces and dashes"
-                )
-            if not 6 <= len(title) <= 50:
-                raise InputError(
-                    f"--title {title!r} has {len(title)} characters; Kaggle takes 6 to 50"
-                )
-
-    @property
-    def notebook_title(self) -> str:
-        return f"{self.title} inference"
-
-    @property
-    def dataset(self) -> str:
-        """``owner/slug`` of the dataset."""
-        return f"{self.owner}/{slug_of(self.title)}"
-
-    @property
-    def notebook(self) -> str:
-        """``owner/slug`` of the notebook."""
-        return f"{self.owner}/{slug_of(self.notebook_title)}"
-
-
-def slug_of(title: str) -> str:
-    """The end of the address that Kaggle makes from a title."""
-    return title.lower().replace(" ", "-")
-
-
-def competition_of(experiment: Experiment) -> str:
-    """The competition's name: that of the folder in ``input/`` which its test file lies in."""
-    if experiment.data.test is None:
-        raise InputError("the experiment has no data.test; give --competition")
-    return Path(experiment.data.test).parent.name
 
 
 def write_bundle(
@@ -159,7 +95,7 @@ def check_predictable(source: Ensemble | Blend) -> None:
             )
     sample = first.sample_submission
     if sample and Path(sample).is_file():
-        check_columns(sample, header_of(sample)[1:], source.tasks())
+        check_columns(sample, read_header(sample)[1:], source.tasks())
 
 
 @dataclass(frozen=True)
@@ -210,7 +146,7 @@ def _write_dataset(
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = {
         "auxfold": auxfold.__version__,
-        "experiment": name_of(source),
+        "experiment": source_name(source),
         "competition": names.competition,
         "runs": {run.place: [fold.path.name for fold in run.ensemble.folders] for run in runs},
         "folds": [fold for one in rounds for fold in one if fold is not None],
@@ -240,14 +176,14 @@ def _write_weights(folder: RunFolder, source: Ensemble | Blend, runs: list[_Run]
     write_json(folder.blend, told)
 
 
-def name_of(source: Ensemble | Blend) -> str:
+def source_name(source: Ensemble | Blend) -> str:
     """What the experiment or the blend is called."""
     return source.folder.path.name if isinstance(source, Blend) else source.experiment.name
 
 
 def _copy_fold(fold: FoldFolder, target: Path, precision: str) -> None:
-    if needs_backbone(fold):  # which Kaggle has not, nor peft
-        write_plain(fold, target)
+    if refers_to_backbone(fold):  # which Kaggle has not, nor peft
+        write_merged_fold(fold, target)
     else:
         shutil.copytree(fold.path, target)
     for name in NOT_NEEDED:
