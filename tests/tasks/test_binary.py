@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auxfold.config import BinarySettings
-from auxfold.data.table import read_training_table
+from auxfold.data.loading import read_training_table
 from auxfold.errors import InputError
 from auxfold.model.binned import logit_of_expectation
 from auxfold.tasks.binary import BinaryTask
@@ -89,7 +89,7 @@ def test_a_positive_weight_multiplies_the_positive_part():
     np.testing.assert_allclose(made, 3 * positive + negative, rtol=1e-6)
     made = losses(task_of("a", "b", pos_weight=[3.0, 0.5]), z, y)
     np.testing.assert_allclose(made, np.array([3, 0.5]) * positive + negative, rtol=1e-6)
-    made = losses(task_of("a", "b"), z, y, positive=torch.tensor([[3.0], [0.5]]))
+    made = losses(task_of("a", "b"), z, y, pos_weight=torch.tensor([[3.0], [0.5]]))
     np.testing.assert_allclose(made, np.array([[3], [0.5]]) * positive + negative, rtol=1e-6)
     one = losses(task_of("a", "b", pos_weight=3.0, loss="focal"), z, y)
     np.testing.assert_allclose(one, (y_ - p) ** 2 * (3 * positive + negative), rtol=1e-6)
@@ -99,7 +99,7 @@ def test_by_its_rate_a_label_has_as_much_of_yes_as_of_no():
     labels = np.array([[1.0, 0.5], [0.0, NAN], [0.0, 0.1], [0.0, 0.0]])
     task = task_of("a", "b", pos_weight="balanced")
     task.fit(labels)
-    np.testing.assert_allclose(task.positive, [3.0, 2.4 / 0.6], rtol=1e-6)
+    np.testing.assert_allclose(task.pos_weight, [3.0, 2.4 / 0.6], rtol=1e-6)
     # Where the weights are learnt a constant prediction of one half is best: the heads start there.
     np.testing.assert_allclose(task.initial_bias(labels), [0.0, 0.0], atol=1e-6)
     assert np.isfinite(task_of("c", pos_weight="balanced").initial_bias(labels[:, :1])).all()
@@ -108,7 +108,7 @@ def test_by_its_rate_a_label_has_as_much_of_yes_as_of_no():
 def test_a_label_without_a_positive_row_in_the_fold_has_a_finite_weight():
     task = task_of(pos_weight="balanced")
     task.fit(np.zeros((4, 1)))
-    assert task.positive == pytest.approx(7.0)  # as of half a row
+    assert task.pos_weight == pytest.approx(7.0)  # as of half a row
     assert losses(task, [[0.3]], [[0.0]]) == losses(task_of(), [[0.3]], [[0.0]])
 
 

@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 
 from auxfold.config import MulticlassSettings, RegressionSettings
 from auxfold.data.cells import parse_labels
-from auxfold.data.table import read_training_table
+from auxfold.data.loading import read_training_table
 from auxfold.errors import InputError
 from auxfold.tasks import all_metrics, make_tasks, metrics, prediction_frame
 from auxfold.tasks.multiclass import MulticlassTask
@@ -181,7 +181,9 @@ def test_regression_metrics_are_the_libraries(seed, n):
     labels = random.integers(0, 6, n) / 2.0
     labels[:2] = [0.0, 1.0]
     scores = labels + random.normal(size=n)
-    found = numbers("y").compute_metrics(np.append(labels, NAN)[:, None], np.append(scores, 9.0)[:, None])
+    found = numbers("y").compute_metrics(
+        np.append(labels, NAN)[:, None], np.append(scores, 9.0)[:, None]
+    )
     assert found["pearson"] == pytest.approx(stats.pearsonr(labels, scores)[0])
     assert found["spearman"] == pytest.approx(stats.spearmanr(labels, scores)[0])
     assert found["mse"] == pytest.approx(sk.mean_squared_error(labels, scores))
@@ -224,9 +226,11 @@ def test_several_multiclass_tasks_have_a_mean_and_a_population_deviation():
 
 def test_strata_spread_classes_and_fifths():
     labels = np.array([[0.0], [2.0], [NAN]])
-    np.testing.assert_array_equal(classes().strata(labels), [[1, 0, 0], [0, 0, 1], [NAN, NAN, NAN]])
+    np.testing.assert_array_equal(
+        classes().stratification_flags(labels), [[1, 0, 0], [0, 0, 1], [NAN, NAN, NAN]]
+    )
     values = np.arange(10.0)[:, None]
-    made = numbers("y").strata(values)
+    made = numbers("y").stratification_flags(values)
     assert made.sum(axis=0).tolist() == [2, 2, 2, 2, 2] and (made.sum(axis=1) == 1).all()
 
 

@@ -9,9 +9,7 @@ from auxfold.tasks.regression import RegressionTask
 from auxfold.tasks.task import Task
 
 KINDS: dict[str, type[Task]] = {
-    "binary": BinaryTask,
-    "multiclass": MulticlassTask,
-    "regression": RegressionTask,
+    kind.kind: kind for kind in (BinaryTask, MulticlassTask, RegressionTask)
 }
 
 

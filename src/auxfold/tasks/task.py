@@ -1,23 +1,25 @@
-"""What a task owes the pipeline. A new kind of task is one file that subclasses :class:`Task`."""
+"""What a task provides to the package. A new kind is one file that subclasses :class:`Task`."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
 from auxfold.config import TaskSettings
 from auxfold.errors import InputError
+from auxfold.tasks.losses import Loss
 from auxfold.tasks.metrics import Metric, mean_defined
+
+EPS = 1e-15  # no probability is nearer to 0 or 1 than this where logits are taken
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and deviation of every column of a standardised task, in the columns' own units."""
+    """Mean and deviation of every column of a standardized task, in the columns' own units."""
 
     mean: list[float]
     std: list[float]
@@ -30,29 +32,37 @@ class Scale:
 class Task(ABC):
     """One head: which label columns it reads, what its loss is and what it predicts.
 
-    Shapes: ``labels`` are ``(rows, len(settings.columns))`` with NaN where not labelled;
+    Shapes: ``labels`` are ``(rows, len(settings.columns))`` with NaN where not labeled;
     ``logits`` and ``predictions`` are ``(rows, n_outputs)``. Only in training the head gives
     ``(rows, head_width)``, where that is another width.
 
     Attributes:
-        default_metric: selects checkpoints when the experiment names none.
+        kind: the name of this kind in the experiment file.
+        default_metric: the metric that selects checkpoints when the experiment names none.
         headline: the metrics that a line on the console has room for.
         metrics: metric name to a function of one column's labels and its predictions.
         has_mean_over_tasks: whether several tasks of this kind also have the means of their
             metrics over the tasks.
-        scale: what the head's outputs are multiplied by and moved to, learnt by :meth:`fit`.
-        bins: classes per column, where the head learns such; at inference the model then gives
-            the logit of their expectation.
-        bias_loss_power: of a loss that has the shape of the bias metric; None: a sum over cells.
+        has_positive_class: whether a label lies in [0, 1] and is positive from 0.5 on. Thresholds,
+            negative rows and the bias metric are for such tasks only.
+        predicts_probabilities: whether predictions lie in [0, 1].
+        calibration_methods: how predictions can be calibrated.
+        averages: the averages of several models' predictions that have a meaning.
+        loss: the loss of a cell.
+        scale: what the head's outputs are multiplied by and shifted by, learned by :meth:`fit`.
     """
 
+    kind: ClassVar[str]
     default_metric: ClassVar[str]
     headline: ClassVar[tuple[str, ...]]
     metrics: ClassVar[dict[str, Metric]]
     has_mean_over_tasks: ClassVar[bool] = False
+    has_positive_class: ClassVar[bool] = False
+    predicts_probabilities: ClassVar[bool] = True
+    calibration_methods: ClassVar[tuple[str, ...]] = ()
+    averages: ClassVar[tuple[str, ...]] = ("probability", "logit")
+    loss: Loss[Any]
     scale: Scale | None = None
-    bins: int | None = None
-    bias_loss_power: float | None = None
 
     def __init__(self, settings: TaskSettings) -> None:
         self.settings = settings
@@ -64,6 +74,16 @@ class Task(ABC):
         """Logits and predictions of a row."""
 
     @property
+    def bins(self) -> int | None:
+        """Classes per column, where the head learns such; see :class:`Loss`."""
+        return self.loss.bins
+
+    @property
+    def bias_loss_power(self) -> float | None:
+        """The exponent of the bias loss, where the loss is that one; see :class:`Loss`."""
+        return self.loss.bias_loss_power
+
+    @property
     def head_width(self) -> int:
         """Outputs of the head in training."""
         return self.n_outputs * (self.bins or 1)
@@ -72,6 +92,19 @@ class Task(ABC):
     def prediction_columns(self) -> list[str]:
         """Names of the predicted columns, ``(n_outputs,)``."""
         return self.settings.prediction_columns
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The classes, one per output; None where a label is a number."""
+        return self.settings.class_names
+
+    def for_column(self, column: str) -> Self:
+        """The same task for only one of its columns, not fitted."""
+        return type(self)(
+            self.settings.model_copy(update={"columns": [column], "label_weights": None})
+        )
+
+    # ---- labels
 
     @abstractmethod
     def check_labels(self, labels: np.ndarray, path: str) -> None:
@@ -89,48 +122,90 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def strata(self, labels: np.ndarray) -> np.ndarray:
-        """``(rows, flags)`` numbers whose ``>= 0.5`` folds spread evenly; NaN: not labelled."""
+    def stratification_flags(self, labels: np.ndarray) -> np.ndarray:
+        """``(rows, flags)`` numbers whose ``>= 0.5`` folds share out evenly; NaN: not labeled."""
+
+    @abstractmethod
+    def label_summary(self, labels: np.ndarray) -> dict[str, str]:
+        """What a person compares between folds, by column heading."""
+
+    # ---- training
+
+    def fit(self, labels: np.ndarray) -> Self:
+        """Learn from a fold's training rows what the loss needs.
+
+        Returns:
+            The task itself, as in scikit-learn. :meth:`TaskSet.fit` fits copies.
+        """
+        return self
 
     @abstractmethod
     def initial_bias(self, labels: np.ndarray) -> np.ndarray:
         """``(head_width,)`` biases at which an untrained head predicts the labels' rates."""
 
-    @abstractmethod
-    def cell_losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Unreduced loss of every cell, the shape of ``labels``; ``labels`` holds no NaN here.
+    def cell_losses(
+        self, logits: torch.Tensor, labels: torch.Tensor, pos_weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Unreduced loss of every cell, the shape of ``labels``.
 
-        ``logits`` are ``(rows, head_width)``.
+        Args:
+            logits: ``(rows, head_width)``.
+            labels: ``(rows, columns)`` without NaN.
+            pos_weight: ``(rows, 1)`` weights of the positive part of a row's labels, instead of
+                those of the settings. Only binary tasks read it.
         """
+        return self.loss.cell_losses(logits, labels, pos_weight)
+
+    # ---- predictions
 
     @abstractmethod
     def activate(self, logits: np.ndarray) -> np.ndarray:
         """Logits to predictions, ``(rows, n_outputs)``."""
 
     @abstractmethod
-    def label_summary(self, labels: np.ndarray) -> dict[str, str]:
-        """What a person compares between folds, by column heading."""
+    def to_logits(self, predictions: np.ndarray) -> np.ndarray:
+        """Logits that :meth:`activate` turns into these predictions."""
 
-    @abstractmethod
-    def errors(self, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-        """``(rows,)`` how far the first column's prediction is off; NaN where not labelled."""
+    def normalize(self, predictions: np.ndarray) -> np.ndarray:
+        """Predictions that were changed one by one, so that those of a row fit together again."""
+        return predictions
 
-    def fit(self, labels: np.ndarray) -> None:  # noqa: B027, most kinds have nothing to learn
-        """Learn from a fold's training rows what the loss needs."""
+    def output_slice(self, position: int) -> slice:
+        """The outputs that belong to the column at ``position``."""
+        return slice(position, position + 1)
 
     def column_predictions(self, predictions: np.ndarray, position: int) -> np.ndarray:
-        """The part of the predictions that a metric of the column at ``position`` looks at."""
+        """The part of the predictions that a metric of the column at ``position`` takes."""
         return predictions[:, position]
 
     def to_columns(self, predictions: np.ndarray) -> dict[str, np.ndarray]:
-        """Column name to values ``(rows,)``, as they stand in a prediction file."""
+        """Column name to values ``(rows,)``, as in a prediction file."""
         return {c: predictions[:, i] for i, c in enumerate(self.prediction_columns)}
 
     def format_examples(
         self, labels: np.ndarray, predictions: np.ndarray
-    ) -> tuple[Sequence, Sequence]:
-        """Labels and predictions of the first column, numbers or what a person reads."""
+    ) -> tuple[np.ndarray | list[str], np.ndarray | list[str]]:
+        """Labels and predictions of the first column, as numbers or as text for a person."""
         return labels[:, 0], predictions[:, 0]
+
+    @abstractmethod
+    def errors(self, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        """``(rows,)`` how far the first column's prediction is off; NaN where not labeled."""
+
+    def calibration_pairs(
+        self, labels: np.ndarray, predictions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Outcomes and probabilities that a calibrated task has equal on average.
+
+        Args:
+            labels: ``(rows,)`` of one column.
+            predictions: ``(rows, n_outputs)`` of that column.
+
+        Returns:
+            ``(rows,)`` each: labels and predictions; of classes whether the likeliest one is right
+            (NaN where not labeled) and its probability.
+        """
+        return labels, predictions[:, 0]
 
     def compute_metrics(
         self, labels: np.ndarray, predictions: np.ndarray
@@ -142,9 +217,9 @@ class Task(ABC):
         columns = self.settings.columns
         means: dict[str, float | None] = {}
         single: dict[str, float | None] = {}
-        for name, function in self.metrics.items():
+        for name, metric in self.metrics.items():
             values = [
-                function(labels[:, i], self.column_predictions(predictions, i))
+                metric(labels[:, i], self.column_predictions(predictions, i))
                 for i in range(len(columns))
             ]
             means[name] = mean_defined(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -96,10 +97,28 @@ class TaskSet:
             show_per_task=self._show_per_task,
         )
 
+    def fit(self, labels: np.ndarray) -> TaskSet:
+        """Copies of the tasks that have learned from a fold's training rows what a loss needs.
+
+        This set stays as it is, so that it can be fitted to another fold.
+
+        Args:
+            labels: ``(rows, label columns)`` of the rows to train on.
+        """
+        fitted = [copy(task).fit(labels[:, columns]) for task, columns in self.items()]
+        return TaskSet(
+            fitted,
+            slices=self.slices,
+            main=next((task for task in fitted if task.name == self.main.name), self.main),
+            selection_metric=self._selection_metric,
+            show_per_task=self._show_per_task,
+        )
+
     def stratification_flags(self, labels: np.ndarray) -> np.ndarray:
         """``(rows, flags)``: what folds are stratified by, task by task; NaN where not labeled."""
         return np.concatenate(
-            [task.strata(labels[:, columns]) for task, columns in self.items()], axis=1
+            [task.stratification_flags(labels[:, columns]) for task, columns in self.items()],
+            axis=1,
         )
 
     def label_summary(self, labels: np.ndarray) -> dict[str, str]:
@@ -124,10 +143,11 @@ class TaskSet:
             metrics |= {f"{task.name}/{name}": value for name, value in values.items()}
         averaged = self._averaged_tasks()
         for name in averaged[0].metrics if averaged else ():
-            of_tasks = [metrics[f"{task.name}/{name}"] for task in averaged]
-            defined = None not in of_tasks
-            metrics[name] = float(np.mean(of_tasks)) if defined else None
-            metrics[f"{name}_std"] = float(np.std(of_tasks)) if defined else None
+            values_of_tasks = [metrics[f"{task.name}/{name}"] for task in averaged]
+            defined = [value for value in values_of_tasks if value is not None]
+            all_defined = len(defined) == len(averaged)
+            metrics[name] = float(np.mean(defined)) if all_defined else None
+            metrics[f"{name}_std"] = float(np.std(defined)) if all_defined else None
         return metrics
 
     def headline_metrics(self) -> list[str]:
