@@ -133,6 +133,6 @@ class Model(Section):
     )
     adapter: AnyAdapter | None = Field(
         None,
-        description="`[model.adapter]`: trains an adapter in a frozen backbone, together with the "
-        "heads. Without it, the whole backbone is trained.",
+        description="An adapter in a frozen backbone, which is trained together with the heads. "
+        "Without it, the whole backbone is trained.",
     )
