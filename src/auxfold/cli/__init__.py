@@ -1,1 +1,1 @@
-"""TODO"""
+"""The commands: ``auxfold <command>``, one module each."""

@@ -1,61 +1,118 @@
 """Write a Kaggle dataset and an offline notebook for the folds of an experiment or a blend."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from auxfold.cli.options import experiment_from, parse_folds, parser, refuse_with_blend
-from auxfold.inference.blend import Blend
-from auxfold.inference.ensemble import Ensemble
-from auxfold.kaggle.bundle import (
-    NOTEBOOK,
-    KaggleNames,
-    commands,
-    competition_of,
-    name_of,
-    write_bundle,
+from auxfold.cli.experiment_options import (
+    add_experiment_options,
+    announce,
+    check_blend,
+    check_trained,
+    read_experiment,
 )
+from auxfold.cli.options import make_parser, parse_folds, refuse_with_blend
+from auxfold.errors import InputError
 from auxfold.kaggle.manifest import MANIFEST
+from auxfold.kaggle.names import KaggleNames, competition_name
 from auxfold.storage.atomic import read_json
 
+if TYPE_CHECKING:
+    from auxfold.inference.blend import Blend
+    from auxfold.inference.ensemble import Ensemble
+
 EXAMPLES = """\
-  python scripts/bundle_kaggle.py --config configs/jigsaw_2019.toml --owner your-user-name
-  python scripts/bundle_kaggle.py --config configs/jigsaw_2019.toml --owner your-user-name \\
+  auxfold bundle-kaggle --config configs/jigsaw_2019.toml --owner your-user-name
+  auxfold bundle-kaggle --config configs/jigsaw_2019.toml --owner your-user-name \\
       --folds 0,2 --title "civil five" --precision fp32 --overwrite
-  python scripts/bundle_kaggle.py --blend outputs/my_blend --owner your-user-name
+  auxfold bundle-kaggle --blend outputs/my_blend --owner your-user-name
 """
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+NOTEBOOK = Path("notebooks/kaggle_inference.ipynb")
+CHECKOUT = Path(__file__).resolve().parents[3]  # where the package is used from its repository
 
 
-def main() -> None:
-    arguments = parser(__doc__, EXAMPLES)
-    arguments.add_argument("--owner", required=True, help="your Kaggle user name")
-    help_text = "bundle every run of a blend and its weights: outputs/<name> of blend.py"
-    arguments.add_argument("--blend", metavar="DIR", help=help_text)
-    arguments.add_argument("--title", help="of the dataset (default: auxfold <name>)")
-    arguments.add_argument("--competition", help="default: the name of the test file's folder")
-    arguments.add_argument("--folds", help="folds to bundle, e.g. 0,2 or full (default: all)")
-    arguments.add_argument("--precision", choices=["fp16", "fp32"], default="fp16",
-                           help="of the stored weights (default: fp16)")  # fmt: skip
-    arguments.add_argument("--overwrite", action="store_true", help="replace an earlier bundle")
-    given = arguments.parse_args()
-    source = blend_from(given) if given.blend else folds_from(given)
-    title = given.title or f"auxfold {name_of(source).replace('_', ' ')}"
-    names = KaggleNames(given.owner, title, given.competition or competition_of(source.experiment))
-    notebook = NOTEBOOKS / NOTEBOOK
-    folder = write_bundle(source, names, notebook, given.precision, given.overwrite)
-    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-    count = len(read_json(folder / "dataset" / MANIFEST)["folds"])
-    print(f"{folder}: {count} folds in {given.precision}, {size / 1e6:,.1f} MB")
+def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    notebook = find_notebook(args.notebook)
+    source, names = load_blend(args) if args.blend else load_folds(args)
+    from auxfold.kaggle.bundle import commands, write_bundle
+
+    folder = write_bundle(source, names, notebook, args.precision, args.overwrite)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    n_folds = len(read_json(folder / "dataset" / MANIFEST)["folds"])
+    print(f"{folder}: {n_folds} folds in {args.precision}, {size / 1e6:,.1f} MB")
     print("with the kaggle command and your token:\n")
     print("\n".join(commands(folder, names)))
 
 
-def folds_from(given: argparse.Namespace) -> Ensemble:
-    """The folds of the experiment."""
-    return Ensemble.of(experiment_from(given), parse_folds(given.folds))
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = make_parser("bundle-kaggle", __doc__, EXAMPLES)
+    add_experiment_options(parser)
+    parser.add_argument("--owner", required=True, help="your Kaggle user name")
+    parser.add_argument(
+        "--blend",
+        metavar="DIR",
+        help="bundle every run of a blend and its weights: outputs/<name> of blend",
+    )
+    parser.add_argument("--title", help="of the dataset (default: auxfold <name>)")
+    parser.add_argument("--competition", help="default: the name of the test file's folder")
+    parser.add_argument("--folds", help="folds to bundle, e.g. 0,2 or full (default: all)")
+    parser.add_argument(
+        "--precision",
+        choices=["fp16", "fp32"],
+        default="fp16",
+        help="of the stored weights (default: fp16)",
+    )
+    parser.add_argument(
+        "--notebook", metavar="F", help=f"the notebook to push (default: {NOTEBOOK})"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier bundle")
+    return parser.parse_args(argv)
 
 
-def blend_from(given: argparse.Namespace) -> Blend:
-    """The blend; what names an experiment is refused beside it."""
-    refuse_with_blend(given, ("set", "rows", "folds"))
-    return Blend.at(given.blend)
+def load_folds(args: argparse.Namespace) -> tuple[Ensemble, KaggleNames]:
+    """The folds of the experiment, and what they are called on Kaggle."""
+    folds = parse_folds(args.folds)
+    experiment = read_experiment(args)
+    competition = args.competition or competition_name(experiment)
+    names = KaggleNames(args.owner, args.title or default_title(experiment.name), competition)
+    check_trained(experiment, folds)
+    from auxfold.inference.ensemble import Ensemble
+
+    return Ensemble.from_experiment(experiment, folds), names
+
+
+def load_blend(args: argparse.Namespace) -> tuple[Blend, KaggleNames]:
+    """The runs of the blend, and what they are called on Kaggle."""
+    refuse_with_blend(args, ("set", "rows", "folds"))
+    folder = check_blend(args.blend)
+    announce(f"blend {folder.path.name} ({folder.blend})")
+    from auxfold.inference.blend import Blend
+
+    blend = Blend.from_folder(args.blend)
+    competition = args.competition or competition_name(blend.experiment)
+    title = args.title or default_title(blend.folder.path.name)
+    return blend, KaggleNames(args.owner, title, competition)
+
+
+def default_title(name: str) -> str:
+    """The dataset's title where none is given."""
+    return f"auxfold {name.replace('_', ' ')}"
+
+
+def find_notebook(path: str | None) -> Path:
+    """The notebook of ``--notebook``, else that of the repository.
+
+    Raises:
+        InputError: it is not there.
+    """
+    candidates = [Path(path)] if path else [NOTEBOOK, CHECKOUT / NOTEBOOK]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    hint = "" if path else "; give --notebook F with the repository's notebook of that name"
+    raise InputError(f"no notebook {candidates[0]}{hint}")

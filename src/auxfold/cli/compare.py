@@ -1,66 +1,85 @@
 """Do other settings help? Trains the experiment and variants of it on the same folds."""
 
-from auxfold.cli.options import experiment_from, parser
-from auxfold.cli.variants import add_pairs, pairs_from, train_variants
-from auxfold.errors import InputError
-from auxfold.evaluation.comparison import (
-    BASELINE,
-    check_metrics,
-    collect,
-    comparison_table,
-    run_name,
+from __future__ import annotations
+
+import argparse
+
+from auxfold.cli.experiment_options import (
+    add_experiment_options,
+    check_training_files,
+    read_experiment,
 )
+from auxfold.cli.options import make_parser, parse_list
+from auxfold.cli.variants import BASELINE, add_pairs, parse_pairs, train_variants
+from auxfold.errors import InputError
 from auxfold.storage.atomic import write_json
-from auxfold.storage.run_folder import OUTPUTS, FoldFolder, RunFolder
-from auxfold.tasks import selection_metric
+from auxfold.storage.run_folder import RunFolder
 
 EXAMPLES = """\
-  python scripts/compare.py --config configs/sample.toml --seeds 42,1,2 --folds 0 \\
+  auxfold compare --config configs/sample.toml --seeds 42,1,2 --folds 0 \\
       --variant focal tasks.toxicity.loss=focal \\
       --variant alone tasks.subtypes.weight=0 \\
       --metrics toxicity/auc,toxicity/log_loss
 """
 
 
-def main() -> None:
-    arguments = parser(__doc__, EXAMPLES)
-    add_pairs(arguments)
-    arguments.add_argument(
+def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    variants = parse_variants(args.variant)
+    experiment = read_experiment(args)
+    pairs = parse_pairs(args, experiment)
+    check_training_files(experiment)
+    from auxfold.evaluation.comparison import (
+        VariantRuns,
+        check_metrics,
+        collect_comparison,
+        format_comparison,
+    )
+    from auxfold.tasks import TaskSet
+
+    tasks = TaskSet.from_experiment(experiment)
+    metrics = parse_list(args.metrics or tasks.selection_metric)
+    check_metrics(metrics, tasks, experiment.identities.metrics)
+    runs = VariantRuns(experiment.name, "compare")
+    train_variants(args, experiment, variants, pairs, runs.name)
+    record = collect_comparison(variants, BASELINE, metrics, pairs, runs.fold)
+    path = RunFolder.of(experiment).comparison
+    write_json(path, record)
+    print(f"{format_comparison(record)}\nscores: {path}")
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = make_parser("compare", __doc__, EXAMPLES)
+    add_experiment_options(parser)
+    add_pairs(parser)
+    parser.add_argument(
         "--variant",
         action="append",
         nargs="+",
         required=True,
         metavar=("NAME", "KEY=VALUE"),
-        help="a name and what is set for it beside the experiment file and --set; repeatable",
+        help="a name and what is set for it on top of the experiment file and --set; repeatable",
     )
-    help_text = "of a fold's metrics.json, commas between (default: what selects checkpoints)"
-    arguments.add_argument("--metrics", help=help_text)
-    given = arguments.parse_args()
-    experiment = experiment_from(given)
-    pairs, variants = pairs_from(given, experiment), parse_variants(given.variant)
-    metrics = [m.strip() for m in (given.metrics or selection_metric(experiment)).split(",")]
-    check_metrics(experiment, metrics)
-
-    def name_of(variant: str, seed: int) -> str:
-        return run_name(experiment.name, "compare", variant, seed)
-
-    def fold_folder(variant: str, seed: int, fold: int) -> FoldFolder:
-        return RunFolder(OUTPUTS / name_of(variant, seed)).fold(fold)
-
-    train_variants(given, experiment, variants, pairs, name_of)
-    record = collect(variants, BASELINE, metrics, pairs, fold_folder)
-    path = RunFolder.of(experiment).comparison
-    write_json(path, record)
-    print(f"{comparison_table(record)}\nscores: {path}")
+    parser.add_argument(
+        "--metrics",
+        help="of a fold's metrics.json, commas between (default: what selects checkpoints)",
+    )
+    return parser.parse_args(argv)
 
 
-def parse_variants(given: list[list[str]]) -> dict[str, list[str]]:
-    """Name to its settings, the experiment as it stands first."""
-    made: dict[str, list[str]] = {BASELINE: []}
-    for name, *changes in given:
-        if not changes or "=" in name:
+def parse_variants(options: list[list[str]]) -> dict[str, list[str]]:
+    """Name to its settings; the unchanged experiment comes first.
+
+    Raises:
+        InputError: a variant without settings, or two of one name.
+    """
+    variants: dict[str, list[str]] = {BASELINE: []}
+    for name, *settings in options:
+        if not settings or "=" in name:
             raise InputError(f"--variant {name}: expected a name and at least one KEY=VALUE")
-        if name in made:
+        if name in variants:
             raise InputError(f"--variant {name} is given twice, or is the baseline's name")
-        made[name] = changes
-    return made
+        variants[name] = settings
+    return variants

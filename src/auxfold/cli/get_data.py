@@ -5,61 +5,62 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from auxfold.datasets.download import download
-from auxfold.datasets.sources import SOURCES, KaggleSource, Source, source_named
+from auxfold.cli.commands import as_called
+from auxfold.cli.options import make_parser
+from auxfold.datasets.registry import DATASETS, DatasetSpec, KaggleDataset, get_dataset
 
 INPUT = Path("input")
-EXAMPLES = """data sets:
-{sources}
+EPILOG = """data sets:
+{datasets}
 
 Files that are there already are checked and kept. Kaggle wants an API token
 (KAGGLE_API_TOKEN or ~/.kaggle/access_token) and accepted rules.
 
-examples:
-  python scripts/get_data.py jigsaw-2018
-  python scripts/get_data.py stsb goemotions
-  python scripts/get_data.py civil_comments --output /data --overwrite
+"""
+EXAMPLES = """\
+  auxfold get-data jigsaw-2018
+  auxfold get-data stsb goemotions
+  auxfold get-data civil_comments --output /data --overwrite
 """
 
 
-def arguments() -> argparse.Namespace:
+def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    for dataset in [get_dataset(name) for name in dict.fromkeys(args.names)]:
+        download_dataset(dataset, args.output, args.overwrite)
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EXAMPLES.format(sources="\n".join(map(described, SOURCES))),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    epilog = EPILOG.format(datasets="\n".join(map(describe_dataset, DATASETS)))
+    parser = make_parser("get-data", __doc__, EXAMPLES, epilog)
     parser.add_argument("names", nargs="+", metavar="NAME", help="a data set, see below")
     parser.add_argument(
         "--output", type=Path, default=INPUT, help=f"folder to write to (default: {INPUT})"
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="download anew what is there already"
+        "--overwrite", action="store_true", help="download again what is there already"
     )
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def described(name: str) -> str:
+def describe_dataset(name: str) -> str:
     """One line of the help."""
-    source = SOURCES[name]
-    where = "Kaggle, account" if isinstance(source, KaggleSource) else "Hugging Face, no account"
-    return f"  {name:15s} {source.files[0].rows:>9,} rows to train on ({where})"
+    dataset = DATASETS[name]
+    is_kaggle = isinstance(dataset, KaggleDataset)
+    origin = "Kaggle, account" if is_kaggle else "Hugging Face, no account"
+    return f"  {name:15s} {dataset.files[0].rows:>9,} rows to train on ({origin})"
 
 
-def get(source: Source, output: Path, overwrite: bool) -> None:
-    """Download one data set; say what is where and what reads it."""
-    for file, path, new in download(source, output, overwrite):
+def download_dataset(dataset: DatasetSpec, output: Path, overwrite: bool) -> None:
+    """Download one data set; say where its files are and what reads them."""
+    from auxfold.datasets.download import download
+
+    for file, path, is_new in download(dataset, output, overwrite):
         size = path.stat().st_size / 1e6
-        kept = "" if new else ", there already"
-        print(f"{path}: {file.rows:,} rows, {size:.1f} MB{kept}", flush=True)
+        note = "" if is_new else ", there already"
+        print(f"{path}: {file.rows:,} rows, {size:.1f} MB{note}", flush=True)
     # The configs name files below input/.
-    if output == INPUT and source.config and Path(source.config).is_file():
-        print(f"next: python scripts/make_folds.py --config {source.config}")
-
-
-def main() -> None:
-    """Download every data set that was named."""
-    given = arguments()
-    for source in [source_named(name) for name in dict.fromkeys(given.names)]:
-        get(source, given.output, given.overwrite)
+    if output == INPUT and dataset.config and Path(dataset.config).is_file():
+        print(f"next: {as_called(f'auxfold make-folds --config {dataset.config}')}")

@@ -1,38 +1,74 @@
 """Make the folds of an experiment: outputs/<name>/folds.parquet."""
 
-from auxfold.cli.options import experiment_from, parser
-from auxfold.data.folds import shared_texts
-from auxfold.data.sources import describe_sources, rows_per_source
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from auxfold.cli.experiment_options import (
+    add_experiment_options,
+    check_training_files,
+    read_experiment,
+)
+from auxfold.cli.options import make_parser
+from auxfold.config.experiment import Experiment, to_toml
+from auxfold.storage.atomic import write_text
 from auxfold.storage.run_folder import RunFolder
-from auxfold.tasks import label_summary, make_tasks
-from auxfold.training.split import create_folds
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from auxfold.data.table import Table
 
 EXAMPLES = """\
-  python scripts/make_folds.py --config configs/sample.toml
-  python scripts/make_folds.py --config configs/jigsaw_2018.toml --set folds.n_splits=10
+  auxfold make-folds --config configs/sample.toml
+  auxfold make-folds --config configs/jigsaw_2018.toml --set folds.n_splits=10
 """
 
 
-def main() -> None:
-    arguments = parser(__doc__, EXAMPLES)
-    arguments.add_argument("--overwrite", action="store_true", help="replace existing folds")
-    given = arguments.parse_args()
-    experiment = experiment_from(given)
-    table, folds = create_folds(experiment, given.overwrite)
-    tasks = make_tasks(experiment)
-    print(f"{len(table):,} rows of {table.path}")
-    for line in describe_sources(
+def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    experiment = read_experiment(args)
+    check_training_files(experiment)
+    from auxfold.training.split import create_folds
+
+    table, folds = create_folds(experiment, args.overwrite)
+    folder = RunFolder.of(experiment)
+    write_text(folder.experiment, to_toml(experiment))
+    print("\n".join(describe_folds(experiment, table, folds)))
+    print(f"folds: {folder.folds}")
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = make_parser("make-folds", __doc__, EXAMPLES)
+    add_experiment_options(parser)
+    parser.add_argument("--overwrite", action="store_true", help="replace existing folds")
+    return parser.parse_args(argv)
+
+
+def describe_folds(experiment: Experiment, table: Table, folds: np.ndarray) -> list[str]:
+    """The sources, a warning where texts are shared, and a table of rows and labels per fold."""
+    from auxfold.data.folds import count_shared_texts
+    from auxfold.data.sources import describe_sources, rows_per_source
+    from auxfold.tasks import label_summary, make_tasks
+
+    lines = [f"{len(table):,} rows of {table.path}"]
+    lines += describe_sources(
         experiment.data, experiment.label_columns, table.labels, table.sources
-    ):
-        print(line)
-    if shared := shared_texts(table):
-        print(f"warning: {shared:,} rows to validate on have texts that are trained on too")
-    for number, fold in enumerate([*experiment.folds.names, *([-1] if (folds < 0).any() else [])]):
+    )
+    if shared := count_shared_texts(table):
+        lines.append(f"warning: {shared:,} rows to validate on have texts that are trained on too")
+    tasks = make_tasks(experiment)
+    # Fold -1 holds the rows that are only trained on.
+    names = [*experiment.folds.names, *([-1] if (folds < 0).any() else [])]
+    for number, fold in enumerate(names):
         labels = table.labels[folds == fold]
-        by_source = rows_per_source(experiment.data, table.sources_of(folds == fold))
-        told = {"fold": "train" if fold < 0 else str(fold), "rows": f"{len(labels):,}", **by_source}
-        told |= label_summary(tasks, labels)
+        cells = {"fold": "train" if fold < 0 else str(fold), "rows": f"{len(labels):,}"}
+        cells |= rows_per_source(experiment.data, table.sources_at(folds == fold))
+        cells |= label_summary(tasks, labels)
         if number == 0:
-            print("  ".join(f"{name:>6}" for name in told))
-        print("  ".join(f"{value:>{max(6, len(name))}}" for name, value in told.items()))
-    print(f"folds: {RunFolder.of(experiment).folds}")
+            lines.append("  ".join(f"{name:>6}" for name in cells))
+        lines.append("  ".join(f"{cell:>{max(6, len(name))}}" for name, cell in cells.items()))
+    return lines

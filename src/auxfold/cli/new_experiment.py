@@ -1,33 +1,55 @@
 """Look at a table and propose an experiment file for it, ready to run."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 
+from auxfold.cli.commands import as_called
+from auxfold.cli.options import make_parser
 from auxfold.config.experiment import load_experiment
+from auxfold.data.paths import check_exists
 from auxfold.errors import InputError
-from auxfold.quickstart.profile import Profile
-from auxfold.quickstart.proposal import name_for, propose
 from auxfold.storage.atomic import write_text
-from auxfold.training.split import load_training_table
 
-EXAMPLES = """examples:
-  python scripts/new_experiment.py input/sample/train.csv --name first_look
-  python scripts/new_experiment.py reviews.csv --main stars --test to_rate.csv
-  python scripts/new_experiment.py train.jsonl.gz --name mine --output configs/mine.toml
+EXAMPLES = """\
+  auxfold new-experiment input/sample/train.csv --name first_look
+  auxfold new-experiment reviews.csv --main stars --test to_rate.csv
+  auxfold new-experiment train.jsonl.gz --name mine --output configs/mine.toml
 """
+NEXT_STEPS = """\
+    auxfold train --config {path} --fold 0 --dry-run
+    auxfold make-folds --config {path}
+    auxfold train --config {path} --fold all
+    auxfold evaluate --config {path}"""
 
 
-def arguments() -> argparse.Namespace:
+def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    check_exists(args.table)
+    if args.test:
+        check_exists(args.test)
+    if args.name or args.output:
+        output_path(args, args.name or "")  # refused before anything slow is imported
+    from auxfold.quickstart.description import describe_profile
+    from auxfold.quickstart.proposal import propose_experiment, suggest_name
+
+    name = args.name or suggest_name(args.table)
+    output = output_path(args, name)
+    text, profile = propose_experiment(args.table, name, args.test, args.main)
+    write_checked(output, text)
+    print(describe_profile(profile))
+    print(f"\nwritten: {output}; read through it, then\n")
+    print(as_called(NEXT_STEPS.format(path=output)))
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = make_parser("new-experiment", __doc__, EXAMPLES)
     parser.add_argument("table", metavar="FILE", help="csv, tsv, parquet or jsonl (.gz, .zip)")
     parser.add_argument(
-        "--test", metavar="F", help="table to predict (default: test.* beside FILE)"
+        "--test", metavar="F", help="table to predict (default: test.* next to FILE)"
     )
     parser.add_argument(
         "--main", metavar="COLUMN", help="the column that matters (default: guessed)"
@@ -35,45 +57,33 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--name", help="of the experiment (default: from FILE)")
     parser.add_argument("--output", metavar="F", help="default: configs/<name>.toml")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main() -> None:
-    """Propose, check that it runs, write, and say what comes next."""
-    given = arguments()
-    name = given.name or name_for(given.table)
-    output = Path(given.output or f"configs/{name}.toml")
-    if output.exists() and not given.overwrite:
+def output_path(args: argparse.Namespace, name: str) -> Path:
+    """Where the experiment file goes.
+
+    Raises:
+        InputError: there is a file already.
+    """
+    output = Path(args.output or f"configs/{name}.toml")
+    if output.exists() and not args.overwrite:
         raise InputError(f"{output} exists; give --overwrite, or another --name or --output")
-    text, profile = propose(given.table, name, given.test, given.main)
+    return output
+
+
+def write_checked(output: Path, text: str) -> None:
+    """Write an experiment file, once the rows that it names can be trained on.
+
+    Raises:
+        InputError: they cannot; nothing is written.
+    """
+    from auxfold.training.split import load_training_table
+
     draft = output.with_name(f".{output.name}.draft")
     write_text(draft, text)
     try:
-        load_training_table(load_experiment(draft))  # a proposal that cannot run is none
+        load_training_table(load_experiment(draft))
         draft.rename(output)
     finally:
         draft.unlink(missing_ok=True)
-    print(told(profile))
-    print(f"\nwritten: {output}; look it over, then\n")
-    for line in (
-        f"python scripts/train.py --config {output} --fold 0 --dry-run",
-        f"python scripts/make_folds.py --config {output}",
-        f"python scripts/train.py --config {output} --fold all",
-        f"python scripts/evaluate.py --config {output}",
-    ):
-        print(f"    {line}")
-
-
-def told(profile: Profile) -> str:
-    """Every column with its role."""
-    roles = [(name, "text") for name in profile.texts]
-    roles += [(profile.id, "id")] if profile.id else []
-    roles += [(c.name, f"main, {c.kind()}: {c.described()}") for c in profile.main]
-    for group, columns in profile.groups.items():
-        roles += [(c.name, f"auxiliary ({group}), {c.kind()}: {c.described()}") for c in columns]
-    roles += [(c.name, f"possible task, {c.kind()}: {c.described()}") for c in profile.others]
-    roles += [(name, "possible group") for name in profile.repeated]
-    roles += [(name, f"not used: {reason}") for name, reason in profile.unused.items()]
-    width = max(len(name) for name, _ in roles)
-    head = f"{profile.rows:,} rows"
-    return "\n".join([head, *(f"  {name:{width}}  {role}" for name, role in roles)])

@@ -1,63 +1,40 @@
-"""What every command shares: ``--config``, ``--set``, and errors written for a person."""
+"""What every command shares: its parser, common options, and errors written for a person."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
 
-from auxfold.config.experiment import Experiment, load_experiment
+from auxfold.cli.commands import as_called, program_name
 from auxfold.errors import InputError
 from auxfold.storage.run_folder import FULL
 
-DEFAULT_CONFIG = "configs/jigsaw_2019.toml"
 
+def make_parser(
+    command: str, description: str | None, examples: str = "", epilog: str = ""
+) -> argparse.ArgumentParser:
+    """An argument parser whose help ends with examples.
 
-def parser(description: str, examples: str) -> argparse.ArgumentParser:
-    """An argument parser with ``--config`` and ``--set`` and the given examples below the help."""
-    made = argparse.ArgumentParser(
+    Args:
+        command: as in ``auxfold <command>``.
+        description: what the command does.
+        examples: command lines, each of them ``auxfold <command> …``.
+        epilog: what the help says before the examples.
+    """
+    return argparse.ArgumentParser(
+        prog=program_name(command),
         description=description,
-        epilog="examples:\n" + examples,
+        epilog=f"{epilog}examples:\n{as_called(examples)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument(
-        "--config",
-        default=DEFAULT_CONFIG,
-        metavar="C",
-        help=f"experiment file (default: {DEFAULT_CONFIG})",
-    )
-    made.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override one key of the experiment file, e.g. --set train.epochs=3; repeatable",
-    )
-    made.add_argument(
-        "--rows",
-        type=int,
-        metavar="N",
-        help="a quick trial on N rows of the training file; its name gets _rowsN",
-    )
-    return made
-
-
-def experiment_from(arguments: argparse.Namespace) -> Experiment:
-    """The experiment named by ``--config`` with every ``--set`` and ``--rows`` applied."""
-    experiment = load_experiment(arguments.config, arguments.set)
-    if arguments.rows is None:
-        return experiment
-    # A name of its own: what is tried on a few rows never mixes with the real thing.
-    trial = [f"data.rows={arguments.rows}", f"name={experiment.name}_rows{arguments.rows}"]
-    return load_experiment(arguments.config, [*arguments.set, *trial])
 
 
 def add_other_names(parser: argparse.ArgumentParser, table: str) -> None:
-    """``--rename`` and ``--without-ids``, for a table that is not named as the experiment's."""
+    """``--rename`` and ``--without-ids``, for a table whose columns have other names."""
     parser.add_argument(
         "--rename",
         action="append",
@@ -72,42 +49,63 @@ def add_other_names(parser: argparse.ArgumentParser, table: str) -> None:
     )
 
 
-def parse_renames(given: list[str]) -> dict[str, str]:
+def parse_renames(options: list[str]) -> dict[str, str]:
     """``["text=comment_text"]`` as old to new name."""
-    pairs = [text.partition("=") for text in given]
+    pairs = [text.partition("=") for text in options]
     for old, equals, new in pairs:
         if not (old and equals and new):
             raise InputError(f"--rename {old}{equals}{new}: expected OLD=NEW")
     return {old: new for old, _, new in pairs}
 
 
-def add_precision(parser: argparse._ActionsContainer) -> None:
-    """``--precision``, of commands that tune thresholds out of fold."""
-    help_text = "tune thresholds for this precision too, e.g. 0.9; repeatable"
-    parser.add_argument("--precision", type=float, action="append", metavar="P", help=help_text)
+def add_target_precision(parser: argparse._ActionsContainer) -> None:
+    """``--target-precision``, of commands that tune thresholds out of fold."""
+    parser.add_argument(
+        "--target-precision",
+        type=float,
+        action="append",
+        metavar="P",
+        help="tune thresholds for this precision too, e.g. 0.9; repeatable",
+    )
+    add_renamed_option(parser, "--precision", "--target-precision")
 
 
-def check_precisions(given: list[float] | None) -> list[float]:
-    """Each once, and refused where no share of rows can be it."""
-    for precision in given or []:
-        if not 0 < precision <= 1:
-            raise InputError(f"--precision {precision:g}: a number above 0 and up to 1")
-    return list(dict.fromkeys(given or []))
+def check_target_precisions(options: list[float] | None) -> list[float]:
+    """Each target precision once, refused where no share of rows can reach it."""
+    for target in options or []:
+        if not 0 < target <= 1:
+            raise InputError(f"--target-precision {target:g}: a number above 0 and up to 1")
+    return list(dict.fromkeys(options or []))
 
 
-def refuse(given: argparse.Namespace, names: Iterable[str], why: str) -> None:
-    """Refuse options that were given, a 0 too, where they have no effect."""
+def add_renamed_option(parser: argparse._ActionsContainer, old: str, new: str) -> None:
+    """Refuse an option's old name with one line that gives the new name."""
+
+    class Refuse(argparse.Action):
+        def __call__(self, *_: Any) -> NoReturn:
+            raise InputError(f"{old} is now called {new}")
+
+    parser.add_argument(old, action=Refuse, nargs="?", help=argparse.SUPPRESS)
+
+
+def refuse(args: argparse.Namespace, names: Iterable[str], why: str) -> None:
+    """Refuse options that have no effect but were given, with the value 0 too."""
     for name in names:
-        value = getattr(given, name)
+        value = getattr(args, name)
         if value is not None and value is not False and value != []:
             raise InputError(f"--{name.replace('_', '-')} {why}")
 
 
-def refuse_with_blend(given: argparse.Namespace, names: Iterable[str]) -> None:
-    """Refuse options that name an experiment, or have no meaning, beside ``--blend``."""
-    refuse(given, names, "has no effect with --blend")
-    if any(part.split("=")[0] == "--config" for part in sys.argv[1:]):  # the default one, too
-        raise InputError("--config has no effect with --blend: the runs' own experiments hold")
+def refuse_with_blend(args: argparse.Namespace, names: Iterable[str]) -> None:
+    """Refuse options that name an experiment, or have no meaning, together with ``--blend``."""
+    refuse(args, names, "has no effect with --blend")
+    why = "has no effect with --blend: the runs' own experiments hold"
+    refuse(args, ("config", "run"), why)
+
+
+def parse_list(text: str) -> list[str]:
+    """``"a,b"`` to ``["a", "b"]``."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def parse_folds(text: str | None) -> list[int | str] | None:
@@ -120,30 +118,14 @@ def parse_folds(text: str | None) -> list[int | str] | None:
     return [part if part == FULL else int(part) for part in parts]
 
 
-def wait_for(child: subprocess.Popen) -> int:
-    """The child's exit code; a signal gives it the time to save.
-
-    Ctrl-C reaches the child from the terminal as well; SIGTERM is passed on.
-    """
-    before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+def run(command: Callable[[], None]) -> None:
+    """Call a command; an :class:`InputError` becomes one line on stderr and exit code 2."""
     try:
-        while True:
-            try:
-                return child.wait()
-            except KeyboardInterrupt:
-                continue
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def run(main: Callable[[], None]) -> None:
-    """Call ``main``; an :class:`InputError` becomes one line on stderr and exit code 2."""
-    try:
-        main()
+        command()
     except InputError as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:

@@ -1,62 +1,70 @@
 """One trial of a W&B sweep: every fold with the trial's settings, and its out-of-fold scores."""
 
+from __future__ import annotations
+
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from auxfold.cli.options import experiment_from, parser, wait_for
+from auxfold.cli.experiment_options import (
+    add_experiment_options,
+    check_training_files,
+    experiment_arguments,
+    experiment_path,
+    read_experiment,
+)
+from auxfold.cli.options import make_parser
+from auxfold.cli.processes import call_command, start_command
 
 EXAMPLES = """\
   wandb sweep --project my-competition configs/sweep.yaml
   wandb agent YOU/my-competition/SWEEP
 """
-SCRIPTS = Path(__file__).resolve().parent
 # What ties a process to the sweep's run; the folds have runs of their own.
 SWEEP_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_RESUME")
 
 
-def main() -> None:
-    given = parser(__doc__, EXAMPLES).parse_args()
-    experiment = experiment_from(given)
-    import wandb  # here a missing wandb is an error: without it there is no sweep
+def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
+    parser = make_parser("sweep", __doc__, EXAMPLES)
+    add_experiment_options(parser)
+    args = parser.parse_args(argv)
+    experiment = read_experiment(args)
+    check_training_files(experiment)
+    import wandb  # a missing wandb is an error here: without it there is no sweep
 
     with wandb.init(job_type="sweep") as trial:
         name = f"{experiment.name}-{trial.id}"
-        settings = [*given.set, *overrides(dict(trial.config)), f"name={name}"]
-        settings += [f"data.rows={given.rows}"] if given.rows else []
-        scores = run_trial(given.config, settings)
+        settings = [*args.set, *list_overrides(dict(trial.config)), f"name={name}"]
+        settings += [f"data.rows={args.rows}"] if args.rows else []
+        scores = run_trial(experiment_path(args), settings)
         trial.log({f"oof/{metric}": value for metric, value in scores.items() if value is not None})
         trial.summary["experiment"] = name
 
 
-def overrides(config: dict[str, Any], prefix: str = "") -> list[str]:
+def list_overrides(config: dict[str, Any], prefix: str = "") -> list[str]:
     """The sweep's nested parameters as ``key.path=value``."""
-    made = []
+    overrides = []
     for key, value in config.items():
         if isinstance(value, dict):
-            made += overrides(value, f"{prefix}{key}.")
+            overrides += list_overrides(value, f"{prefix}{key}.")
         else:
-            made.append(f"{prefix}{key}={json.dumps(value)}")
-    return made
+            overrides.append(f"{prefix}{key}={json.dumps(value)}")
+    return overrides
 
 
-def run_trial(config: str, settings: list[str]) -> dict[str, float | None]:
+def run_trial(config: Path, settings: list[str]) -> dict[str, float | None]:
     """Folds, training and evaluation of one experiment; its out-of-fold scores."""
-    common = ["--config", config, *(part for setting in settings for part in ("--set", setting))]
+    options = experiment_arguments(config, settings)
     environment = {k: v for k, v in os.environ.items() if k not in SWEEP_VARIABLES}
-    answer = ""
-    for name, options in (
-        ("make_folds", []), ("train", ["--fold", "all", "--resume"]), ("evaluate", ["--json"]),
-    ):  # fmt: skip
-        command = [sys.executable, str(SCRIPTS / f"{name}.py"), *common, *options]
-        if name == "evaluate":
-            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
-            code, answer = done.returncode, done.stdout
-        else:
-            code = wait_for(subprocess.Popen(command, env=environment))
-        if code:
-            sys.exit(code)
-    return json.loads(answer)
+    call_command("make-folds", *options, environment=environment)
+    call_command("train", *options, "--fold", "all", "--resume", environment=environment)
+    child = start_command(
+        "evaluate", *options, "--json", environment=environment, capture_output=True
+    )
+    scores, _ = child.communicate()
+    if child.returncode:
+        sys.exit(child.returncode)
+    return json.loads(scores)

@@ -1,58 +1,117 @@
 """Train one fold, every fold (one process each), or one model on all rows."""
 
-import subprocess
-import sys
+from __future__ import annotations
 
-from auxfold.cli.options import experiment_from, parser, wait_for
+import argparse
+import os
+
+from auxfold.cli.experiment_options import (
+    ANNOUNCED,
+    add_experiment_options,
+    check_training_files,
+    experiment_arguments,
+    experiment_path,
+    read_experiment,
+)
+from auxfold.cli.options import make_parser
+from auxfold.cli.processes import call_command
+from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
-from auxfold.storage.run_folder import FULL
+from auxfold.storage.run_folder import (
+    FULL,
+    RunFolder,
+    check_fold,
+    check_folds_exist,
+    check_overwrite,
+)
 
 EXAMPLES = """\
-  python scripts/train.py --config configs/jigsaw_2019.toml --fold 0
-  python scripts/train.py --config configs/sample.toml --fold all --resume
-  python scripts/train.py --config configs/sample.toml --fold full
-  python scripts/train.py --config configs/sample.toml --fold 0 --dry-run
-  accelerate launch scripts/train.py --config configs/jigsaw_2019.toml --fold 0
+  auxfold train --config configs/jigsaw_2019.toml --fold 0
+  auxfold train --config configs/sample.toml --fold all --resume
+  auxfold train --config configs/sample.toml --fold full
+  auxfold train --config configs/sample.toml --fold 0 --dry-run
+  accelerate launch -m auxfold train --config configs/jigsaw_2019.toml --fold 0
 """
+ALL = "all"
 
 
-def main() -> None:
-    arguments = parser(__doc__, EXAMPLES)
-    arguments.add_argument("--fold", required=True, help="a number from 0, 'all' or 'full'")
-    arguments.add_argument("--resume", action="store_true", help="continue where it stopped")
-    arguments.add_argument("--overwrite", action="store_true", help="train a finished fold anew")
-    help_text = "say what would happen, with steps, memory and time; write nothing"
-    arguments.add_argument("--dry-run", action="store_true", help=help_text)
-    given = arguments.parse_args()
-    if given.resume and given.overwrite:
-        raise InputError("--resume and --overwrite contradict each other; give one")
-    experiment = experiment_from(given)
-    if given.fold not in ("all", FULL) and not given.fold.isdecimal():
-        raise InputError(f"--fold {given.fold}: a number from 0, 'all' or 'full'")
-    if given.dry_run:
-        from auxfold.training.dry_run import n_folds_of, plan_fold
+def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+    experiment = read_experiment(args)
+    folds = parse_fold(args.fold, experiment)
+    check_training_files(experiment)
+    if args.dry_run:
+        from auxfold.training.dry_run import plan_fold
 
-        print(plan_fold(experiment, *n_folds_of(experiment, given.fold)))
+        print(plan_fold(experiment, folds[0], len(folds)))
         return
-    if given.fold == "all":
-        train_all(len(experiment.folds.names))
+    check_untrained(experiment, folds, args)
+    if args.fold == ALL:
+        train_all(args, folds)
         return
     from auxfold.training.fold import train_fold
 
-    fold = FULL if given.fold == FULL else int(given.fold)
-    folder = train_fold(experiment, fold, given.resume, given.overwrite)
+    folder = train_fold(experiment, folds[0], args.resume, args.overwrite)
     print(f"fold folder: {folder.path}")
 
 
-def train_all(n_splits: int) -> None:
-    """Each fold in a process of its own, so that none inherits another's state."""
-    place = sys.argv.index("all") if "all" in sys.argv else None
-    for fold in range(n_splits):
-        command = list(sys.argv)
-        if place is None:
-            command = [a.replace("--fold=all", f"--fold={fold}") for a in command]
-        else:
-            command[place] = str(fold)
-        code = wait_for(subprocess.Popen([sys.executable, *command]))
-        if code:
-            sys.exit(code)
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = make_parser("train", __doc__, EXAMPLES)
+    add_experiment_options(parser)
+    parser.add_argument("--fold", required=True, help="a number from 0, 'all' or 'full'")
+    parser.add_argument("--resume", action="store_true", help="continue where it stopped")
+    parser.add_argument("--overwrite", action="store_true", help="train a finished fold again")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would happen, with steps, memory and time; write nothing",
+    )
+    args = parser.parse_args(argv)
+    if args.resume and args.overwrite:
+        raise InputError("--resume and --overwrite contradict each other; give one")
+    return args
+
+
+def parse_fold(text: str, experiment: Experiment) -> list[int | str]:
+    """The folds that ``--fold`` names.
+
+    Raises:
+        InputError: no such fold.
+    """
+    if text == ALL:
+        return list(experiment.folds.names)
+    if text == FULL:
+        return [FULL]
+    if not text.isdecimal():
+        raise InputError(f"--fold {text}: a number from 0, 'all' or 'full'")
+    check_fold(experiment, int(text))
+    return [int(text)]
+
+
+def check_untrained(
+    experiment: Experiment, folds: list[int | str], args: argparse.Namespace
+) -> None:
+    """Refuse a training without folds, or one that would replace the next fold to train unasked.
+
+    Raises:
+        InputError: make the folds first, or give ``--overwrite`` or ``--resume``.
+    """
+    folder = RunFolder.of(experiment)
+    if folds != [FULL]:
+        check_folds_exist(folder)
+    fold = folder.fold(folds[0])
+    is_finished = fold.exists() and not fold.working.exists()
+    if not (args.resume and is_finished):
+        check_overwrite(fold, args.resume, args.overwrite)
+
+
+def train_all(args: argparse.Namespace, folds: list[int | str]) -> None:
+    """Train each fold in a process of its own, so that none inherits another's state."""
+    options = experiment_arguments(experiment_path(args), args.set)
+    options += [] if args.rows is None else ["--rows", str(args.rows)]
+    options += [f"--{name}" for name in ("resume", "overwrite") if getattr(args, name)]
+    environment = {**os.environ, ANNOUNCED: "1"}
+    for fold in folds:
+        call_command("train", *options, "--fold", str(fold), environment=environment)

@@ -222,6 +222,18 @@ def read_folds(folder: RunFolder, ids: np.ndarray, expected: dict) -> np.ndarray
     return by_id.loc[ids].to_numpy(dtype=int)
 
 
+def check_fold(experiment: Experiment, fold: int | str) -> None:
+    """Refuse a fold that the experiment does not have.
+
+    Raises:
+        InputError: with the folds that there are.
+    """
+    names = experiment.folds.names
+    if fold not in names:
+        known = "the one split is fold 0" if len(names) == 1 else f"folds are 0 to {names[-1]}"
+        raise InputError(f"--fold {fold}: {known}; or 'all', or 'full'")
+
+
 def trained_folds(run_folder: RunFolder, names: list[int | str]) -> list[FoldFolder]:
     """The folders of the named folds.
 

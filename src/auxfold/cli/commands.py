@@ -1,0 +1,60 @@
+"""The commands, in the order of the work, and how a user types them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+COMMANDS = {
+    "prepare the data": {
+        "get-data": "download a public data set and check its columns and rows",
+        "make-sample": "write a small generated competition",
+        "new-experiment": "look at a table and propose an experiment file",
+        "make-folds": "divide the rows for cross-validation",
+    },
+    "train and predict": {
+        "train": "train one fold, every fold, or one model on all rows",
+        "evaluate": "score out-of-fold predictions, or a prediction file against labels",
+        "inference": "predict a test file with the fold ensemble",
+    },
+    "improve": {
+        "compare": "train variants of an experiment and compare them pair by pair",
+        "ablate": "measure what each auxiliary target brings",
+        "sweep": "run one trial of a W&B sweep",
+        "blend": "fit the weights of several runs, or blend prediction files",
+    },
+    "ship": {
+        "merge": "write plain models of folds that have an adapter",
+        "bundle-kaggle": "write a Kaggle dataset and an offline notebook",
+    },
+}
+NAMES = [name for group in COMMANDS.values() for name in group]
+
+
+def module_name(command: str) -> str:
+    """``"make_folds"`` of ``"make-folds"``: its module, and its file in ``scripts/``."""
+    return command.replace("-", "_")
+
+
+def program_name(command: str) -> str:
+    """What a usage line calls the command: ``auxfold train``, or ``train.py`` in ``scripts/``."""
+    script = f"{module_name(command)}.py"
+    return script if Path(sys.argv[0]).name == script else f"auxfold {command}"
+
+
+def as_called(text: str) -> str:
+    """Command lines written as ``auxfold train …``, in the form in which this process was called.
+
+    A process that was started as ``scripts/train.py`` shows ``python scripts/train.py …``.
+    """
+    scripts = {f"{module_name(name)}.py" for name in NAMES}
+    if Path(sys.argv[0]).name not in scripts:
+        return text
+    command = rf"auxfold ({'|'.join(NAMES)})\b"
+    text = re.sub(rf"-m {command}", lambda match: _script_of(match[1]), text)
+    return re.sub(rf"\b{command}", lambda match: f"python {_script_of(match[1])}", text)
+
+
+def _script_of(command: str) -> str:
+    return f"scripts/{module_name(command)}.py"

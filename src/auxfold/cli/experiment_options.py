@@ -1,0 +1,156 @@
+"""The experiment that a command works on: its options, its file, and what must be there already."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from auxfold.config.experiment import Experiment, load_experiment
+from auxfold.data.paths import check_exists
+from auxfold.errors import InputError
+from auxfold.storage.run_folder import RunFolder, check_trained_with, trained_folds
+
+DEFAULT_CONFIG = "configs/jigsaw_2019.toml"
+# Set for the processes that train the single folds of one experiment, which was announced already.
+ANNOUNCED = "AUXFOLD_EXPERIMENT_ANNOUNCED"
+
+
+def add_experiment_options(parser: argparse.ArgumentParser) -> None:
+    """``--config``, ``--run``, ``--set`` and ``--rows``."""
+    parser.add_argument(
+        "--config",
+        metavar="C",
+        help=f"experiment file (default: {DEFAULT_CONFIG}, where that file exists)",
+    )
+    parser.add_argument(
+        "--run",
+        metavar="NAME",
+        help="the stored experiment of the run outputs/NAME, instead of --config",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one key of the experiment file, e.g. --set train.epochs=3; repeatable",
+    )
+    parser.add_argument(
+        "--rows",
+        type=int,
+        metavar="N",
+        help="a quick trial on N rows of the training file; its name gets _rowsN",
+    )
+
+
+def read_experiment(args: argparse.Namespace, as_json: bool = False) -> Experiment:
+    """The experiment of ``--config`` or ``--run``, with every ``--set`` and ``--rows`` applied.
+
+    The first line that a command prints says which experiment it is. With ``as_json`` the line goes
+    to stderr, so that stdout is one JSON object.
+
+    Raises:
+        InputError: there is no such experiment, or it is not valid.
+    """
+    path = experiment_path(args)
+    experiment = load_experiment(path, args.set)
+    if args.rows is not None:
+        # A name of its own keeps a trial on a few rows apart from the real run.
+        trial = [f"data.rows={args.rows}", f"name={experiment.name}_rows{args.rows}"]
+        experiment = load_experiment(path, [*args.set, *trial])
+    is_default = args.config is None and args.run is None
+    announce(
+        f"experiment {experiment.name} ({path}{', the default' if is_default else ''})", as_json
+    )
+    return experiment
+
+
+def announce(line: str, as_json: bool = False) -> None:
+    """Print what a command works on, once where several processes train together."""
+    if os.environ.get("RANK", "0") == "0" and ANNOUNCED not in os.environ:
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+
+def experiment_path(args: argparse.Namespace) -> Path:
+    """The experiment file that ``--config`` or ``--run`` names, or the default one.
+
+    Raises:
+        InputError: both options, an unknown run, a run without a stored experiment, or neither
+            option where there is no default file.
+    """
+    if args.config is not None and args.run is not None:
+        raise InputError("--config and --run both name an experiment; give one of them")
+    if args.run is not None:
+        return stored_experiment(RunFolder.named(args.run))
+    if args.config is None and not Path(DEFAULT_CONFIG).is_file():
+        raise InputError(
+            f"which experiment? give --config FILE or --run NAME (the default, {DEFAULT_CONFIG}, "
+            f"is not in {Path.cwd()})"
+        )
+    return Path(args.config or DEFAULT_CONFIG)
+
+
+def stored_experiment(folder: RunFolder) -> Path:
+    """The experiment file of a run: that of its folds, else that of its first trained fold.
+
+    Raises:
+        InputError: the run has none, or belongs to another folder.
+    """
+    path = folder.experiment
+    if not path.is_file():
+        finished = folder.finished()
+        if not finished:
+            raise InputError(f"{folder.path} has no stored experiment; give --config FILE")
+        path = folder.fold(finished[0]).experiment
+    name = load_experiment(path).name
+    if name != folder.path.resolve().name:
+        raise InputError(
+            f"{path} is of the run {name!r}, not of {folder.path.name!r}; rename the folder back, "
+            f"or give --config {path}"
+        )
+    return path
+
+
+def experiment_arguments(path: Path, settings: Iterable[str]) -> list[str]:
+    """The arguments that name an experiment to another command."""
+    return ["--config", str(path), *(part for setting in settings for part in ("--set", setting))]
+
+
+def check_training_files(experiment: Experiment) -> None:
+    """Refuse an experiment whose training or validation file is not there.
+
+    Raises:
+        InputError: with the nearest name next to it.
+    """
+    validation = experiment.folds.validation
+    paths = [source.path for source in experiment.data.sources]
+    for path in [*paths, *([validation] if isinstance(validation, str) else [])]:
+        check_exists(path)
+
+
+def check_trained(experiment: Experiment, folds: Sequence[int | str] | None = None) -> None:
+    """Refuse folds that are not trained, or were trained with another experiment.
+
+    Args:
+        experiment: whose folds are needed.
+        folds: which of them; all when left out.
+
+    Raises:
+        InputError: naming what is missing or what differs.
+    """
+    names: list[int | str] = [*(experiment.folds.names if folds is None else folds)]
+    check_trained_with(trained_folds(RunFolder.of(experiment), names), experiment)
+
+
+def check_blend(path: str) -> RunFolder:
+    """The folder of a blend.
+
+    Raises:
+        InputError: there is no blend.
+    """
+    folder = RunFolder(Path(path))
+    if not folder.blend.is_file():
+        raise InputError(f"no {folder.blend}; make it with scripts/blend.py --runs")
+    return folder

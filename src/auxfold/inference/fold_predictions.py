@@ -1,0 +1,42 @@
+"""The main task's predictions of every fold model: they show how much the ensemble brings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from auxfold.inference.ensemble import Ensemble
+from auxfold.storage.atomic import write_frame
+from auxfold.storage.run_folder import FoldFolder, RunFolder
+from auxfold.tasks import prediction_frame
+
+
+class FoldPredictions:
+    """Collects each fold's predictions of the main task while an ensemble predicts.
+
+    Args:
+        ensemble: the folds.
+    """
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self.experiment, self.task = ensemble.experiment, ensemble.tasks.main
+        self.by_fold: dict[str, np.ndarray] = {}
+
+    def add(self, folder: FoldFolder, logits: dict[str, np.ndarray]) -> None:
+        """Take one fold's logits by task name, where the main task is among them."""
+        if self.task.name in logits:
+            fold = folder.path.name.removeprefix("fold_")
+            self.by_fold[fold] = self.task.activate(logits[self.task.name])
+
+    def write(self, ids: np.ndarray) -> None:
+        """Write one table of all folds, with a column ``fold`` after the id."""
+        if not self.by_fold:
+            return
+        frames = []
+        for fold, predictions in self.by_fold.items():
+            frame = prediction_frame(
+                self.experiment.data.id_column, ids, [self.task], {self.task.name: predictions}
+            )
+            frame.insert(1, "fold", fold)
+            frames.append(frame)
+        write_frame(RunFolder.of(self.experiment).test_by_fold, pd.concat(frames))
