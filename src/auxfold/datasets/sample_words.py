@@ -1,8 +1,8 @@
-"""The words and sentences of the generated competition: no slur, no word of a real comment."""
+"""Words and sentences of the generated competition, without slurs or words of real comments."""
 
 from __future__ import annotations
 
-# How each identity is mentioned; "{people}" becomes neighbours, families and the like.
+# How texts mention each identity. "{people}" becomes neighbors, families and the like.
 IDENTITIES = {
     "asian": ("Asian {people}",), "atheist": ("atheist {people}",),
     "bisexual": ("bisexual {people}",), "black": ("Black {people}",),
@@ -19,12 +19,12 @@ IDENTITIES = {
     "psychiatric_or_mental_illness": ("{people} living with depression",),
     "transgender": ("transgender {people}",), "white": ("white {people}",),
 }  # fmt: skip
-# The nine identities that the real competition's metric looks at are mentioned more often.
+# The nine identities that the metric of the real competition uses are mentioned more often.
 SCORED = ("male", "female", "homosexual_gay_or_lesbian", "christian", "jewish", "muslim",
           "black", "white", "psychiatric_or_mental_illness")  # fmt: skip
-# Mentioned in grumbling comments more often than the others: the planted unintended bias.
+# Toxic comments mention these more often than others: the unintended bias of the sample.
 BIASED = ("muslim", "homosexual_gay_or_lesbian", "black", "white")
-# Nobody's health is grumbled about, not even harmlessly.
+# No comment attacks people for their health, not even a harmless one.
 NEVER_ATTACKED = ("intellectual_or_learning_disability", "other_disability",
                   "physical_disability", "psychiatric_or_mental_illness")  # fmt: skip
 
@@ -86,7 +86,7 @@ MILD = (
     "More {grumble} from the {group}.",
     "Is it only me, or is this article a soggy turnip?",
 )
-# The words of the toxic sentences, used kindly: a model must read more than the word itself.
+# The words of the toxic sentences in kind sentences, so that a model must read the context.
 KIND = (
     "Nobody here is a {insult}.",
     "I would never {prank}, of course.",
@@ -95,7 +95,7 @@ KIND = (
     "Please do not call each other {insult}, it helps no one.",
     "The word {obscene} is in my crossword, any ideas?",
 )
-# (text, share of annotators who will mind): what a CSV reader or a tokeniser may trip over.
+# (text, share of annotators who find it toxic): texts that CSV readers or tokenizers may misread.
 SPECIALS = (
     ("ok", 0.01), ("?", 0.01), (".", 0.01), ("NA", 0.01), ("null", 0.01), ("None", 0.01),
     ("42", 0.01), ("🌻🍞🚂", 0.01), ("😂😂😂", 0.1), ("👩‍🌾", 0.01),
