@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -21,11 +19,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from auxfold.config.experiment import Experiment, experiment_from_dict, to_toml
-from auxfold.storage.run_folder import RunFolder
+from auxfold.storage.run_folder import FoldFolder, RunFolder
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import Loop
-
-SCRIPTS = Path(__file__).parent.parent / "scripts"
+from commands import command_line
 
 WORDS = (
     "the a garden train bread council rain good bad silly goose nonsense soup is was not".split()
@@ -128,33 +125,37 @@ def work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run_script(name: str, *arguments: str) -> None:
-    """A script in this process, which is quicker than one of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [f"{name}.py", *arguments])
-        runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
-
-
-def refused_script(capsys: pytest.CaptureFixture[str], name: str, *arguments: str) -> str:
-    """The one line of a script that refuses what it was given, with exit code 2."""
-    with pytest.raises(SystemExit) as stopped:
-        run_script(name, *arguments)
-    told = capsys.readouterr().err
-    assert stopped.value.code == 2 and told.startswith("error: ") and told.count("\n") == 1
-    return told
-
-
 def train_in_two_processes(experiment: Experiment) -> None:
-    """Fold 0 anew, by two processes; not ``accelerate launch --cpu``, which starts a single one."""
+    """Train fold 0 again in two processes; ``accelerate launch --cpu`` starts a single one."""
     Path("e.toml").write_text(to_toml(experiment))
     arguments = ["--config", "e.toml", "--fold", "0", "--overwrite"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
-               str(SCRIPTS / "train.py"), *arguments]  # fmt: skip
+    python, script = command_line("train")
+    launcher = [python, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(
+        [*launcher, script, *arguments],
+        capture_output=True, text=True, timeout=300, env=environment,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
     record = json.loads(RunFolder.of(experiment).fold(0).run.read_text())
     assert record["processes"] == 2
+
+
+def load_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def assert_same_training(ours: FoldFolder, whole: dict, history: list[dict]) -> None:
+    """Equal weights, and equal losses and gradient norms on the way (AdamW hides a scale)."""
+    for name, values in whole.items():
+        torch.testing.assert_close(load_tensors(ours.path)[name], values, atol=2e-4, rtol=1e-3)
+    for record, expected in zip(load_history(ours), history, strict=True):
+        assert record["gradient_norm"] == pytest.approx(expected["gradient_norm"], rel=1e-3)
+        assert record["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-3)
+
+
+def load_history(folder: FoldFolder) -> list[dict]:
+    return [json.loads(line) for line in folder.history.read_text().splitlines()]
 
 
 def assert_resumes_exactly(

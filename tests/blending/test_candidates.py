@@ -9,7 +9,8 @@ import pandas as pd
 
 from auxfold.blending.single_runs import score_single_runs
 from auxfold.tasks.metrics import roc_auc
-from conftest import make_experiment, refused_script
+from commands import refusal_of_script
+from conftest import make_experiment
 from fake_runs import TASKS_OF_EACH_KIND, join_fake_runs, write_fake_run, write_three_runs
 
 
@@ -27,7 +28,7 @@ def test_runs_are_joined_by_id_whatever_their_order_and_folds(competition):
 
 def test_runs_that_do_not_fit_are_refused(competition, capsys):
     def refused(*arguments: str) -> str:
-        return refused_script(capsys, "blend", *arguments)
+        return refusal_of_script(capsys, "blend", *arguments)
 
     write_three_runs()
     other = pd.read_csv("train.csv").iloc[10:]

@@ -10,7 +10,7 @@ import pytest
 from auxfold.blending.methods import check_methods, select_methods
 from auxfold.blending.options import METHODS, BlendOptions
 from auxfold.errors import InputError
-from conftest import refused_script
+from commands import refusal_of_script
 from fake_runs import TASKS_OF_EACH_KIND, fit_by_name, join_fake_runs, write_three_runs
 
 
@@ -48,7 +48,7 @@ def test_other_kinds_of_task(competition, metric, methods):
         (["--runs", "a,b", "--name", "../x"], "becomes outputs/<name>/"),
         (["--runs", "a,b", "--method", "mean", "--negative"], "--negative has no effect"),
         (["--runs", "a,b", "--method", "nelder_mead", "--step", "1"], "--step has no effect"),
-        (["--runs", "a,b", "--negative", "--average", "power"], "a power mean has no root"),
+        (["--runs", "a,b", "--negative", "--average", "power"], "may have no root"),
         (["--runs", "a,b", "--metric", "aux/auc/threat", "--by", "column"], "not a mean over"),
         (["--runs", "a,b", "--step", "0"], "--step 0.0: at least 0.001"),
         (["--runs", "a,b", "--weights", "1,2"], "--weights has no effect with --runs"),
@@ -58,5 +58,5 @@ def test_other_kinds_of_task(competition, metric, methods):
 )
 def test_what_cannot_be_asked_is_refused(competition, capsys, arguments, expected):
     write_three_runs()
-    assert expected in refused_script(capsys, "blend", *arguments)
+    assert expected in refusal_of_script(capsys, "blend", *arguments)
     assert not Path("outputs/blend").exists()

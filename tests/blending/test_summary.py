@@ -10,7 +10,7 @@ import pytest
 
 from auxfold.blending.options import METHODS
 from auxfold.tasks.metrics import roc_auc
-from conftest import run_script
+from commands import run_script
 from fake_runs import write_three_runs
 
 

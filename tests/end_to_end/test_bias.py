@@ -14,7 +14,7 @@ from benchmarks.bias import kernel_bias
 from sklearn.feature_extraction.text import CountVectorizer
 
 from auxfold.config.experiment import Experiment, load_experiment, to_toml
-from auxfold.data.table import read_train
+from auxfold.data.loading import read_training_table
 from auxfold.datasets.sample import build_sample
 from auxfold.datasets.sample_words import SCORED
 from auxfold.errors import InputError
@@ -116,7 +116,7 @@ def test_the_table_is_printed_at_every_evaluation(here, capsys):
 def test_identities_are_targets_too_and_rows_without_annotation_are_masked(here):
     """The masked rows' identity logits have no gradient; the annotated ones' have."""
     experiment = load_experiment("e.toml")
-    table = read_train(experiment)
+    table = read_training_table(experiment)
     np.testing.assert_array_equal(table.labels[:, 1:], table.identities)
     known = ~np.isnan(table.identities).any(axis=1)
     assert 200 < known.sum() < 800
@@ -133,7 +133,7 @@ def test_identities_are_targets_too_and_rows_without_annotation_are_masked(here)
 def test_the_dry_run_tells_annotated_rows_and_weights(here, monkeypatch):
     monkeypatch.setattr(plan, "SECONDS", 0.0)
     told = plan.plan_fold(load_experiment("e.toml"), 0)
-    table = read_train(load_experiment("e.toml"))
+    table = read_training_table(load_experiment("e.toml"))
     train = np.setdiff1d(np.arange(len(table)), read_rows_of_fold(table))
     known = (~np.isnan(table.identities[train])).any(axis=1).sum()
     some = (table.identities[train] >= 0.5).any(axis=1).sum()
@@ -157,7 +157,7 @@ def test_the_cross_validation_has_it_in_print_file_report_and_wandb(here, monkey
     assert record["main"] == "jigsaw_bias/score"
     assert {name: record["oof"][name] for name in truth} == truth
     assert len(record["folds"]) == 2 and "jigsaw_bias/bpsn/white" in record["mean"]
-    bias = Bias.of_record(record["bias"])
+    bias = Bias.from_record(record["bias"])
     assert bias.metrics().items() <= record["oof"].items()
     assert format_bias_table(bias) in told and tables["jigsaw_bias"].equals(bias_frame(bias))
     page = Path("outputs/tiny/report.html").read_text()
@@ -294,7 +294,7 @@ def worst_bpsn(path: str, rows: int, **sample_weights) -> float:
         path, "b", data={"train": path, "text": "comment_text"}, tasks=TASKS[:1],
         identities={"columns": list(SCORED)}, sample_weights=sample_weights,
     )  # fmt: skip
-    table = read_train(experiment)
+    table = read_training_table(experiment)
     words = CountVectorizer(binary=True, min_df=3, dtype=np.float32)
     features = torch.tensor(words.fit_transform(table.texts[0]).toarray())
     model = torch.nn.Linear(features.shape[1], 1)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from auxfold.config.experiment import experiment_from_dict
-from auxfold.data.table import read_train
+from auxfold.data.loading import read_training_table
 from auxfold.datasets.sample import build_sample
 
 CONFIG = Path(__file__).parents[2] / "configs/jigsaw_2019.toml"
@@ -37,7 +37,7 @@ def test_rows_of_2018_are_labelled_for_what_they_have(tmp_path, monkeypatch):
     old = pd.DataFrame(np.eye(6, dtype=int), columns=LABELS_2018)
     old = old.assign(id=[f"o{n}" for n in range(6)], comment_text=[f"words {n}" for n in range(6)])
     old.to_csv(second, index=False)
-    table = read_train(experiment)
+    table = read_training_table(experiment)
     assert len(table) == 206 and table.ids[-6:].tolist() == [f"jigsaw_2018/o{n}" for n in range(6)]
     columns = experiment.label_columns
     labels = pd.DataFrame(table.labels, columns=columns)

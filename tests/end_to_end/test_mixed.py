@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_pipeline import passes, refused
 
 import auxfold
 from auxfold.config.experiment import to_toml
+from commands import refusal_of, run_command
 from conftest import make_experiment, make_frame
 
 CLASSES = ["calm", "rude", "angry"]
@@ -48,14 +48,14 @@ def mixed(tmp_path_factory, backbone) -> Path:
     train = {"epochs": 4, "head_learning_rate": 1e-2}
     experiment = make_experiment("train.csv", backbone, data=data, tasks=TASKS, train=train)
     (place / "e.toml").write_text(to_toml(experiment))
-    passes("make_folds", "--config", "e.toml", cwd=place)
-    passes("train", "--config", "e.toml", "--fold", "all", cwd=place)
-    passes("inference", "--config", "e.toml", cwd=place)
+    run_command("make_folds", "--config", "e.toml", cwd=place)
+    run_command("train", "--config", "e.toml", "--fold", "all", cwd=place)
+    run_command("inference", "--config", "e.toml", cwd=place)
     return place
 
 
 def test_every_kind_is_scored_and_reported(mixed):
-    told = passes("evaluate", "--config", "e.toml", cwd=mixed)
+    told = run_command("evaluate", "--config", "e.toml", cwd=mixed)
     record = json.loads((mixed / "outputs/tiny/cv.json").read_text())
     assert record["main"] == "tone/accuracy"
     oof = record["oof"]
@@ -82,21 +82,21 @@ def test_the_submission_asks_for_classes_by_name(mixed):
 
 
 def test_scores_of_a_file_are_those_of_its_kind(mixed):
-    passes("inference", "--config", "e.toml", "--all-tasks", "--input", "train.csv",
+    run_command("inference", "--config", "e.toml", "--all-tasks", "--input", "train.csv",
            "--output", "all.csv", cwd=mixed)  # fmt: skip
     train, made = pd.read_csv(mixed / "train.csv"), pd.read_csv(mixed / "all.csv")
     files = ("--labels", "train.csv", "--predictions", "all.csv", "--json")
-    scores = json.loads(passes("evaluate", "--config", "e.toml", *files, cwd=mixed))
+    scores = json.loads(run_command("evaluate", "--config", "e.toml", *files, cwd=mixed))
     known = train["tone"].notna()
     expected = (train["tone"] == made["tone"])[known].mean()
     assert scores == {"accuracy": pytest.approx(expected), "accuracy/tone": pytest.approx(expected)}
     scores = json.loads(
-        passes("evaluate", "--config", "e.toml", *files, "--metric", "mae", cwd=mixed)
+        run_command("evaluate", "--config", "e.toml", *files, "--metric", "mae", cwd=mixed)
     )
     assert set(scores) == {"mae", "mae/words", "mae/price"}
     expected = (train["words"] - made["words"]).abs().mean()
     assert scores["mae/words"] == pytest.approx(expected)
-    told = refused("evaluate", "--config", "e.toml", *files, "--metric", "acuracy", cwd=mixed)
+    told = refusal_of("evaluate", "--config", "e.toml", *files, "--metric", "acuracy", cwd=mixed)
     assert "did you mean 'accuracy'" in told
 
 
@@ -106,7 +106,7 @@ def test_predictions_come_in_the_units_of_the_labels_however_they_are_asked_for(
     made = model.predict(texts, tasks="all")
     assert made["price"].between(40_000, 110_000).all() and made["words"].between(-9, 60).all()
     assert set(made["tone"]) <= set(CLASSES)
-    passes("inference", "--config", "e.toml", "--all-tasks", "--input", "train.csv",
+    run_command("inference", "--config", "e.toml", "--all-tasks", "--input", "train.csv",
            "--output", "again.csv", cwd=mixed)  # fmt: skip
     again = pd.read_csv(mixed / "again.csv")
     np.testing.assert_allclose(made["price"], again["price"], rtol=1e-6)
@@ -117,7 +117,7 @@ def test_a_misspelt_class_is_refused_before_training(mixed):
     frame = pd.read_csv(mixed / "train.csv")
     frame.loc[3, "tone"] = "rud"
     frame.to_csv(mixed / "broken.csv", index=False)
-    told = refused("make_folds", "--config", "e.toml", "--set", "data.train=broken.csv",
+    told = refusal_of("make_folds", "--config", "e.toml", "--set", "data.train=broken.csv",
                    "--set", "name=broken", cwd=mixed)  # fmt: skip
     assert "column 'tone', row 4: 'rud' is none of the classes" in told
     assert not (mixed / "outputs/broken").exists()

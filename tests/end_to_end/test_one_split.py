@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from test_pipeline import passes
 
 from auxfold.config.experiment import to_toml
-from auxfold.data.folds import one_split
-from auxfold.data.table import read_train
+from auxfold.data.folds import make_validation_split
+from auxfold.data.loading import read_training_table
 from auxfold.errors import InputError
 from auxfold.training.split import create_folds, split
+from commands import run_command
 from conftest import WORDS, make_experiment, make_frame
 
 
@@ -37,8 +37,8 @@ def test_a_share_or_a_number_of_rows(work_dir, backbone, rows, expected):
 def test_equal_texts_stay_on_one_side(work_dir, backbone):
     frame = make_frame(40)
     pd.concat([frame, frame.assign(id=frame["id"] + "b")]).to_csv("train.csv", index=False)
-    table = read_train(make_experiment("train.csv", backbone))
-    made = one_split(table, table.labels, 20, True, seed=3)
+    table = read_training_table(make_experiment("train.csv", backbone))
+    made = make_validation_split(table, table.labels, 20, True, seed=3)
     by_text = pd.Series(made).groupby(table.texts[0]).nunique()
     assert (by_text == 1).all() and (made == 0).sum() == 20
 
@@ -58,8 +58,8 @@ def test_a_file_with_an_id_of_the_training_file_is_refused(work_dir, backbone):
     make_frame(5).to_csv("dev.csv", index=False)
     pd.read_csv("train.csv").head(3).to_csv("dev.csv", index=False)
     experiment = make_experiment("train.csv", backbone, folds={"validation": "dev.csv"})
-    with pytest.raises(InputError, match="stands in train.csv and in dev.csv"):
-        read_train(experiment)
+    with pytest.raises(InputError, match="is in train.csv and in dev.csv"):
+        read_training_table(experiment)
 
 
 def test_groups_of_labels_validated_on_a_file_through_the_scripts(work_dir, backbone):
@@ -85,10 +85,10 @@ def test_groups_of_labels_validated_on_a_file_through_the_scripts(work_dir, back
         selection={"metric": "f1"}, tracking={"show_per_group_metrics": False},
     )  # fmt: skip
     (work_dir / "e.toml").write_text(to_toml(experiment))
-    told = passes("make_folds", "--config", "e.toml", cwd=work_dir)
+    told = run_command("make_folds", "--config", "e.toml", cwd=work_dir)
     assert "90 rows of rows.jsonl + dev.jsonl" in told and "train" in told.splitlines()[-2]
-    passes("train", "--config", "e.toml", "--fold", "all", cwd=work_dir)
-    table = passes("evaluate", "--config", "e.toml", cwd=work_dir)
+    run_command("train", "--config", "e.toml", "--fold", "all", cwd=work_dir)
+    table = run_command("evaluate", "--config", "e.toml", cwd=work_dir)
     assert "f1_std" in table and "labels_1/f1" not in table
     record = json.loads((work_dir / "outputs/tiny/cv.json").read_text())
     assert record["rows"] == 30 and len(record["folds"]) == 1
@@ -99,9 +99,9 @@ def test_groups_of_labels_validated_on_a_file_through_the_scripts(work_dir, back
         assert oof[f"{name}_std"] == pytest.approx(np.std(both))
     assert record["std"]["f1"] is None, "one split has no deviation"
     assert len(pd.read_parquet(work_dir / "outputs/tiny/oof.parquet")) == 30
-    passes("inference", "--config", "e.toml", "--all-tasks", "--input", "dev.jsonl", "--output",
+    run_command("inference", "--config", "e.toml", "--all-tasks", "--input", "dev.jsonl", "--output",
            "out.csv", cwd=work_dir)  # fmt: skip
-    told = passes("evaluate", "--config", "e.toml", "--metric", "f1", "--labels", "dev.jsonl",
+    told = run_command("evaluate", "--config", "e.toml", "--metric", "f1", "--labels", "dev.jsonl",
                   "--predictions", "out.csv", "--json", cwd=work_dir)  # fmt: skip
     assert json.loads(told)["f1"] == pytest.approx(oof["f1"], abs=1e-6)
     page = (work_dir / "outputs/tiny/report.html").read_text()

@@ -4,44 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from safetensors.torch import load_file
+from auxfold.evaluation.released_labels import score_file
 
 from auxfold.config.experiment import load_experiment, to_toml
 from auxfold.errors import InputError
-from auxfold.evaluation.released_labels import score_file
-from auxfold.storage.run_folder import FoldFolder, RunFolder
+from auxfold.storage.run_folder import RunFolder
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
-from conftest import make_experiment, make_frame, train_in_two_processes
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-
-
-def script(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPTS / f"{name}.py"), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-
-
-def passes(name: str, *arguments: str, cwd: Path) -> str:
-    done = script(name, *arguments, cwd=cwd)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def refused(name: str, *arguments: str, cwd: Path) -> str:
-    """The one line of an error for a person."""
-    done = script(name, *arguments, cwd=cwd)
-    assert done.returncode == 2, (done.stdout, done.stderr)
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
+from commands import refusal_of, run_command, start_process
+from conftest import (
+    assert_same_training,
+    load_history,
+    load_tensors,
+    make_experiment,
+    make_frame,
+    train_in_two_processes,
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +38,10 @@ def street(tmp_path_factory, backbone) -> Path:
     sample.to_csv(place / "sample_submission.csv", index=False)
     data = {"train": "train.csv", "test": "test.csv", "sample_submission": "sample_submission.csv"}
     (place / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone, data=data)))
-    passes("make_folds", "--config", "e.toml", cwd=place)
-    passes("train", "--config", "e.toml", "--fold", "all", cwd=place)
-    passes("inference", "--config", "e.toml", cwd=place)
-    passes("evaluate", "--config", "e.toml", cwd=place)
+    run_command("make_folds", "--config", "e.toml", cwd=place)
+    run_command("train", "--config", "e.toml", "--fold", "all", cwd=place)
+    run_command("inference", "--config", "e.toml", cwd=place)
+    run_command("evaluate", "--config", "e.toml", cwd=place)
     return place
 
 
@@ -87,7 +70,7 @@ def test_submission_has_the_ids_of_the_sample_in_its_order(street):
 def test_predictions_belong_to_their_ids_whatever_the_row_order(street):
     shuffled = pd.read_csv(street / "test.csv").sample(frac=1, random_state=1)
     shuffled.to_csv(street / "shuffled.csv", index=False)
-    passes("inference", "--config", "e.toml", "--input", "shuffled.csv",
+    run_command("inference", "--config", "e.toml", "--input", "shuffled.csv",
            "--output", "shuffled_out.csv", cwd=street)  # fmt: skip
     made = pd.read_csv(street / "shuffled_out.csv")
     assert made["id"].tolist() == shuffled["id"].tolist()
@@ -109,7 +92,7 @@ def test_inference_needs_nothing_but_the_fold_folders(street, tmp_path):
     backbone = Path(load_experiment(street / "e.toml").model.backbone)
     backbone.rename(moved)
     try:
-        passes("inference", "--config", "e.toml", "--output", "out.csv", cwd=tmp_path)
+        run_command("inference", "--config", "e.toml", "--output", "out.csv", cwd=tmp_path)
     finally:
         moved.rename(backbone)
     made = pd.read_csv(tmp_path / "out.csv").set_index("id")["toxic"]
@@ -126,7 +109,7 @@ def test_groups_and_duplicates_stay_together_through_the_scripts(work_dir, backb
         "train.csv", backbone, data={"train": "train.csv", "group": "thread"}
     )
     (work_dir / "e.toml").write_text(to_toml(experiment))
-    passes("make_folds", "--config", "e.toml", cwd=work_dir)
+    run_command("make_folds", "--config", "e.toml", cwd=work_dir)
     folds = pd.read_parquet("outputs/tiny/folds.parquet").set_index("id")["fold"].loc[frame["id"]]
     assert (folds.groupby(frame["thread"].to_numpy()).nunique() == 1).all()
     assert folds.iloc[100] == folds.iloc[3]
@@ -136,11 +119,11 @@ def test_groups_and_duplicates_stay_together_through_the_scripts(work_dir, backb
 def test_averaging_logits_is_a_setting(street):
     logits = 0.0
     for fold in (0, 1):
-        passes("inference", "--config", "e.toml", "--folds", str(fold), "--output", "one.csv",
+        run_command("inference", "--config", "e.toml", "--folds", str(fold), "--output", "one.csv",
                cwd=street)  # fmt: skip
         one = pd.read_csv(street / "one.csv")["prediction"]
         logits = logits + np.log(one / (1 - one)) / 2
-    passes("inference", "--config", "e.toml", "--set", "inference.average=logit",
+    run_command("inference", "--config", "e.toml", "--set", "inference.average=logit",
            "--output", "both.csv", cwd=street)  # fmt: skip
     both = pd.read_csv(street / "both.csv")["prediction"]
     np.testing.assert_allclose(both, 1 / (1 + np.exp(-logits)), atol=1e-6)
@@ -148,7 +131,9 @@ def test_averaging_logits_is_a_setting(street):
 
 def test_the_ensemble_is_the_mean_of_its_folds(street):
     for folds, name in (("0", "one.csv"), ("1", "two.csv")):
-        passes("inference", "--config", "e.toml", "--folds", folds, "--output", name, cwd=street)
+        run_command(
+            "inference", "--config", "e.toml", "--folds", folds, "--output", name, cwd=street
+        )
     one, two = (pd.read_csv(street / n)["prediction"] for n in ("one.csv", "two.csv"))
     both = pd.read_csv(street / "outputs/tiny/submission.csv")["prediction"]
     np.testing.assert_allclose(both, (one + two) / 2, atol=1e-7)
@@ -156,12 +141,12 @@ def test_the_ensemble_is_the_mean_of_its_folds(street):
 
 
 def test_tasks_of_inference(street):
-    text = passes("inference", "--config", "e.toml", "--input", "test.csv", "--all-tasks",
+    text = run_command("inference", "--config", "e.toml", "--input", "test.csv", "--all-tasks",
                   "--output", "every.csv", cwd=street)  # fmt: skip
     assert "every.csv" in text
     every = pd.read_csv(street / "every.csv")
     assert list(every.columns) == ["id", "toxic", "insult", "threat"]
-    assert "aux" in refused("inference", "--config", "e.toml", "--task", "auxx", cwd=street)
+    assert "aux" in refusal_of("inference", "--config", "e.toml", "--task", "auxx", cwd=street)
 
 
 def test_oof_is_each_row_once_and_scored_by_id(street):
@@ -169,13 +154,13 @@ def test_oof_is_each_row_once_and_scored_by_id(street):
     train = pd.read_csv(street / "train.csv")
     assert list(oof.columns) == ["id", "toxic", "insult", "threat"]
     assert oof["id"].tolist() == train["id"].tolist()
-    scores = json.loads(passes("evaluate", "--config", "e.toml", "--json", cwd=street))
+    scores = json.loads(run_command("evaluate", "--config", "e.toml", "--json", cwd=street))
     cv = json.loads((street / "outputs/tiny/cv.json").read_text())
     assert scores == cv["oof"]
     shuffled = oof.sample(frac=1, random_state=0)
     shuffled.to_csv(street / "oof_shuffled.csv", index=False)
     by_file = json.loads(
-        passes("evaluate", "--config", "e.toml", "--labels", "train.csv", "--metric", "auc",
+        run_command("evaluate", "--config", "e.toml", "--labels", "train.csv", "--metric", "auc",
                "--predictions", "oof_shuffled.csv", "--json", cwd=street)
     )  # fmt: skip
     assert by_file["auc/toxic"] == pytest.approx(scores["main/auc"], abs=1e-12)
@@ -188,7 +173,7 @@ def test_oof_is_each_row_once_and_scored_by_id(street):
 def test_the_oof_of_a_row_is_what_its_fold_predicts_for_it(street):
     oof = pd.read_parquet(street / "outputs/tiny/oof.parquet").set_index("id")
     for fold in (0, 1):
-        passes("inference", "--config", "e.toml", "--folds", str(fold), "--all-tasks",
+        run_command("inference", "--config", "e.toml", "--folds", str(fold), "--all-tasks",
                "--input", "train.csv", "--output", "all.csv", cwd=street)  # fmt: skip
         own = pd.read_csv(street / "all.csv").set_index("id")
         ids = pd.read_parquet(street / f"outputs/tiny/fold_{fold}/oof.parquet")["id"]
@@ -233,23 +218,25 @@ def test_labels_that_cannot_be_scored_are_masked_or_refused(tmp_path, labels, ex
 
 
 def test_nothing_is_overwritten_unasked(street):
-    text = refused("train", "--config", "e.toml", "--fold", "0", cwd=street)
+    text = refusal_of("train", "--config", "e.toml", "--fold", "0", cwd=street)
     assert "--overwrite" in text
-    assert "finished already" in passes(
+    assert "finished already" in run_command(
         "train", "--config", "e.toml", "--fold", "0", "--resume", cwd=street
     )
 
 
 def test_scores_of_another_experiment_are_refused(street):
     before = (street / "outputs/tiny/cv.json").read_text()
-    text = refused("evaluate", "--config", "e.toml", "--set", "train.learning_rate=0.5", cwd=street)
+    text = refusal_of(
+        "evaluate", "--config", "e.toml", "--set", "train.learning_rate=0.5", cwd=street
+    )
     assert "was trained with another experiment" in text
     assert (street / "outputs/tiny/cv.json").read_text() == before
 
 
 def test_memory_settings_do_not_change_what_was_trained(street):
     """After "out of memory" the folds at hand stay usable; the given budget is used."""
-    passes("inference", "--config", "e.toml", "--set", "train.max_tokens_per_batch=512",
+    run_command("inference", "--config", "e.toml", "--set", "train.max_tokens_per_batch=512",
            "--set", "inference.max_tokens_per_batch=1", "--output", "one_by_one.csv",
            cwd=street)  # fmt: skip
     made = pd.read_csv(street / "one_by_one.csv")["prediction"]
@@ -260,58 +247,58 @@ def test_memory_settings_do_not_change_what_was_trained(street):
 
 def test_predictions_do_not_replace_the_submission(street):
     before = (street / "outputs/tiny/submission.csv").read_bytes()
-    text = refused("inference", "--config", "e.toml", "--input", "train.csv", cwd=street)
+    text = refusal_of("inference", "--config", "e.toml", "--input", "train.csv", cwd=street)
     assert "--input F needs --output F" in text
-    text = refused("inference", "--config", "e.toml", "--output", "test.csv", cwd=street)
+    text = refusal_of("inference", "--config", "e.toml", "--output", "test.csv", cwd=street)
     assert "is the table to predict" in text
     assert (street / "outputs/tiny/submission.csv").read_bytes() == before
 
 
 def test_other_tasks_get_a_file_of_their_own(street):
     before = (street / "outputs/tiny/submission.csv").read_bytes()
-    passes("inference", "--config", "e.toml", "--task", "aux", cwd=street)
-    passes("inference", "--config", "e.toml", "--all-tasks", cwd=street)
+    run_command("inference", "--config", "e.toml", "--task", "aux", cwd=street)
+    run_command("inference", "--config", "e.toml", "--all-tasks", cwd=street)
     assert (street / "outputs/tiny/submission.csv").read_bytes() == before
     aux = pd.read_csv(street / "outputs/tiny/predictions_aux.csv")
     assert list(aux.columns) == ["id", "insult", "threat"]
     every = pd.read_csv(street / "outputs/tiny/predictions_main_aux.csv")
     assert list(every.columns) == ["id", "toxic", "insult", "threat"]
-    passes("inference", "--config", "e.toml", "--task", "main", cwd=street)
+    run_command("inference", "--config", "e.toml", "--task", "main", cwd=street)
     assert (street / "outputs/tiny/submission.csv").read_bytes() == before
 
 
 def test_a_text_on_the_command_line(street):
-    told = passes("inference", "--config", "e.toml", "--all-tasks", "--text", "silly goose",
+    told = run_command("inference", "--config", "e.toml", "--all-tasks", "--text", "silly goose",
                   "--text", "the garden", cwd=street)  # fmt: skip
     header, first, second = told.splitlines()
     assert header.split() == ["toxic", "insult", "threat", "text"]
     assert first.endswith("silly goose") and second.endswith("the garden")
-    assert "one quoted text" in refused("inference", "--config", "e.toml", "--text", "silly",
+    assert "one quoted text" in refusal_of("inference", "--config", "e.toml", "--text", "silly",
                                         "goose", cwd=street)  # fmt: skip
 
 
 def test_rare_soft_labels_may_stay_below_one_half_in_an_auxiliary_task(work_dir, backbone):
     make_frame().assign(threat=lambda f: f["threat"] * 0.3).to_csv("train.csv", index=False)
     (work_dir / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
-    passes("make_folds", "--config", "e.toml", cwd=work_dir)
-    passes("train", "--config", "e.toml", "--fold", "0", cwd=work_dir)
+    run_command("make_folds", "--config", "e.toml", cwd=work_dir)
+    run_command("train", "--config", "e.toml", "--fold", "0", cwd=work_dir)
     metrics = json.loads((work_dir / "outputs/tiny/fold_0/metrics.json").read_text())
     assert metrics["aux/auc/threat"] is None and metrics["aux/log_loss/threat"] > 0
 
 
 def test_commands_take_no_abbreviated_options(street):
-    done = script("train", "--config", "e.toml", "--fol=all", cwd=street)
+    done = start_process("train", "--config", "e.toml", "--fol=all", cwd=street)
     assert done.returncode == 2 and "--fold" in done.stderr
 
 
 def test_foreign_folds_are_refused(street):
-    text = refused("inference", "--config", "e.toml", "--set", "train.epochs=5", cwd=street)
+    text = refusal_of("inference", "--config", "e.toml", "--set", "train.epochs=5", cwd=street)
     assert "another experiment" in text
     run = street / "outputs/tiny/fold_1/run.json"
     kept = run.read_text()
     try:
         run.write_text(kept.replace('"data_fingerprint": "', '"data_fingerprint": "x'))
-        assert "do not belong together" in refused("inference", "--config", "e.toml", cwd=street)
+        assert "do not belong together" in refusal_of("inference", "--config", "e.toml", cwd=street)
     finally:
         run.write_text(kept)
 
@@ -329,7 +316,7 @@ def test_a_changed_input_file_is_refused(street, tmp_path):
     kept = (street / "train.csv").read_bytes()
     try:
         frame.assign(toxic=1 - frame["toxic"]).to_csv(street / "train.csv", index=False)
-        text = refused("train", "--config", "e.toml", "--fold", "0", "--overwrite", cwd=street)
+        text = refusal_of("train", "--config", "e.toml", "--fold", "0", "--overwrite", cwd=street)
         assert "data_fingerprint" in text
         assert (street / "outputs/tiny/fold_0/model.safetensors").exists()
     finally:
@@ -340,9 +327,9 @@ def test_a_submission_with_other_ids_is_refused(street):
     sample = pd.read_csv(street / "sample_submission.csv")
     sample.iloc[1:].to_csv(street / "short.csv", index=False)
     before = (street / "outputs/tiny/submission.csv").read_bytes()
-    text = refused("inference", "--config", "e.toml",
+    text = refusal_of("inference", "--config", "e.toml",
                    "--set", "data.sample_submission=short.csv", cwd=street)  # fmt: skip
-    assert "1 too many" in text
+    assert "has 1 others" in text
     assert (street / "outputs/tiny/submission.csv").read_bytes() == before
 
 
@@ -355,7 +342,7 @@ def test_a_submission_with_other_ids_is_refused(street):
         ),
         (lambda f: f.assign(toxic="many"), "column 'toxic', row 1: 'many' is not a number"),
         (lambda f: f.assign(threat=1.5), "column 'threat', row 1: label 1.5; a binary label lies"),
-        (lambda f: f.assign(id="same"), "id 'same' stands in more than one row"),
+        (lambda f: f.assign(id="same"), "id 'same' is in more than one row"),
         (lambda f: f.iloc[:0], "has no rows"),
         (lambda f: f.assign(threat=0), "labels of column 'threat' are < 0.5"),
         (lambda f: f.assign(threat=np.nan), "column 'threat' has no label at all"),
@@ -365,7 +352,7 @@ def test_a_submission_with_other_ids_is_refused(street):
 def test_bad_tables_are_refused_in_one_line(work_dir, backbone, change, expected):
     change(make_frame()).to_csv("train.csv", index=False)
     (work_dir / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
-    assert expected in refused("make_folds", "--config", "e.toml", cwd=work_dir)
+    assert expected in refusal_of("make_folds", "--config", "e.toml", cwd=work_dir)
     assert not (work_dir / "outputs").exists()
 
 
@@ -384,27 +371,10 @@ def test_bad_tables_are_refused_in_one_line(work_dir, backbone, change, expected
     ],
 )
 def test_bad_settings_are_refused_in_one_line(street, setting, expected):
-    text = refused("train", "--config", "e.toml", "--fold", "0", "--overwrite",
+    text = refusal_of("train", "--config", "e.toml", "--fold", "0", "--overwrite",
                    "--set", setting, cwd=street)  # fmt: skip
     assert expected in text
     assert (street / "outputs/tiny/fold_0/run.json").exists()
-
-
-def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "model.safetensors")
-
-
-def assert_same_training(ours: FoldFolder, whole: dict, history: list[dict]) -> None:
-    """Equal weights, and equal losses and gradient norms on the way (AdamW hides a scale)."""
-    for name, values in whole.items():
-        torch.testing.assert_close(tensors(ours.path)[name], values, atol=2e-4, rtol=1e-3)
-    for record, expected in zip(history_of(ours), history, strict=True):
-        assert record["gradient_norm"] == pytest.approx(expected["gradient_norm"], rel=1e-3)
-        assert record["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-3)
-
-
-def history_of(folder: FoldFolder) -> list[dict]:
-    return [json.loads(line) for line in folder.history.read_text().splitlines()]
 
 
 def test_accumulation_trains_the_same_model(work_dir, backbone):
@@ -414,7 +384,7 @@ def test_accumulation_trains_the_same_model(work_dir, backbone):
     )  # fmt: skip
     create_folds(experiment)
     folder = train_fold(experiment, 0)
-    whole, history = tensors(folder.path), history_of(folder)
+    whole, history = load_tensors(folder.path), load_history(folder)
     small = experiment.model_copy(
         update={"train": experiment.train.model_copy(update={"max_tokens_per_batch": 30})}
     )
@@ -432,16 +402,18 @@ def test_two_processes_train_the_same_model(work_dir, backbone):
     )
     create_folds(experiment)
     folder = train_fold(experiment, 0)
-    whole, history = tensors(folder.path), history_of(folder)
+    whole, history = load_tensors(folder.path), load_history(folder)
     train_in_two_processes(experiment)
     assert_same_training(folder, whole, history)
 
 
 def test_fold_full_trains_on_every_row(street):
-    passes("train", "--config", "e.toml", "--fold", "full", cwd=street)
+    run_command("train", "--config", "e.toml", "--fold", "full", cwd=street)
     run = json.loads((street / "outputs/tiny/fold_full/run.json").read_text())
     assert run["rows"] == {"train": 60, "valid": 0}
-    passes("inference", "--config", "e.toml", "--folds", "full", "--output", "full.csv", cwd=street)
+    run_command(
+        "inference", "--config", "e.toml", "--folds", "full", "--output", "full.csv", cwd=street
+    )
 
 
 def files_below(place: Path) -> set[tuple[str, int]]:
@@ -450,30 +422,32 @@ def files_below(place: Path) -> set[tuple[str, int]]:
 
 def test_a_dry_run_tells_everything_and_writes_nothing(street):
     before = files_below(street)
-    told = passes("train", "--config", "e.toml", "--fold", "all", "--dry-run", cwd=street)
+    told = run_command("train", "--config", "e.toml", "--fold", "all", "--dry-run", cwd=street)
     assert "60 of train.csv: 30 to train on, 30 to validate" in told
     assert "steps      8 of 8 rows: 2 epochs of 4; 0 of warm-up, 2 evaluations by main/auc" in told
     assert "2 folds" in told and "GB at the longest batch" in told
     assert "fold_0 exists: it needs --overwrite" in told
     fresh = ("--set", "name=fresh", "--set", "train.evaluations_per_epoch=2")
-    told = passes("train", "--config", "e.toml", *fresh, "--fold", "1", "--dry-run", cwd=street)
+    told = run_command(
+        "train", "--config", "e.toml", *fresh, "--fold", "1", "--dry-run", cwd=street
+    )
     assert "fold 1 of fresh" in told and "4 evaluations" in told and "exists" not in told
     assert files_below(street) == before
-    told = refused("train", "--config", "e.toml", "--fold", "7", "--dry-run", cwd=street)
+    told = refusal_of("train", "--config", "e.toml", "--fold", "7", "--dry-run", cwd=street)
     assert "folds are 0 to 1" in told
 
 
 def test_a_trial_on_few_rows_has_a_name_of_its_own(street):
     trial = ("--config", "e.toml", "--rows", "20", "--set", "train.epochs=1")
-    told = passes("make_folds", *trial, cwd=street)
+    told = run_command("make_folds", *trial, cwd=street)
     assert "20 rows of train.csv" in told
     frame = pd.read_csv(street / "train.csv")
     folds = pd.read_parquet(street / "outputs/tiny_rows20/folds.parquet")
     assert len(folds) == 20 and set(folds["id"]) < set(frame["id"])
     share = frame.set_index("id").loc[folds["id"], "toxic"].ge(0.5).mean()
     assert abs(share - frame["toxic"].ge(0.5).mean()) <= 0.5 / 20 + 1e-9, "drawn evenly"
-    passes("train", *trial, "--fold", "all", cwd=street)
-    passes("evaluate", *trial, cwd=street)
-    told = refused("make_folds", "--config", "e.toml", "--rows", "1", cwd=street)
+    run_command("train", *trial, "--fold", "all", cwd=street)
+    run_command("evaluate", *trial, cwd=street)
+    told = refusal_of("make_folds", "--config", "e.toml", "--rows", "1", cwd=street)
     assert "too few rows with data.rows = 1" in told
-    assert "data.rows" in refused("make_folds", "--config", "e.toml", "--rows", "0", cwd=street)
+    assert "data.rows" in refusal_of("make_folds", "--config", "e.toml", "--rows", "0", cwd=street)

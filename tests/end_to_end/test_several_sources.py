@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_pipeline import passes, refused
 from transformers import AutoTokenizer
 
 from auxfold.config.experiment import to_toml
 from auxfold.errors import InputError
 from auxfold.model.multitask import MultiTaskModel
+from commands import refusal_of, run_command
 from conftest import make_experiment, make_frame
 
 CLASSES = ["calm", "rude", "angry"]
@@ -48,13 +48,13 @@ def place(tmp_path_factory, backbone) -> Path:
     model = {"pooling": "pooler"}
     made = make_experiment("", backbone, data=data, tasks=TASKS, train=train, model=model)
     (place / "e.toml").write_text(to_toml(made))
-    told = passes("make_folds", "--config", "e.toml", cwd=place)
+    told = run_command("make_folds", "--config", "e.toml", cwd=place)
     assert "90 rows of tone/train.csv + threats/train.tsv" in told
     assert "tone: 60 rows with labels of tone" in told
     assert "threats: 30 rows with labels of threat" in told
-    passes("train", "--config", "e.toml", "--fold", "all", cwd=place)
-    passes("inference", "--config", "e.toml", cwd=place)
-    passes("evaluate", "--config", "e.toml", cwd=place)
+    run_command("train", "--config", "e.toml", "--fold", "all", cwd=place)
+    run_command("inference", "--config", "e.toml", cwd=place)
+    run_command("evaluate", "--config", "e.toml", cwd=place)
     return place
 
 
@@ -73,28 +73,30 @@ def test_every_task_is_scored_on_its_own_rows(place):
 def test_released_labels_may_be_called_as_in_the_file_that_was_trained_on(place):
     make_tone(30, 9).to_csv(place / "released.csv", index=False)
     labels = ("--labels", "released.csv", "--predictions")
-    told = passes("evaluate", "--config", "e.toml", *labels, "outputs/tiny/submission.csv",
+    told = run_command("evaluate", "--config", "e.toml", *labels, "outputs/tiny/submission.csv",
                   "--json", cwd=place)  # fmt: skip
     truth = make_tone(30, 9)["label"]
     predicted = pd.read_csv(place / "outputs/tiny/submission.csv")["tone"]
     expected = (truth == predicted).mean()
     assert json.loads(told)["accuracy/tone"] == pytest.approx(expected)
-    passes("inference", "--config", "e.toml", "--all-tasks", "--output", "every.csv", cwd=place)
-    told = refused("evaluate", "--config", "e.toml", *labels, "every.csv", cwd=place)
+    run_command(
+        "inference", "--config", "e.toml", "--all-tasks", "--output", "every.csv", cwd=place
+    )
+    told = refusal_of("evaluate", "--config", "e.toml", *labels, "every.csv", cwd=place)
     assert "column 'label' may stand for tone or threat" in told and "--task" in told
 
 
 def test_a_task_or_all_of_them_can_be_asked_for(place):
     own = place / "outputs/tiny"
     assert "tone" in pd.read_csv(own / "submission.csv").columns
-    passes("inference", "--config", "e.toml", "--task", "threats", cwd=place)
+    run_command("inference", "--config", "e.toml", "--task", "threats", cwd=place)
     made = pd.read_csv(own / "predictions_threats.csv")
     assert list(made.columns) == ["id", "threat"] and made["threat"].between(0, 1).all()
-    passes("inference", "--config", "e.toml", "--all-tasks", "--output", "all.csv", cwd=place)
+    run_command("inference", "--config", "e.toml", "--all-tasks", "--output", "all.csv", cwd=place)
     every = pd.read_csv(place / "all.csv")
     assert list(every.columns) == ["id", "tone", *(f"tone_{name}" for name in CLASSES), "threat"]
     np.testing.assert_allclose(every["threat"], made["threat"], atol=1e-9)
-    told = refused("inference", "--config", "e.toml", "--task", "thraets", cwd=place)
+    told = refusal_of("inference", "--config", "e.toml", "--task", "thraets", cwd=place)
     assert "no task 'thraets' (did you mean 'threats'?); tasks: tone, threats" in told
 
 
@@ -106,7 +108,7 @@ def test_a_fold_is_a_model_with_routed_heads(place):
         texts, return_tensors="pt", padding=True, truncation=True, max_length=24
     )
     logits = model(tokens["input_ids"], tokens["attention_mask"], task="threats")
-    passes("inference", "--config", "e.toml", "--task", "threats", "--folds", "0",
+    run_command("inference", "--config", "e.toml", "--task", "threats", "--folds", "0",
            "--output", "one.csv", cwd=place)  # fmt: skip
     made = pd.read_csv(place / "one.csv")["threat"]
     np.testing.assert_allclose(logits.sigmoid()[:, 0].detach(), made, atol=1e-5)
@@ -115,14 +117,14 @@ def test_a_fold_is_a_model_with_routed_heads(place):
 
 
 def test_the_dry_run_tells_rows_and_steps_of_the_sources(place):
-    told = passes("train", "--config", "e.toml", "--fold", "0", "--dry-run", cwd=place)
+    told = run_command("train", "--config", "e.toml", "--fold", "0", "--dry-run", cwd=place)
     sources = next(line for line in told.splitlines() if line.startswith("sources"))
     # 30 and 15 rows to train on; 45 in shares of their square roots: 26.4 and 18.6.
     assert sources == (
         "sources    tone 30 (26 an epoch), threats 15 (19 an epoch); sampled by sqrt, pure steps"
     )
     assert "14 of 8 rows: 2 epochs of 7" in told, "4 steps of tone, 3 of threats"
-    told = passes("train", "--config", "e.toml", "--fold", "0", "--dry-run", "--set",
+    told = run_command("train", "--config", "e.toml", "--fold", "0", "--dry-run", "--set",
                   "train.sampling=size", "--set", "train.batches=mixed", cwd=place)  # fmt: skip
     assert "tone 30, threats 15; sampled by size, mixed steps" in told
     assert "12 of 8 rows: 2 epochs of 6" in told
@@ -130,7 +132,7 @@ def test_the_dry_run_tells_rows_and_steps_of_the_sources(place):
 
 def test_a_source_is_changed_from_the_command_line(place):
     trial = ("--config", "e.toml", "--rows", "60", "--set", "train.epochs=1")
-    told = passes("make_folds", *trial, cwd=place)
+    told = run_command("make_folds", *trial, cwd=place)
     assert "tone: 40 rows" in told and "threats: 20 rows" in told
     for setting, expected in (
         ("data.train.1.path=thraets.tsv", "no file thraets.tsv"),
@@ -138,9 +140,9 @@ def test_a_source_is_changed_from_the_command_line(place):
         ("data.train.1.rename={labl = 'threat'}", "no column 'labl' to rename"),
         ("data.train.1.nmae=x", "unknown key 'data.train.1.nmae' (did you mean 'name'?)"),
     ):
-        told = refused("make_folds", "--config", "e.toml", "--set", setting, cwd=place)
+        told = refusal_of("make_folds", "--config", "e.toml", "--set", setting, cwd=place)
         assert expected in told
     alone = ("--set", "train.batches=mixed", "--set", "train.sampling=size", "--set", "name=one")
-    told = refused("make_folds", "--config", "e.toml", *alone, "--set",
+    told = refusal_of("make_folds", "--config", "e.toml", *alone, "--set",
                    "data.train=tone/train.csv", cwd=place)  # fmt: skip
     assert "tone/train.csv has no column 'tone'" in told

@@ -7,15 +7,15 @@ import json
 import numpy as np
 import pytest
 import torch
-from test_pipeline import passes, refused
 
 from auxfold.config.experiment import load_experiment, to_toml
-from auxfold.data.table import read_train
+from auxfold.data.loading import read_training_table
 from auxfold.errors import InputError
 from auxfold.evaluation.ablation import collect, run_name, variants
 from auxfold.evaluation.comparison import interval
 from auxfold.tasks import make_tasks
 from auxfold.training.objective import Objective
+from commands import refusal_of, run_command
 from conftest import make_experiment
 
 THREE = [
@@ -53,7 +53,7 @@ def test_a_left_out_target_sends_no_gradient_and_the_others_their_own(work_dir, 
     gradients = {}
     for name, changes in variants(load_experiment(path)).items():
         experiment = load_experiment(path, changes)
-        objective = Objective(make_tasks(experiment), read_train(experiment))
+        objective = Objective(make_tasks(experiment), read_training_table(experiment))
         logits = {t.name: torch.zeros(60, 1, requires_grad=True) for t in experiment.tasks}
         rows = np.arange(60)
         objective.loss(logits, rows, objective.scales(rows))[0].backward()
@@ -99,7 +99,9 @@ def test_the_interval_is_the_bootstraps():
 def test_the_whole_comparison_through_the_script(work_dir, backbone):
     experiment = make_experiment("train.csv", backbone, train={"epochs": 1})
     (work_dir / "e.toml").write_text(to_toml(experiment))
-    told = passes("ablate", "--config", "e.toml", "--seeds", "3,4", "--folds", "1", cwd=work_dir)
+    told = run_command(
+        "ablate", "--config", "e.toml", "--seeds", "3,4", "--folds", "1", cwd=work_dir
+    )
     assert "2 variants, 2 pairs of seed and fold: 4 trainings" in told
     assert "every auxiliary target" in told and "2 pairs of seed and fold" in told
     record = json.loads((work_dir / "outputs/tiny/ablation.json").read_text())
@@ -111,6 +113,6 @@ def test_the_whole_comparison_through_the_script(work_dir, backbone):
         for (seed, fold), value in zip(record["pairs"], values, strict=True):
             folder = work_dir / f"outputs/{run_name(experiment.name, variant, seed)}/fold_{fold}"
             assert json.loads((folder / "metrics.json").read_text())["main/auc"] == value
-    assert "--folds full" in refused(
+    assert "--folds full" in refusal_of(
         "ablate", "--config", "e.toml", "--folds", "full", cwd=work_dir
     )

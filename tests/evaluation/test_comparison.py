@@ -6,7 +6,6 @@ import argparse
 import json
 
 import pytest
-from test_pipeline import passes, refused
 
 from auxfold.cli.variants import pairs_from
 from auxfold.config.experiment import to_toml
@@ -14,6 +13,7 @@ from auxfold.errors import InputError
 from auxfold.evaluation.comparison import collect, comparison_table, interval, run_name
 from auxfold.storage.atomic import write_json
 from auxfold.storage.run_folder import RunFolder
+from commands import refusal_of, run_command
 from conftest import make_experiment
 
 PAIRS = [(1, 0), (1, 1)]
@@ -61,7 +61,7 @@ def test_variants_through_the_script_and_into_the_report(work_dir, backbone):
     common = ["--config", "e.toml", "--seeds", "3,4", "--folds", "1"]
     variants = ["--variant", "focal", "tasks.main.loss=focal", "tasks.main.focal_gamma=1.0"]
     metrics = ["--metrics", "main/auc,main/log_loss"]
-    told = passes("compare", *common, *variants, *metrics, cwd=work_dir)
+    told = run_command("compare", *common, *variants, *metrics, cwd=work_dir)
     assert "2 variants, 2 pairs of seed and fold: 4 trainings" in told
     record = json.loads((work_dir / "outputs/tiny/comparison.json").read_text())
     assert record["pairs"] == [[3, 1], [4, 1]] and list(record["metrics"]) == metrics[1].split(",")
@@ -75,10 +75,10 @@ def test_variants_through_the_script_and_into_the_report(work_dir, backbone):
     assert len(runs) == 4
     assert len({(run / "folds.parquet").read_bytes() for run in runs}) == 1, "the same folds"
     other = [*variants[:-1], "tasks.main.focal_gamma=3.0"]
-    message = refused("compare", *common, *other, cwd=work_dir)
+    message = refusal_of("compare", *common, *other, cwd=work_dir)
     assert "tiny_compare_focal_s3" in message, "a name stands for one variant"
     for step in ("make_folds", "train --fold all", "evaluate"):
-        passes(*step.split(), "--config", "e.toml", cwd=work_dir)
+        run_command(*step.split(), "--config", "e.toml", cwd=work_dir)
     report = (work_dir / "outputs/tiny/report.html").read_text()
     assert "Variants against as_it_stands" in report
 
@@ -98,7 +98,7 @@ def test_variants_through_the_script_and_into_the_report(work_dir, backbone):
 )
 def test_a_variant_that_is_none_is_refused_before_training(work_dir, backbone, variant, message):
     (work_dir / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
-    told = refused("compare", "--config", "e.toml", "--variant", *variant, cwd=work_dir)
+    told = refusal_of("compare", "--config", "e.toml", "--variant", *variant, cwd=work_dir)
     assert message in told
     assert not (work_dir / "outputs").exists()
 
@@ -106,13 +106,13 @@ def test_a_variant_that_is_none_is_refused_before_training(work_dir, backbone, v
 def test_other_rows_and_unknown_metrics_are_refused_before_training(work_dir, backbone):
     (work_dir / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
     common = ("compare", "--config", "e.toml", "--variant", "more")
-    told = refused(*common, "folds.n_splits=3", "--folds", "0,0", cwd=work_dir)
+    told = refusal_of(*common, "folds.n_splits=3", "--folds", "0,0", cwd=work_dir)
     assert "variant more holds out other rows in fold 0 than as_it_stands (20 and 30)" in told
-    told = refused(
+    told = refusal_of(
         *common, "train.warmup_ratio=0.2", "--metrics", "main/auc, main/acu", cwd=work_dir
     )
     assert "no metric 'main/acu' (did you mean 'main/auc'?)" in told
-    told = refused(*common, "train.warmup_ratio=0.2", "--folds", "2", cwd=work_dir)
+    told = refusal_of(*common, "train.warmup_ratio=0.2", "--folds", "2", cwd=work_dir)
     assert "--folds 2: there are 0, 1" in told
     assert not list((work_dir / "outputs").glob("*/fold_*"))
 

@@ -16,7 +16,8 @@ from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
-from conftest import make_backbone, make_experiment, make_frame, refused_script, run_script
+from commands import refusal_of_script, run_script
+from conftest import make_backbone, make_experiment, make_frame
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +115,11 @@ def test_other_ids_other_runs_and_options_without_effect_are_refused(here, capsy
     kept = Path("other_test.csv").read_text()
     Path("other_test.csv").write_text("\n".join(kept.splitlines()[:-2]) + "\nnew,rain\n")
     try:
-        told = refused_script(capsys, *blend)
-        assert "other_test.csv has not the ids of test.csv: of 30 it lacks 2 and has 1" in told
+        told = refusal_of_script(capsys, *blend)
+        assert (
+            "other_test.csv does not hold the ids of test.csv: of 30 ids it lacks 2 and has 1"
+            in told
+        )
     finally:
         Path("other_test.csv").write_text(kept)
     pd.read_csv("test.csv").assign(words="rain").to_csv("both.csv", index=False)
@@ -125,8 +129,8 @@ def test_other_ids_other_runs_and_options_without_effect_are_refused(here, capsy
         (["--config", "first.toml"], "--config has no effect"),
         (["--input", "both.csv"], "--input F needs --output F"),
     ):
-        assert expected in refused_script(capsys, *blend, *options)
-    assert "no outputs/first/blend.json" in refused_script(
+        assert expected in refusal_of_script(capsys, *blend, *options)
+    assert "no outputs/first/blend.json" in refusal_of_script(
         capsys, "inference", "--blend", "outputs/first"
     )
     run = Path("outputs/second/fold_0/run.json")
@@ -134,7 +138,7 @@ def test_other_ids_other_runs_and_options_without_effect_are_refused(here, capsy
     try:
         told = json.loads(kept)
         run.write_text(json.dumps({**told, "experiment_fingerprint": "x"}))
-        assert "outputs/second is not the run that was blended" in refused_script(capsys, *blend)
+        assert "outputs/second is not the run that was blended" in refusal_of_script(capsys, *blend)
     finally:
         run.write_text(kept)
     assert not Path("outputs/blend/submission.csv").exists()
@@ -146,10 +150,10 @@ def test_a_blend_of_one_runs_weight_is_that_run(here):
     )
     path = Path("outputs/one/blend.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "weights": {"toxic": [0.0, 1.0]}}))
-    blend = Blend.at("outputs/one")
+    blend = Blend.from_folder("outputs/one")
     tables = blend.tables(None)
     made = blend.predict(tables, show=False)["main"][:, 0]
-    ensemble = Ensemble.at("outputs/second")
+    ensemble = Ensemble.from_folder("outputs/second")
     own = ensemble.predict(tables[1], ensemble.tasks(), "logit", show=False)["every"][:, 1]
     by_id = pd.Series(own, index=tables[1].ids).loc[tables[0].ids]
     np.testing.assert_allclose(made, by_id, atol=1e-12)
@@ -194,16 +198,16 @@ def test_a_blend_is_calibrated_and_decided_by_what_its_own_rows_gave(here, capsy
 def test_ranks_and_older_blends_have_nothing_to_calibrate_with(here, capsys):
     assert "postprocess" not in blended("post_rank", "rank")
     assert "mean ranks are no probabilities" in capsys.readouterr().out
-    told = refused_script(
+    told = refusal_of_script(
         capsys, "inference", "--blend", "outputs/post_rank", "--calibrate", "isotonic"
     )
     assert "'rank' gives none" in told
     record = blended("post_old", "mean")
     del record["postprocess"]
     Path("outputs/post_old/blend.json").write_text(json.dumps(record))
-    told = refused_script(capsys, "inference", "--blend", "outputs/post_old", "--decide", "f1")
+    told = refusal_of_script(capsys, "inference", "--blend", "outputs/post_old", "--decide", "f1")
     assert "run scripts/blend.py again" in told
-    told = refused_script(
+    told = refusal_of_script(
         capsys, "blend", "--runs", "first,second", "--name", "no", "--precision", "1.5"
     )
     assert "--precision 1.5" in told and not Path("outputs/no").exists()
@@ -218,9 +222,11 @@ def test_a_blend_predicts_a_table_of_other_names_without_ids(here, capsys):
     made = pd.read_csv("posts_out.csv")
     assert made["id"].tolist() == list(range(30))
     np.testing.assert_allclose(made["toxic"], predicted("named"), atol=1e-5)
-    told = refused_script(capsys, "inference", "--blend", "outputs/named", "--rename", "post=text")
+    told = refusal_of_script(
+        capsys, "inference", "--blend", "outputs/named", "--rename", "post=text"
+    )
     assert "for the table of --input" in told
-    told = refused_script(capsys, "inference", "--blend", "outputs/named", "--input", "posts.csv",
+    told = refusal_of_script(capsys, "inference", "--blend", "outputs/named", "--input", "posts.csv",
                           "--rename", "post=txt", "--output", "no.csv")  # fmt: skip
     assert "'post' is renamed to 'txt', which is not read" in told
 
@@ -229,7 +235,7 @@ def test_a_run_without_a_weight_is_not_asked(here, monkeypatch):
     record = blended("light", "mean")
     record["weights"] = {"toxic": [0.0, 1.0]}
     Path("outputs/light/blend.json").write_text(json.dumps(record))
-    blend = Blend.at("outputs/light")
+    blend = Blend.from_folder("outputs/light")
     asked = []
     predict = Ensemble.predict
 
@@ -272,7 +278,7 @@ def test_a_run_that_ranks_gives_its_probabilities_to_a_blend(here):
         for path in files:
             text = path.read_text()
             path.write_text(text.replace('average = "probability"', 'average = "rank"'))
-        assert Ensemble.at("outputs/first").experiment.inference.average == "rank"
+        assert Ensemble.from_folder("outputs/first").experiment.inference.average == "rank"
         np.testing.assert_allclose(predicted("ranks_within"), expected, atol=1e-9)
     finally:
         for path, text in zip(files, kept, strict=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from conftest import refused_script, run_script
+from commands import refusal_of_script, run_script
 
 
 def test_files_are_joined_by_id_and_averaged(tmp_path, monkeypatch, capsys):
@@ -32,7 +32,7 @@ def test_files_are_joined_by_id_and_averaged(tmp_path, monkeypatch, capsys):
     def refuse(change, expected, *more):
         change(second.copy()).to_csv("b.csv", index=False)
         Path("out.csv").unlink(missing_ok=True)
-        assert expected in refused_script(capsys, "blend", *files, *more)
+        assert expected in refusal_of_script(capsys, "blend", *files, *more)
         assert not Path("out.csv").exists()
 
     refuse(lambda f: f.iloc[1:], "of 3 ids it lacks 1 and has 0 others; missing: 'c'")

@@ -19,11 +19,13 @@ from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.postprocess import Postprocess
 from auxfold.kaggle import kernel
-from auxfold.kaggle.bundle import Names, write_bundle
+from auxfold.kaggle.bundle import write_bundle
+from auxfold.kaggle.names import KaggleNames
 from auxfold.postprocessing.calibration import isotonic
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
-from conftest import make_experiment, make_frame, refused_script, run_script
+from commands import refusal_of_script, run_script
+from conftest import make_experiment, make_frame
 
 ROOT = Path(__file__).parents[2]
 TASKS: list[dict] = [
@@ -117,7 +119,7 @@ def test_answers_by_the_stored_thresholds(here):
 
 
 def test_a_precision_that_was_never_reached_is_answered_with_no(here):
-    ensemble = Ensemble.at("outputs/tiny")
+    ensemble = Ensemble.from_folder("outputs/tiny")
     (task,) = ensemble.tasks()
     columns = {"toxic": {"thresholds": {"precision=1": None}}}
     after = Postprocess(None, "precision=1", columns)
@@ -138,9 +140,9 @@ def test_in_python_and_on_kaggle(here, tmp_path, capsys):
     decided = model.predict(texts, tasks=["main", "aux"], decide="f1")
     assert set(np.unique(decided)) <= {0, 1} and decided.dtypes.eq(np.int64).all()
     run_script("inference", "--config", "e.toml", "--text", "goose", "--calibrate", "isotonic")
-    ensemble = Ensemble.of(load_experiment("e.toml"))
+    ensemble = Ensemble.from_experiment(load_experiment("e.toml"))
     notebook = ROOT / "notebooks/kaggle_inference.ipynb"
-    names = Names("ada", "auxfold tiny", "tiny-comments")
+    names = KaggleNames("ada", "auxfold tiny", "tiny-comments")
     bundle = write_bundle(ensemble, names, notebook, "fp32") / "dataset"
     assert "postprocess.json" in kernel.check_bundle(bundle)["files"]
     frame, _ = kernel.predict(bundle, Path("test.csv"), None, 1.0, calibrate="isotonic")
@@ -160,7 +162,9 @@ def test_in_python_and_on_kaggle(here, tmp_path, capsys):
     ],
 )  # fmt: skip
 def test_what_was_not_found_cannot_be_applied(here, capsys, options, expected):
-    told = refused_script(capsys, "inference", "--config", "e.toml", *options, "--output", "no.csv")
+    told = refusal_of_script(
+        capsys, "inference", "--config", "e.toml", *options, "--output", "no.csv"
+    )
     assert expected in told and not Path("no.csv").exists()
 
 
@@ -175,11 +179,11 @@ def test_what_was_not_found_cannot_be_applied(here, capsys, options, expected):
     ],
 )  # fmt: skip
 def test_options_without_effect_are_refused(here, capsys, script, options, expected):
-    assert expected in refused_script(capsys, script, "--config", "e.toml", *options)
+    assert expected in refusal_of_script(capsys, script, "--config", "e.toml", *options)
 
 
 def test_other_folds_and_no_folds_are_refused(here, capsys):
-    assert "--precision 1.5" in refused_script(capsys, "evaluate", "--config", "e.toml",
+    assert "--precision 1.5" in refusal_of_script(capsys, "evaluate", "--config", "e.toml",
                                         "--precision", "1.5")  # fmt: skip
     path = Path("outputs/tiny/postprocess.json")
     kept = path.read_text()
@@ -188,7 +192,7 @@ def test_other_folds_and_no_folds_are_refused(here, capsys):
         with pytest.raises(InputError, match="is of other folds than these"):
             auxfold.load("outputs/tiny").predict("goose", decide="f1")
         files = ("--labels", "train.csv", "--predictions", "outputs/tiny/oof.parquet")
-        assert "is of other folds" in refused_script(
+        assert "is of other folds" in refusal_of_script(
             capsys, "evaluate", "--config", "e.toml", *files, "--metric", "f1_tuned"
         )
         path.unlink()
@@ -223,7 +227,7 @@ member = {key: run[key] for key in ("experiment_fingerprint", "data_fingerprint"
 record = {"average": "rank", "power": 3.5, "tasks": ["main"], "weights": {"toxic": [0.5, 0.5]},
           "members": [{"path": "outputs/tiny", **member}] * 2}
 Path("outputs/alone/blend.json").write_text(json.dumps(record))
-blend = Blend.at("outputs/alone")
+blend = Blend.from_folder("outputs/alone")
 print(len(blend.predict(blend.tables(None), show=False)["main"]))
 """
 

@@ -108,7 +108,7 @@ def test_other_averages_and_the_rows_that_a_rank_depends_on(outputs, model, monk
     several = auxfold.load(outputs / "tiny", devices=["cpu", "cpu"])
     np.testing.assert_allclose(several.predict(texts, average="rank")["toxic"], expected, atol=0.05)
     assert abs(several.predict(texts, average="rank")["toxic"].mean() - 17 / 33) < 1e-9
-    with pytest.raises(InputError, match="there is one row alone"):
+    with pytest.raises(InputError, match="there is only one row"):
         model.predict("goose", average="rank")
     with pytest.raises(InputError, match="average = 'pwoer' .did you mean 'power'"):
         model.predict(texts, average="pwoer")
@@ -131,7 +131,7 @@ def test_what_cannot_be_loaded_is_refused(outputs, model):
     with pytest.raises(InputError, match="holds no trained fold"):
         auxfold.load(outputs / "nothing")
     with pytest.raises(InputError, match="fold 3 not trained yet"):
-        Ensemble.at(outputs / "tiny", folds=[0, 3])
+        Ensemble.from_folder(outputs / "tiny", folds=[0, 3])
     with pytest.raises(InputError, match="no task 'mian' .did you mean 'main'"):
         model.predict("a", tasks="mian")
 

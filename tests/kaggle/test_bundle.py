@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from auxfold.config.experiment import load_experiment, to_toml
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
-from auxfold.kaggle import kernel, shares
-from auxfold.kaggle.bundle import commands, write_bundle
+from auxfold.kaggle import kernel, workers
+from auxfold.kaggle.bundle import kaggle_commands, write_bundle
 from auxfold.kaggle.names import KaggleNames
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
@@ -96,7 +96,7 @@ def test_metadata_is_what_kaggle_asks_for(place):
     assert pushed["dataset_sources"] == ["ada/auxfold-tiny"]
     assert pushed["competition_sources"] == [COMPETITION]
     assert (folder / "kernel" / pushed["code_file"]).is_file()
-    typed = "\n".join(commands(folder, NAMES))
+    typed = "\n".join(kaggle_commands(folder, NAMES))
     assert "datasets create -p" in typed and "-r zip" in typed
     assert "kernels push" in typed and "--accelerator NvidiaTeslaT4" in typed
     assert f"competitions submit {COMPETITION} -k ada/auxfold-tiny-inference" in typed
@@ -147,10 +147,10 @@ def test_a_spent_budget_costs_folds_and_not_the_submission(place, tmp_path, monk
     """The second fold's time never comes: the first one alone is submitted."""
     root = mounted(place, tmp_path, "old")
     bundle = root / "auxfold-tiny"
-    slow = bundle / "src/auxfold/kaggle/shares.py"
+    slow = bundle / "src/auxfold/kaggle/workers.py"
     slow.write_text(slow.read_text().replace(
         "longest[run] = max(longest[run], seconds)", "longest[run] = 1e9"))  # fmt: skip
-    monkeypatch.setattr(shares, "__file__", str(slow))
+    monkeypatch.setattr(workers, "__file__", str(slow))
     test, sample = kernel.find_inputs(bundle, root)
     frame, folds = kernel.predict(bundle, test, sample, hours=1)
     assert folds == ["fold_0"]

@@ -12,10 +12,11 @@ import pytest
 import auxfold
 from auxfold.config.experiment import to_toml
 from auxfold.inference.blend import Blend
-from auxfold.kaggle import kernel, shares
+from auxfold.kaggle import kernel, workers
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
-from conftest import make_backbone, make_experiment, make_frame, refused_script, run_script
+from commands import refusal_of_script, run_script
+from conftest import make_backbone, make_experiment, make_frame
 
 DATA = "input/tiny-comments"
 BUNDLE = Path("outputs/both/kaggle/dataset")
@@ -120,18 +121,18 @@ def test_a_run_whose_folds_fail_leaves_its_weight_to_the_others(here, capsys):
 
 def test_a_slow_run_does_not_cost_the_folds_of_a_quick_one(here, monkeypatch, capsys):
     bundled([0.5, 0.5])
-    slow = BUNDLE / "src/auxfold/kaggle/shares.py"
+    slow = BUNDLE / "src/auxfold/kaggle/workers.py"
     slow.write_text(slow.read_text().replace(
         "longest[run] = max(longest[run], seconds)",
         'longest[run] = 1e9 if "second" in run else 0.0'))  # fmt: skip
-    monkeypatch.setattr(shares, "__file__", str(slow.resolve()))
+    monkeypatch.setattr(workers, "__file__", str(slow.resolve()))
     _, folds = predicted()
     assert folds == ["runs/first/fold_0", "runs/second/fold_0", "runs/first/fold_1"]
     assert "ONLY 3 OF 5 FOLDS are averaged" in capsys.readouterr().out
 
 
 def test_weights_of_what_is_left_keep_their_ratio_and_their_sum(here):
-    blend = Blend.at("outputs/both")
+    blend = Blend.from_folder("outputs/both")
     blend.record["weights"] = {"toxic": [0.2, 0.6, 0.4], "insult": [-0.5, 1.2, 0.5]}
     made = blend._weights([0, 2])
     np.testing.assert_allclose(made["toxic"], [0.4, 0.8])
@@ -178,7 +179,7 @@ def test_what_would_fail_on_kaggle_is_refused_at_home(here, capsys):
             for path, text in zip(paths, kept, strict=True):
                 assert change[0] in text
                 path.write_text(text.replace(*change))
-            assert expected in refused_script(capsys, *blend)
+            assert expected in refusal_of_script(capsys, *blend)
         finally:
             for path, text in zip(paths, kept, strict=True):
                 path.write_text(text)
@@ -186,7 +187,7 @@ def test_what_would_fail_on_kaggle_is_refused_at_home(here, capsys):
     kept = sample.read_text()
     try:
         pd.read_csv(sample).assign(insult=0.0, toxic=0.0).to_csv(sample, index=False)
-        told = refused_script(capsys, *blend)
+        told = refusal_of_script(capsys, *blend)
         assert "wants column 'prediction'" in told and "blend.py --metric" in told
     finally:
         sample.write_text(kept)
@@ -195,5 +196,5 @@ def test_what_would_fail_on_kaggle_is_refused_at_home(here, capsys):
 
 def test_what_names_an_experiment_is_refused(here, capsys):
     blend = ("bundle_kaggle", "--blend", "outputs/both", "--owner", "ada")
-    assert "--folds has no effect with --blend" in refused_script(capsys, *blend, "--folds", "0")
-    assert "--config has no effect" in refused_script(capsys, *blend, "--config", "first.toml")
+    assert "--folds has no effect with --blend" in refusal_of_script(capsys, *blend, "--folds", "0")
+    assert "--config has no effect" in refusal_of_script(capsys, *blend, "--config", "first.toml")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from test_pipeline import passes, refused
 
 from auxfold.config.experiment import load_experiment
 from auxfold.datasets.sample import build_sample, write_sample
 from auxfold.errors import InputError
-from auxfold.quickstart.proposal import name_for, propose
+from auxfold.quickstart.proposal import propose_experiment, suggest_name
+from commands import refusal_of, run_command
 from conftest import WORDS
 
 ROWS = 120
@@ -26,12 +26,12 @@ def experiment_of(frame: pd.DataFrame, place, main=None, **beside: pd.DataFrame)
     for name, other in beside.items():
         other.to_csv(place / f"{name}.csv", index=False)
     frame.to_csv(place / "train.csv", index=False)
-    text, profile = propose(str(place / "train.csv"), "e", None, main)
+    text, profile = propose_experiment(str(place / "train.csv"), "e", None, main)
     (place / "e.toml").write_text(text)
     return load_experiment(place / "e.toml"), profile
 
 
-def test_binary_soft_and_partly_labelled_columns(tmp_path):
+def test_binary_soft_and_partly_labeled_columns(tmp_path):
     random = np.random.default_rng(1)
     flag = (np.arange(ROWS) % 3 == 0) * 1
     frame = pd.DataFrame({
@@ -49,7 +49,7 @@ def test_binary_soft_and_partly_labelled_columns(tmp_path):
     assert experiment.data.id == "key_id" and experiment.data.text == "comment"
     tasks = {task.name: task.columns for task in experiment.tasks}
     assert tasks == {
-        "toxic": ["toxic"], "labels": ["obscene"], "partly_labelled": ["male"],
+        "toxic": ["toxic"], "labels": ["obscene"], "partly_labeled": ["male"],
         "mood": ["mood_a", "mood_b", "mood_c"],
     }  # fmt: skip
     assert experiment.main_task.name == "toxic" and experiment.tasks[1].weight == 0.5
@@ -69,7 +69,7 @@ def test_columns_of_the_test_file_are_no_labels(tmp_path):
     sample = pd.DataFrame({"id": test["id"], "useful": 0.5})
     experiment, profile = experiment_of(frame, tmp_path, test=test, sample_submission=sample)
     assert [task.columns for task in experiment.tasks] == [["useful"]]
-    assert profile.unused == {"verified": "stands in the test file as well"}
+    assert profile.unused == {"verified": "is in the test file as well"}
     assert experiment.data.test.endswith("test.csv")
     assert experiment.data.sample_submission.endswith("sample_submission.csv")
 
@@ -138,13 +138,13 @@ def test_what_cannot_be_proposed_says_why(tmp_path):
 
 
 def test_names_come_from_the_file_or_its_folder(tmp_path):
-    assert name_for("input/my reviews.csv.gz") == "my_reviews"
-    assert name_for(str(tmp_path / "hate-explain" / "train.parquet")) == "hate-explain"
+    assert suggest_name("input/my reviews.csv.gz") == "my_reviews"
+    assert suggest_name(str(tmp_path / "hate-explain" / "train.parquet")) == "hate-explain"
 
 
 def test_the_proposal_for_the_sample_runs(work_dir, backbone):
     write_sample(work_dir / "input/sample", build_sample(rows=400, test_rows=30, seed=3))
-    told = passes("new_experiment", "input/sample/train.csv", "--name", "first", cwd=work_dir)
+    told = run_command("new_experiment", "input/sample/train.csv", "--name", "first", cwd=work_dir)
     assert "target " in told and "main, binary" in told and "article_id" in told
     experiment = load_experiment("configs/first.toml")
     assert experiment.data.sample_submission == "input/sample/sample_submission.csv"
@@ -152,18 +152,18 @@ def test_the_proposal_for_the_sample_runs(work_dir, backbone):
     changes = (f"model.backbone={backbone}", "model.max_length=24", "folds.n_splits=2")
     tiny = ["--config", "configs/first.toml", "--rows", "200"]
     tiny += [part for change in (*changes, "train.epochs=1") for part in ("--set", change)]
-    passes("make_folds", *tiny, cwd=work_dir)
-    passes("train", *tiny, "--fold", "all", cwd=work_dir)
-    passes("inference", *tiny, cwd=work_dir)
-    assert "test rows, target/auc: ensemble" in passes("evaluate", *tiny, cwd=work_dir)
-    told = refused("new_experiment", "input/sample/train.csv", "--name", "first", cwd=work_dir)
+    run_command("make_folds", *tiny, cwd=work_dir)
+    run_command("train", *tiny, "--fold", "all", cwd=work_dir)
+    run_command("inference", *tiny, cwd=work_dir)
+    assert "test rows, target/auc: ensemble" in run_command("evaluate", *tiny, cwd=work_dir)
+    told = refusal_of("new_experiment", "input/sample/train.csv", "--name", "first", cwd=work_dir)
     assert "configs/first.toml exists; give --overwrite" in told
 
 
 def test_a_proposal_that_cannot_run_is_not_written(work_dir):
     frame = pd.DataFrame({"id": ["x"] * 2 + [""] * 58, "text": sentences(60), "y": [0, 1] * 30})
     frame.to_csv("odd.csv", index=False)
-    passes("new_experiment", "odd.csv", cwd=work_dir)  # no column is an id: rows are numbered
-    told = refused("new_experiment", "odd.csv", "--name", "a b", cwd=work_dir)
+    run_command("new_experiment", "odd.csv", cwd=work_dir)  # no column is an id: rows are numbered
+    told = refusal_of("new_experiment", "odd.csv", "--name", "a b", cwd=work_dir)
     assert "name = 'a b'" in told
     assert sorted(p.name for p in (work_dir / "configs").iterdir()) == ["odd.toml"]

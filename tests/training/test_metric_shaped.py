@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_pipeline import assert_same_training, history_of, tensors
 
 from auxfold.data.table import Table
 from auxfold.tasks import make_tasks
@@ -17,7 +16,14 @@ from auxfold.training.loop import Loop
 from auxfold.training.metric_shaped import MetricShape, power_mean_slopes
 from auxfold.training.objective import Objective
 from auxfold.training.split import create_folds
-from conftest import make_experiment, make_frame, train_in_two_processes
+from conftest import (
+    assert_same_training,
+    load_history,
+    load_tensors,
+    make_experiment,
+    make_frame,
+    train_in_two_processes,
+)
 
 NAN = float("nan")
 NAMES = ["male", "female", "black"]
@@ -208,7 +214,7 @@ def experiment(work_dir, backbone):
 def test_micro_batches_train_the_model_of_the_big_batch(experiment, method):
     task_weighting = {"method": method}
     folder = train_fold(experiment(task_weighting=task_weighting), 0)
-    whole, history = tensors(folder.path), history_of(folder)
+    whole, history = load_tensors(folder.path), load_history(folder)
     small = experiment(task_weighting=task_weighting, train={"max_tokens_per_batch": 60})
     assert_same_training(train_fold(small, 0, overwrite=True), whole, history)
 
@@ -266,6 +272,6 @@ def test_two_processes_train_the_model_of_one(experiment, work_dir):
     """The last step has one row: the other process has none, and takes part all the same."""
     made = experiment(train={"max_tokens_per_batch": 100})
     folder = train_fold(made, 0)
-    whole, history = tensors(folder.path), history_of(folder)
+    whole, history = load_tensors(folder.path), load_history(folder)
     train_in_two_processes(made)
     assert_same_training(folder, whole, history)
