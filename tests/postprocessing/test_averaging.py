@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hypothesis
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import average_folds
-from auxfold.postprocessing.averaging import AVERAGES, check_average, from_scale, ranks, to_scale
-from auxfold.tasks import Task, make_tasks
+from auxfold.postprocessing.averaging import (
+    AVERAGES,
+    check_average,
+    from_scale,
+    scaled_ranks,
+    to_scale,
+)
+from auxfold.tasks import Task, TaskSet
 from conftest import make_experiment
 
 TASKS: list[dict] = [
@@ -22,15 +28,15 @@ TASKS: list[dict] = [
 
 
 def tasks() -> dict[str, Task]:
-    return {task.name: task for task in make_tasks(make_experiment("t", "b", tasks=TASKS))}
+    return TaskSet.from_experiment(make_experiment("t", "b", tasks=TASKS)).by_name
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=30))
+@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.given(st.lists(st.integers(0, 6), min_size=1, max_size=30))
 def test_ranks_are_scipys_over_the_number_of_rows(values):
-    made = ranks(np.array(values) / 7)
-    np.testing.assert_allclose(made, rankdata(values) / len(values), atol=1e-12)
-    assert made.min() > 0 and made.max() <= 1
+    ranks = scaled_ranks(np.array(values) / 7)
+    np.testing.assert_allclose(ranks, rankdata(values) / len(values), atol=1e-12)
+    assert ranks.min() > 0 and ranks.max() <= 1
 
 
 def test_every_scale_of_two_binary_models_by_hand():
@@ -54,17 +60,17 @@ def test_the_mean_of_one_model_is_that_model_and_classes_sum_to_one(name, averag
     task = tasks()[name]
     random = np.random.default_rng(0)
     logits = 3 * random.normal(size=(40, task.n_outputs))
-    alone = task.activate(logits)
-    made = from_scale(task, to_scale(task, alone, average, 3.5), average, 3.5)
-    np.testing.assert_allclose(made, alone, atol=1e-9)
+    predictions = task.activate(logits)
+    mean = from_scale(task, to_scale(task, predictions, average, 3.5), average, 3.5)
+    np.testing.assert_allclose(mean, predictions, atol=1e-9)
     other = task.activate(random.normal(size=logits.shape))
-    both = [to_scale(task, p, average, 3.5) for p in (alone, other)]
+    both = [to_scale(task, p, average, 3.5) for p in (predictions, other)]
     mixed = from_scale(task, sum(both) / 2, average, 3.5)
     if name == "which":
         np.testing.assert_allclose(mixed.sum(axis=1), 1.0)
     else:
-        assert (mixed >= np.minimum(alone, other)).all()
-        assert (mixed <= np.maximum(alone, other)).all()
+        assert (mixed >= np.minimum(predictions, other)).all()
+        assert (mixed <= np.maximum(predictions, other)).all()
 
 
 def test_folds_are_averaged_from_their_logits_on_every_scale():
@@ -78,12 +84,18 @@ def test_folds_are_averaged_from_their_logits_on_every_scale():
     expected = {
         "probability": sum(p) / 3,
         "logit": 1 / (1 + np.exp(-sum(exact) / 3)),
-        "rank": sum(np.apply_along_axis(rankdata, 0, one) / 9 for one in p) / 3,
-        "power": (sum(one**4 for one in p) / 3) ** (1 / 4),
+        "rank": sum(np.apply_along_axis(rankdata, 0, values) / 9 for values in p) / 3,
+        "power": (sum(values**4 for values in p) / 3) ** (1 / 4),
     }
     for average, values in expected.items():
-        made = average_folds(iter(folds), [task], average, 4)
-        np.testing.assert_allclose(made["yes"], values, rtol=1e-6, atol=1e-12)
+        averaged = average_folds(iter(folds), [task], average, 4)
+        np.testing.assert_allclose(averaged["yes"], values, rtol=1e-6, atol=1e-12)
+
+
+def test_logits_are_the_inverse_of_the_activation():
+    z = np.linspace(-30, 30, 61)[:, None]
+    probabilities = 1 / (1 + np.exp(-z))
+    np.testing.assert_allclose(tasks()["yes"].to_logits(probabilities), z, rtol=1e-2, atol=1e-6)
 
 
 def test_certain_probabilities_have_finite_logits():
@@ -100,7 +112,7 @@ def test_certain_probabilities_have_finite_logits():
         ("mean", ["yes"], 5, "one of probability, logit, rank, power"),
         ("rank", ["yes", "which"], 5, "'rank' is for binary tasks; task 'which' is a multiclass"),
         ("power", ["much"], 5, "'much' is a regression task: take probability or logit"),
-        ("rank", ["yes"], 1, "one row alone"),
+        ("rank", ["yes"], 1, "there is only one row"),
     ],
 )
 def test_an_average_without_a_meaning_is_refused(average, names, rows, expected):

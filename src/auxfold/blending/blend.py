@@ -20,7 +20,7 @@ from auxfold.blending.single_runs import (
 )
 from auxfold.blending.summary import blend_record
 from auxfold.data.table import Table
-from auxfold.postprocessing.postprocess import fit_postprocess, judge_postprocess
+from auxfold.postprocessing.fitting import evaluate_postprocess, fit_postprocess
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def fit_blend(
     oof = tasks.prediction_frame(id_column, table.ids, chosen.nested_predictions)
     gains = None
     if record["average"] != "rank":
-        gains = judge_postprocess(tasks, labels, oof, folds, target_precisions)
+        gains = evaluate_postprocess(tasks, labels, oof, folds, target_precisions)
         record["postprocess"] = fit_postprocess(tasks, labels, oof, gains)
     unsuitable = [] if method else [name for name in METHODS if name not in methods]
     return FittedBlend(record, oof, gains, unsuitable)

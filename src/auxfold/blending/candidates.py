@@ -21,7 +21,7 @@ from auxfold.blending.metric import (
 from auxfold.data.ids import check_same_ids, check_unique_ids
 from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
-from auxfold.tasks import Task, TaskSet, create_task
+from auxfold.tasks import Task, TaskSet
 from auxfold.tasks.metrics import higher_is_better
 
 
@@ -102,16 +102,15 @@ class Candidates:
         }
 
     def _select_column(self, task: Task, position: int, name: str) -> Candidates:
-        update = {"columns": [task.settings.columns[position]], "label_weights": None}
-        column_task = create_task(task.settings.model_copy(update=update))
-        width = task.n_outputs // len(task.settings.columns)  # a multi-class column has all outputs
-        outputs = slice(position * width, (position + 1) * width)
         label = self.tasks.slices[task.name].start + position
-        tasks = TaskSet([column_task], slices={task.name: slice(label, label + 1)})
+        tasks = TaskSet(
+            [task.for_column(task.settings.columns[position])],
+            slices={task.name: slice(label, label + 1)},
+        )
         return replace(
             self,
             tasks=tasks,
-            predictions={task.name: self.predictions[task.name][:, :, outputs]},
+            predictions={task.name: self.predictions[task.name][:, :, task.output_slice(position)]},
             score=mean_over_columns(tasks, self.labels, name),
         )
 
@@ -165,7 +164,7 @@ def _check_tasks(member: Member, first: Member, tasks: TaskSet) -> None:
                     f"run {member.name} does not predict {column!r}{nearest(column, member_tasks)},"
                     f" which the metric of {first.name} reads"
                 )
-            kind, first_kind = member_tasks[column].settings.kind, task.settings.kind
+            kind, first_kind = member_tasks[column].kind, task.kind
             same_columns = set(task.prediction_columns) <= set(member.oof.columns)
             if kind != first_kind or not same_columns:
                 raise InputError(

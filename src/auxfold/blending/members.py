@@ -10,8 +10,8 @@ import pandas as pd
 
 from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError, nearest
-from auxfold.storage.atomic import read_json
-from auxfold.storage.run_folder import OUTPUTS, FoldFolder, RunFolder, check_together, trained_folds
+from auxfold.storage.run_folder import OUTPUTS, FoldFolder, RunFolder
+from auxfold.storage.trained import check_together, trained_folds
 from auxfold.tasks import TaskSet
 
 
@@ -61,7 +61,7 @@ class Member:
 
     def to_record(self) -> dict[str, Any]:
         """The path of the run and the fingerprints by which it is recognized later."""
-        run = read_json(self.folders[0].run)
+        run = self.folders[0].read_run()
         return {
             "path": str(self.folders[0].path.parent),
             "experiment_fingerprint": run["experiment_fingerprint"],

@@ -24,7 +24,7 @@ def check_methods(methods: list[str], candidates: Candidates, options: BlendOpti
         _check_method(method, candidates, options)
     if options.negative and options.average == "power":
         raise InputError(
-            "--negative: a power mean has no root where weights below zero prevail; take --average "
+            "--negative: the power mean of weights below zero may have no root; take --average "
             "probability, logit or rank"
         )
     indices = np.arange(candidates.n_rows)

@@ -1,11 +1,11 @@
-"""Several models' predictions of the same rows as one: a mean, on one of four scales.
+"""The mean of several models' predictions of the same rows, on one of four scales.
 
-``probability`` is the plain mean; ``logit`` the mean of logits (of classes, of log-probabilities);
-``rank`` the mean of ranks over the rows at hand; ``power`` the power mean (mean of p^k)^(1/k), in
-which the surest models speak loudest (k = 3.5: second place of Jigsaw Unintended Bias 2019).
+``probability`` is the plain mean, ``logit`` the mean of logits (of log-probabilities for classes),
+``rank`` the mean of ranks over the rows, and ``power`` the power mean (mean of p^k)^(1/k), in which
+the most confident models count most (k = 3.5: second place of Jigsaw Unintended Bias 2019).
 
-A prediction is put onto the scale, averaged there, with or without weights, and taken back.
-Everything here is numpy alone: it is part of prediction.
+Predictions are converted to the scale, averaged there with or without weights, and converted back.
+This module imports numpy only, because it is part of inference.
 """
 
 from __future__ import annotations
@@ -15,88 +15,98 @@ from collections.abc import Iterable
 import numpy as np
 
 from auxfold.errors import InputError, nearest
-from auxfold.tasks import Task
+from auxfold.tasks import KINDS, Task
 
-KINDS_OF = {
-    "probability": ("binary", "multiclass", "regression"),
-    "logit": ("binary", "multiclass", "regression"),  # a regression's logits are its predictions
-    "rank": ("binary",),
-    "power": ("binary", "multiclass"),
-}
-AVERAGES = tuple(KINDS_OF)
-EPS = 1e-15  # no probability is nearer to 0 or 1 than this where logits are taken
+AVERAGES = ("probability", "logit", "rank", "power")
 
 
 def check_average(average: str, tasks: Iterable[Task], n_rows: int) -> None:
     """Refuse an average that has no meaning, before anything is computed.
 
+    Args:
+        average: the name of the scale.
+        tasks: the tasks whose predictions are averaged.
+        n_rows: the number of rows.
+
     Raises:
-        InputError: an unknown one, one that is not for a task's kind, or the rank of a single row.
+        InputError: the average is unknown, does not suit a task's kind, or ranks a single row.
     """
-    if average not in KINDS_OF:
+    if average not in AVERAGES:
         raise InputError(
             f"average = {average!r}{nearest(average, AVERAGES)}; one of {', '.join(AVERAGES)}"
         )
     for task in tasks:
-        if task.settings.kind not in KINDS_OF[average]:
-            others = [name for name, kinds in KINDS_OF.items() if task.settings.kind in kinds]
+        if average not in task.averages:
+            kinds = [kind for kind, task_class in KINDS.items() if average in task_class.averages]
             raise InputError(
-                f"average = {average!r} is for {' and '.join(KINDS_OF[average])} tasks; task "
-                f"{task.name!r} is a {task.settings.kind} task: take {' or '.join(others)}"
+                f"average = {average!r} is for {' and '.join(kinds)} tasks; task {task.name!r} is "
+                f"a {task.kind} task: take {' or '.join(task.averages)}"
             )
     if average == "rank" and n_rows == 1:
         raise InputError(
-            "average = 'rank': a row's rank depends on the other rows, and there is one row alone; "
-            "take probability, logit or power"
+            "average = 'rank': the rank of a row depends on the other rows, and there is only one "
+            "row; take probability, logit or power"
         )
 
 
 def to_scale(task: Task, predictions: np.ndarray, average: str, power: float) -> np.ndarray:
-    """Predictions of a task, ``(rows, n_outputs)``, on the scale on which they are averaged."""
+    """Predictions of a task on the scale on which they are averaged.
+
+    Args:
+        task: the task.
+        predictions: ``(rows, n_outputs)``.
+        average: one of :data:`AVERAGES`.
+        power: the exponent of the power mean.
+
+    Returns:
+        ``(rows, n_outputs)`` in float64.
+    """
     if average == "rank":
-        return np.stack([ranks(column) for column in predictions.T], axis=1)
+        return np.stack([scaled_ranks(column) for column in predictions.T], axis=1)
     if average == "power":
         return predictions.astype(np.float64) ** power
-    if average == "logit" and task.settings.kind != "regression":
-        return logits_of(task, predictions)
-    return predictions.astype(np.float64)
+    return task.to_logits(predictions) if average == "logit" else predictions.astype(np.float64)
 
 
 def from_scale(task: Task, means: np.ndarray, average: str, power: float) -> np.ndarray:
-    """Means on a scale as predictions; the inverse of :func:`to_scale`, but of ranks.
+    """Means on a scale as predictions, the inverse of :func:`to_scale` except for ranks.
 
-    Mean ranks stay mean ranks: they order the rows, and are no probabilities.
+    Mean ranks stay mean ranks. They order the rows, but they are no probabilities.
+
+    Args:
+        task: the task.
+        means: ``(rows, n_outputs)`` on the scale.
+        average: one of :data:`AVERAGES`.
+        power: the exponent of the power mean.
+
+    Returns:
+        ``(rows, n_outputs)``.
     """
     if average == "logit":
         return task.activate(means)
     if average == "power":
-        made = means ** (1 / power)
-        # Class by class: what is left is to make them sum to one again.
-        return made / made.sum(axis=1, keepdims=True) if _has_classes(task) else made
-    # Rows of equal rank sums are ties, whatever their summands' rounding says.
+        # The power mean is taken output by output, so that those of a row need not sum to one.
+        return task.normalize(means ** (1 / power))
+    # Rows with the same sum of ranks are ties, even if rounding makes their sums differ.
     return np.round(means, 12) if average == "rank" else means
 
 
 def output_weights(task: Task, weights: dict[str, np.ndarray]) -> np.ndarray:
-    """``(models, n_outputs)`` of weights by label column; a column's classes share its weights."""
+    """The weights of models by output instead of by label column.
+
+    Args:
+        task: the task.
+        weights: label column to ``(models,)``; the classes of a column share its weights.
+
+    Returns:
+        ``(models, n_outputs)``.
+    """
     columns = [weights[column] for column in task.settings.columns]
     return np.stack(columns * (task.n_outputs // len(columns)), axis=1)
 
 
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks of ``(rows,)`` scaled to (0, 1]: the largest is 1; ties are at their mean."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+def scaled_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks of ``(rows,)`` scaled to (0, 1]: the highest is 1, and ties share their mean."""
+    _, indices, counts = np.unique(values, return_inverse=True, return_counts=True)
     mean_ranks = np.cumsum(counts) - (counts - 1) / 2
-    return mean_ranks[places] / max(len(values), 1)
-
-
-def logits_of(task: Task, probabilities: np.ndarray) -> np.ndarray:
-    """What ``task.activate`` makes these probabilities of; of classes up to a constant per row."""
-    if _has_classes(task):
-        return np.log(np.maximum(probabilities.astype(np.float64), EPS))
-    inside = np.clip(probabilities.astype(np.float64), EPS, 1 - EPS)
-    return np.log(inside) - np.log1p(-inside)
-
-
-def _has_classes(task: Task) -> bool:
-    return task.settings.kind == "multiclass"
+    return mean_ranks[indices] / max(len(values), 1)

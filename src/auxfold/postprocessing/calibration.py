@@ -1,23 +1,21 @@
-"""Probabilities that mean what they say: temperature and isotonic calibration, out of fold.
+"""Calibration of probabilities by temperature or isotonic regression, judged out of fold.
 
-What is applied is numpy alone, since it is part of prediction; what is fitted needs scipy and
+Applying a calibration needs numpy only, because it is part of inference. Fitting one needs scipy or
 scikit-learn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from auxfold.postprocessing.averaging import logits_of
-from auxfold.tasks import Task, label_slices
-from auxfold.tasks.metrics import class_log_loss, log_loss
+from auxfold.tasks import Task, TaskSet
 
-METHODS_OF = {"binary": ("temperature", "isotonic"), "multiclass": ("temperature",)}
-MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0  # temperatures that are looked at
-BINS = 10
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0  # the bounds of the search
+N_BINS = 10
 
 
 def apply_temperature(
@@ -25,13 +23,19 @@ def apply_temperature(
 ) -> np.ndarray:
     """Predictions ``(rows, n_outputs)`` with their logits divided by a temperature.
 
-    Above 1 they become less sure. The order of the rows stays (Guo et al. 2017).
+    A temperature above 1 makes them less confident. The order of the rows stays the same (Guo et
+    al. 2017, *On calibration of modern neural networks*).
     """
-    return task.activate(logits_of(task, predictions) / temperature)
+    return task.activate(task.to_logits(predictions) / temperature)
 
 
-def isotonic(values: np.ndarray, knots: dict[str, list[float]]) -> np.ndarray:
-    """``(rows,)`` through a rising, piecewise linear function; level beyond its ends."""
+def apply_isotonic(values: np.ndarray, knots: dict[str, list[float]]) -> np.ndarray:
+    """``(rows,)`` mapped by a rising, piecewise linear function that is constant beyond its ends.
+
+    Args:
+        values: ``(rows,)``.
+        knots: the corners of the function, ``x`` and ``y``, as of :func:`fit_isotonic`.
+    """
     return np.interp(values, knots["x"], knots["y"])
 
 
@@ -39,12 +43,12 @@ def fit_temperature(task: Task, labels: np.ndarray, predictions: np.ndarray) -> 
     """The temperature with the lowest log loss; soft labels count as they are.
 
     Args:
-        task: of one column.
-        labels: ``(rows,)``, NaN where not labelled.
-        predictions: ``(rows, n_outputs)``.
+        task: the task that the column belongs to.
+        labels: ``(rows,)`` of the column, NaN where not labeled.
+        predictions: ``(rows, n_outputs)`` of the column.
 
     Returns:
-        A number between 0.05 and 20; 1.0 where no row is labelled, or all are alike.
+        A number between 0.05 and 20; 1.0 where no row is labeled or all labels are equal.
     """
     from scipy.optimize import minimize_scalar
 
@@ -52,27 +56,28 @@ def fit_temperature(task: Task, labels: np.ndarray, predictions: np.ndarray) -> 
     y = labels[known]
     if len(y) == 0 or y.min() == y.max():
         return 1.0
-    loss, logits = _log_loss_of(task), logits_of(task, predictions[known])
+    logits = task.to_logits(predictions[known])
 
-    def loss_at(log_temperature: float) -> float:
-        return loss(y, _plain(task, task.activate(logits / np.exp(log_temperature))))
+    def loss_at(log_temperature: float) -> float | None:
+        return compute_log_loss(task, y, task.activate(logits / np.exp(log_temperature)))
 
     bounds = (np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE))
     return float(np.exp(minimize_scalar(loss_at, bounds=bounds, method="bounded").x))
 
 
 def fit_isotonic(labels: np.ndarray, values: np.ndarray) -> dict[str, list[float]]:
-    """The rising function nearest to the labels in squares (Zadrozny and Elkan 2002).
+    """The rising function with the least squared distance to the labels.
 
-    It stays half a row away from 0 and 1: rows without a positive among them do not make one
-    impossible.
+    Zadrozny and Elkan 2002, *Transforming classifier scores into accurate multiclass probability
+    estimates*. The function stays half a row away from 0 and 1, because rows without a positive one
+    among them do not make a positive one impossible.
 
     Args:
-        labels: ``(rows,)`` in [0, 1], NaN where not labelled.
+        labels: ``(rows,)`` in [0, 1], NaN where not labeled.
         values: ``(rows,)`` probabilities.
 
     Returns:
-        Its corners, ``x`` rising and ``y``; the identity where no row is labelled.
+        The corners of the function, ``x`` (rising) and ``y``; the identity where no row is labeled.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -85,123 +90,165 @@ def fit_isotonic(labels: np.ndarray, values: np.ndarray) -> dict[str, list[float
     return {"x": model.X_thresholds_.tolist(), "y": model.y_thresholds_.tolist()}
 
 
-def reliability(
-    labels: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean prediction, mean label and number of rows, in ten equal ranges of predictions.
-
-    Ranges without a labelled row are left out.
-    """
-    known = ~np.isnan(labels)
-    labels, values = labels[known], values[known]
-    place = np.minimum((values * BINS).astype(int), BINS - 1)
-    ranges = [np.flatnonzero(place == number) for number in np.unique(place)]
-    told = np.array([values[rows].mean() for rows in ranges])
-    found = np.array([labels[rows].mean() for rows in ranges])
-    return told, found, np.array([len(rows) for rows in ranges])
-
-
-def calibration_error(labels: np.ndarray, values: np.ndarray) -> float | None:
-    """Expected calibration error: how far mean prediction and mean label are apart, by range.
-
-    Weighted by the ranges' rows (Naeini et al. 2015); None without labels.
-    """
-    told, found, counts = reliability(labels, values)
-    return float(np.average(np.abs(told - found), weights=counts)) if len(counts) else None
-
-
-def calibration_scores(
-    tasks: list[Task], labels: np.ndarray, oof: pd.DataFrame, folds: np.ndarray
-) -> dict[str, Any]:
-    """What calibration brings, every row calibrated by what the other folds' rows gave.
+def fit_calibrator(task: Task, labels: np.ndarray, predictions: np.ndarray, method: str) -> Any:
+    """Fit one calibration method to one column.
 
     Args:
-        tasks: all tasks of the experiment.
-        labels: as in ``Table.labels``.
-        oof: out-of-fold predictions of the same rows.
-        folds: their folds.
+        task: the task that the column belongs to.
+        labels: ``(rows,)`` of the column, NaN where not labeled.
+        predictions: ``(rows, n_outputs)`` of the column.
+        method: one of ``task.calibration_methods``.
 
     Returns:
-        Label column to ``task``, ``log_loss``, ``ece`` and ``curves``, each a dictionary with
-        ``raw`` and the methods; ``curves`` are mean predictions and mean labels, of classes mean
-        confidence and accuracy. Regression columns have none; with one fold there is ``raw`` alone.
+        What :func:`apply_calibrator` takes, in types that JSON can hold.
     """
-    made: dict[str, Any] = {}
-    several = len(np.unique(folds)) > 1
-    for task, column, truth, values in _columns(tasks, labels, oof):
-        told = {"raw": values}
-        for method in METHODS_OF[task.settings.kind] if several else ():
-            told[method] = np.empty_like(values)
-            for fold in np.unique(folds):
-                own = folds == fold
-                fitted = fit(task, truth[~own], values[~own], method)
-                told[method][own] = apply(task, values[own], fitted, method)
-        loss = _log_loss_of(task)
-        looks = {method: _look(task, truth, predicted) for method, predicted in told.items()}
-        made[column] = {
-            "task": task.name,
-            "log_loss": {m: loss(truth, _plain(task, predicted)) for m, predicted in told.items()},
-            "ece": {method: calibration_error(*look) for method, look in looks.items()},
-            "curves": {
-                m: [values.tolist() for values in reliability(*look)[:2]]
-                for m, look in looks.items()
-            },
-        }
-    return made
-
-
-def fit_calibration(
-    tasks: list[Task], labels: np.ndarray, oof: pd.DataFrame
-) -> dict[str, dict[str, Any]]:
-    """Label column to its calibration by method, fitted on all rows; regression has none."""
-    return {
-        column: {
-            method: fit(task, truth, values, method) for method in METHODS_OF[task.settings.kind]
-        }
-        for task, column, truth, values in _columns(tasks, labels, oof)
-    }
-
-
-def fit(task: Task, labels: np.ndarray, predictions: np.ndarray, method: str) -> Any:
-    """One method on one column: what :func:`apply` takes, and JSON can hold."""
     if method == "temperature":
         return fit_temperature(task, labels, predictions)
     return fit_isotonic(labels, predictions[:, 0])
 
 
-def apply(task: Task, predictions: np.ndarray, fitted: Any, method: str) -> np.ndarray:
-    """Predictions of one column, ``(rows, n_outputs)``, calibrated."""
+def apply_calibrator(
+    task: Task, predictions: np.ndarray, calibrator: Any, method: str
+) -> np.ndarray:
+    """Predictions of one column, ``(rows, n_outputs)``, calibrated.
+
+    Args:
+        task: the task that the column belongs to.
+        predictions: ``(rows, n_outputs)`` of the column.
+        calibrator: what :func:`fit_calibrator` returned.
+        method: its method.
+    """
     if method == "temperature":
-        return apply_temperature(task, predictions, fitted)
-    return isotonic(predictions[:, 0], fitted)[:, None]
+        return apply_temperature(task, predictions, calibrator)
+    return apply_isotonic(predictions[:, 0], calibrator)[:, None]
 
 
-def _columns(tasks: list[Task], labels: np.ndarray, oof: pd.DataFrame) -> list[Any]:
+def fit_calibrators(
+    tasks: TaskSet, labels: np.ndarray, oof: pd.DataFrame
+) -> dict[str, dict[str, Any]]:
+    """Label column to its calibrators by method, fitted on all rows.
+
+    Columns of a task without calibration methods (a regression) are left out.
+
+    Args:
+        tasks: the tasks of the predictions.
+        labels: ``Table.labels``, ``(rows, label columns)``.
+        oof: out-of-fold predictions of the same rows.
+    """
+    return {
+        column: {
+            method: fit_calibrator(task, column_labels, predictions, method)
+            for method in task.calibration_methods
+        }
+        for task, column, column_labels, predictions in _calibrated_columns(tasks, labels, oof)
+    }
+
+
+def evaluate_calibration(
+    tasks: TaskSet, labels: np.ndarray, oof: pd.DataFrame, folds: np.ndarray
+) -> dict[str, Any]:
+    """What calibration brings: each row is calibrated by what was fitted on the other folds.
+
+    Args:
+        tasks: the tasks of the predictions.
+        labels: ``Table.labels``, ``(rows, label columns)``.
+        oof: out-of-fold predictions of the same rows.
+        folds: the fold of each row, ``(rows,)``.
+
+    Returns:
+        Label column to ``task``, ``log_loss``, ``ece`` and ``curves``, each of the latter three a
+        dictionary of ``raw`` and the methods. ``curves`` are mean predictions and mean labels, for
+        classes mean confidence and accuracy. Regression columns are left out. With a single fold
+        there is only ``raw``.
+    """
+    scores: dict[str, Any] = {}
+    several_folds = len(np.unique(folds)) > 1
+    for task, column, column_labels, predictions in _calibrated_columns(tasks, labels, oof):
+        calibrated = {"raw": predictions}
+        for method in task.calibration_methods if several_folds else ():
+            calibrated[method] = np.empty_like(predictions)
+            for fold in np.unique(folds):
+                in_fold = folds == fold
+                calibrator = fit_calibrator(
+                    task, column_labels[~in_fold], predictions[~in_fold], method
+                )
+                calibrated[method][in_fold] = apply_calibrator(
+                    task, predictions[in_fold], calibrator, method
+                )
+        pairs = {m: task.calibration_pairs(column_labels, p) for m, p in calibrated.items()}
+        scores[column] = {
+            "task": task.name,
+            "log_loss": {
+                m: compute_log_loss(task, column_labels, p) for m, p in calibrated.items()
+            },
+            "ece": {m: expected_calibration_error(*pair) for m, pair in pairs.items()},
+            "curves": {
+                m: [values.tolist() for values in reliability_curve(*pair)[:2]]
+                for m, pair in pairs.items()
+            },
+        }
+    return scores
+
+
+def reliability_curve(
+    labels: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean prediction, mean label and number of rows in ten bins of equal width.
+
+    Bins without a labeled row are left out.
+
+    Args:
+        labels: ``(rows,)``, NaN where not labeled.
+        values: ``(rows,)`` probabilities.
+
+    Returns:
+        Three arrays ``(bins,)``.
+    """
+    known = ~np.isnan(labels)
+    labels, values = labels[known], values[known]
+    bins = np.minimum((values * N_BINS).astype(int), N_BINS - 1)
+    indices_by_bin = [np.flatnonzero(bins == number) for number in np.unique(bins)]
+    mean_values = np.array([values[indices].mean() for indices in indices_by_bin])
+    mean_labels = np.array([labels[indices].mean() for indices in indices_by_bin])
+    return mean_values, mean_labels, np.array([len(indices) for indices in indices_by_bin])
+
+
+def expected_calibration_error(labels: np.ndarray, values: np.ndarray) -> float | None:
+    """Mean distance of mean prediction and mean label in a bin, weighted by the rows of the bins.
+
+    Naeini et al. 2015, *Obtaining well calibrated probabilities using Bayesian binning*.
+
+    Args:
+        labels: ``(rows,)``, NaN where not labeled.
+        values: ``(rows,)`` probabilities.
+
+    Returns:
+        The error, or None without labels.
+    """
+    mean_values, mean_labels, counts = reliability_curve(labels, values)
+    if not len(counts):
+        return None
+    return float(np.average(np.abs(mean_values - mean_labels), weights=counts))
+
+
+def compute_log_loss(task: Task, labels: np.ndarray, predictions: np.ndarray) -> float | None:
+    """The log loss of one column; None without labels.
+
+    Args:
+        task: the task that the column belongs to.
+        labels: ``(rows,)`` of the column, NaN where not labeled.
+        predictions: ``(rows, n_outputs)`` of the column.
+    """
+    return task.metrics["log_loss"](labels, task.column_predictions(predictions, 0))
+
+
+def _calibrated_columns(
+    tasks: TaskSet, labels: np.ndarray, oof: pd.DataFrame
+) -> Iterator[tuple[Task, str, np.ndarray, np.ndarray]]:
     """Task, label column, its labels ``(rows,)`` and its predictions ``(rows, n_outputs)``."""
-    made = []
-    for task, columns in label_slices(tasks):
-        if task.settings.kind not in METHODS_OF:
-            continue
-        predictions = oof[task.prediction_columns].to_numpy()
-        for place, column in enumerate(task.settings.columns):
-            own = task.column_predictions(predictions, place)
-            own = own[:, None] if own.ndim == 1 else own
-            made.append((task, column, labels[:, columns][:, place], own))
-    return made
-
-
-def _log_loss_of(task: Task) -> Any:
-    return class_log_loss if task.settings.kind == "multiclass" else log_loss
-
-
-def _plain(task: Task, values: np.ndarray) -> np.ndarray:
-    """What the metrics of a column take."""
-    return values if task.settings.kind == "multiclass" else values[:, 0]
-
-
-def _look(task: Task, labels: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and probabilities to compare: of classes, whether the likeliest one is right."""
-    if task.settings.kind != "multiclass":
-        return labels, values[:, 0]
-    right = np.where(np.isnan(labels), np.nan, values.argmax(axis=1) == labels)
-    return right, values.max(axis=1)
+    for task, columns in tasks.items():
+        if task.calibration_methods:
+            predictions = oof[task.prediction_columns].to_numpy()
+            for position, column in enumerate(task.settings.columns):
+                column_predictions = predictions[:, task.output_slice(position)]
+                yield task, column, labels[:, columns][:, position], column_predictions

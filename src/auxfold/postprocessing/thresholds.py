@@ -1,152 +1,211 @@
-"""A threshold per binary label, for F1 or a wanted precision, and what it brings out of fold.
+"""A threshold per binary label, for the best F1 or a target precision, and its out-of-fold gain.
 
-The gain is estimated nested: each fold's rows are decided by thresholds that the other folds' rows
-gave, so that no row takes part in choosing its own.
+The gain is estimated nested: the rows of each fold are decided by thresholds that were tuned on the
+other folds, so that no row takes part in tuning its own threshold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from auxfold.tasks import Task, label_slices
-from auxfold.tasks.metrics import f1_at_half
+from auxfold.tasks import Task, TaskSet
+from auxfold.tasks.metrics import f1_at_half, mean_defined
 
 
 def tune_thresholds(
-    tasks: list[Task], labels: np.ndarray, oof: pd.DataFrame, folds: np.ndarray
+    tasks: TaskSet, labels: np.ndarray, oof: pd.DataFrame, folds: np.ndarray
 ) -> dict[str, Any]:
-    """Thresholds of every binary column, and the macro F1 that they bring.
+    """Thresholds of all binary columns for the best F1, and the macro F1 that they bring.
 
     Args:
-        tasks: all tasks of the experiment.
-        labels: as in ``Table.labels``.
+        tasks: the tasks of the predictions.
+        labels: ``Table.labels``, ``(rows, label columns)``.
         oof: out-of-fold predictions of the same rows.
-        folds: their folds.
+        folds: the fold of each row, ``(rows,)``.
 
     Returns:
-        ``values``: column to threshold, tuned on all rows; ``f1``: task to ``at_half`` and
-        ``tuned`` (nested; None with one fold), means over the columns that have a positive row.
-        Empty without a binary task.
+        ``values``: column to threshold, tuned on all rows. ``f1``: task to ``at_half`` and
+        ``tuned`` (nested; None with a single fold), means over the columns that have a positive
+        row. Empty without a binary task.
     """
     values: dict[str, float] = {}
     f1: dict[str, dict[str, float | None]] = {}
-    nested = len(np.unique(folds)) > 1
-    for task, columns in label_slices(tasks):
-        if task.settings.kind != "binary":
-            continue
-        plain, tuned = [], []
-        for column, truth in zip(task.settings.columns, labels[:, columns].T, strict=True):
-            scores = oof[column].to_numpy()
-            values[column] = best_threshold(truth, scores)
-            plain.append(f1_at_half(truth, scores))
-            tuned.append(f1_at_half(truth, _decided(truth, scores, folds)) if nested else None)
-        f1[task.name] = {"at_half": _mean(plain), "tuned": _mean(tuned)}
+    several_folds = len(np.unique(folds)) > 1
+    for task, columns in _binary_tasks(tasks, labels, oof):
+        at_half: list[float | None] = []
+        tuned: list[float | None] = []
+        for column, column_labels, scores in columns:
+            values[column] = best_threshold(column_labels, scores)
+            at_half.append(f1_at_half(column_labels, scores))
+            if several_folds:
+                decisions = decide_nested(column_labels, scores, folds, best_threshold)
+                tuned.append(f1_at_half(column_labels, decisions))
+        f1[task.name] = {"at_half": mean_defined(at_half), "tuned": mean_defined(tuned)}
     return {"values": values, "f1": f1} if values else {}
 
 
-def best_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
-    """The threshold whose ``scores >= threshold`` has the highest F1 for ``labels >= 0.5``.
-
-    Half-way between two neighbouring scores; 0.5 where no row is positive. Of equally good ones
-    the highest.
-    """
-    ranked, hits, taken, positives = _cuts(labels, scores)
-    if positives == 0:
-        return 0.5
-    return _between(ranked, int(np.argmax(2 * hits / (taken + positives))))
-
-
-def threshold_at_precision(
-    labels: np.ndarray, scores: np.ndarray, precision: float
-) -> float | None:
-    """The lowest threshold whose ``scores >= threshold`` has at least this precision.
-
-    Lower ones find more of the positive rows; None where no threshold is that precise.
-    """
-    ranked, hits, taken, _ = _cuts(labels, scores)
-    precise = np.flatnonzero(hits / taken >= precision)
-    return _between(ranked, int(precise[-1])) if len(precise) else None
-
-
 def tune_for_precision(
-    tasks: list[Task],
+    tasks: TaskSet,
     labels: np.ndarray,
     oof: pd.DataFrame,
     folds: np.ndarray,
     precision: float,
 ) -> dict[str, Any]:
-    """Thresholds of every binary column for a wanted precision, and what they give.
+    """Thresholds of all binary columns for a target precision, and what they bring.
+
+    Args:
+        tasks: the tasks of the predictions.
+        labels: ``Table.labels``, ``(rows, label columns)``.
+        oof: out-of-fold predictions of the same rows.
+        folds: the fold of each row, ``(rows,)``.
+        precision: the target, in (0, 1].
 
     Returns:
-        ``values``: column to threshold, tuned on all rows (None: no threshold is that precise);
-        ``nested``: column to ``precision`` and ``recall`` of rows decided by the other folds'
-        thresholds (None where nothing is decided positive, or is positive); empty with one fold.
+        ``values``: column to threshold, tuned on all rows (None: no threshold is that precise).
+        ``nested``: column to ``precision`` and ``recall`` of rows decided by the thresholds of the
+        other folds (None where no row is predicted positive, or none is positive); empty with a
+        single fold.
     """
     values: dict[str, float | None] = {}
     nested: dict[str, dict[str, float | None]] = {}
-    several = len(np.unique(folds)) > 1
-    for task, columns in label_slices(tasks):
-        if task.settings.kind != "binary":
-            continue
-        for column, truth in zip(task.settings.columns, labels[:, columns].T, strict=True):
-            scores = oof[column].to_numpy()
-            values[column] = threshold_at_precision(truth, scores, precision)
-            cut = partial(threshold_at_precision, precision=precision)
-            if several:
-                decided = _decided(truth, scores, folds, cut)
-                nested[column] = _precision_and_recall(truth, decided)
+    several_folds = len(np.unique(folds)) > 1
+    choose_threshold = partial(threshold_at_precision, precision=precision)
+    for _, columns in _binary_tasks(tasks, labels, oof):
+        for column, column_labels, scores in columns:
+            values[column] = choose_threshold(column_labels, scores)
+            if several_folds:
+                decisions = decide_nested(column_labels, scores, folds, choose_threshold)
+                nested[column] = _precision_and_recall(column_labels, decisions)
     return {"values": values, "nested": nested}
 
 
-def _cuts(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Distinct scores from the highest, positive rows and rows down to each, all positive rows."""
+def best_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
+    """The threshold with which ``scores >= threshold`` has the highest F1 for ``labels >= 0.5``.
+
+    Args:
+        labels: ``(rows,)`` in [0, 1], NaN where not labeled.
+        scores: ``(rows,)``.
+
+    Returns:
+        A threshold half-way between two neighboring scores, the highest one among equally good
+        ones; 0.5 where no row is positive.
+    """
+    counts = threshold_counts(labels, scores)
+    if counts.positives == 0:
+        return 0.5
+    f1 = 2 * counts.true_positives / (counts.predicted_positives + counts.positives)
+    return _midpoint_below(counts.scores, int(np.argmax(f1)))
+
+
+def threshold_at_precision(
+    labels: np.ndarray, scores: np.ndarray, precision: float
+) -> float | None:
+    """The lowest threshold with which ``scores >= threshold`` has at least this precision.
+
+    The lowest one has the highest recall.
+
+    Args:
+        labels: ``(rows,)`` in [0, 1], NaN where not labeled.
+        scores: ``(rows,)``.
+        precision: the target, in (0, 1].
+
+    Returns:
+        A threshold half-way between two neighboring scores; None where none is that precise.
+    """
+    counts = threshold_counts(labels, scores)
+    precise = np.flatnonzero(counts.true_positives / counts.predicted_positives >= precision)
+    return _midpoint_below(counts.scores, int(precise[-1])) if len(precise) else None
+
+
+class ThresholdCounts(NamedTuple):
+    """Counts of rows for each threshold.
+
+    Attributes:
+        scores: the distinct scores from the highest to the lowest, ``(thresholds,)``.
+        true_positives: positive rows with at least this score, ``(thresholds,)``.
+        predicted_positives: rows with at least this score, ``(thresholds,)``.
+        positives: all positive rows.
+    """
+
+    scores: np.ndarray
+    true_positives: np.ndarray
+    predicted_positives: np.ndarray
+    positives: int
+
+
+def threshold_counts(labels: np.ndarray, scores: np.ndarray) -> ThresholdCounts:
+    """Count the rows that each distinct score predicts positive; rows without a label are ignored.
+
+    Args:
+        labels: ``(rows,)`` in [0, 1], NaN where not labeled; positive from 0.5 on.
+        scores: ``(rows,)``.
+    """
     known = ~np.isnan(labels)
     positive, scores = labels[known] >= 0.5, scores[known]
     order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], np.cumsum(positive[order])
-    last = np.append(ranked[1:] != ranked[:-1], True)[: len(ranked)]  # equal ones go together
-    return ranked[last], hits[last], np.flatnonzero(last) + 1, int(positive.sum())
+    ranked, true_positives = scores[order], np.cumsum(positive[order])
+    # Equal scores are predicted positive together: the last row of each tie has their counts.
+    last_of_tie = np.append(ranked[1:] != ranked[:-1], True)[: len(ranked)]
+    predicted_positives = np.flatnonzero(last_of_tie) + 1
+    return ThresholdCounts(
+        ranked[last_of_tie], true_positives[last_of_tie], predicted_positives, int(positive.sum())
+    )
 
 
-def _between(ranked: np.ndarray, place: int) -> float:
-    """Half-way between a score and the next lower one."""
-    below = ranked[place + 1] if place + 1 < len(ranked) else 0.0
-    middle = float((ranked[place] + below) / 2)
-    # Neighbouring floats have no number between them.
-    return middle if below < middle <= ranked[place] else float(ranked[place])
-
-
-def _decided(
+def decide_nested(
     labels: np.ndarray,
     scores: np.ndarray,
     folds: np.ndarray,
-    cut: Callable[[np.ndarray, np.ndarray], float | None] = best_threshold,
+    choose_threshold: Callable[[np.ndarray, np.ndarray], float | None],
 ) -> np.ndarray:
-    """1 or 0 per row, each by the threshold of the other folds; without one 0."""
-    made = np.zeros(len(labels))
+    """Decide each row by the threshold of the other folds.
+
+    Args:
+        labels: ``(rows,)``, NaN where not labeled.
+        scores: ``(rows,)``.
+        folds: the fold of each row, ``(rows,)``.
+        choose_threshold: labels and scores to a threshold, or to None where there is none.
+
+    Returns:
+        ``(rows,)`` of 1 and 0; 0 where there is no threshold.
+    """
+    decisions = np.zeros(len(labels))
     for fold in np.unique(folds):
-        own = folds == fold
-        threshold = cut(labels[~own], scores[~own])
+        in_fold = folds == fold
+        threshold = choose_threshold(labels[~in_fold], scores[~in_fold])
         if threshold is not None:
-            made[own] = scores[own] >= threshold
-    return made
+            decisions[in_fold] = scores[in_fold] >= threshold
+    return decisions
 
 
-def _precision_and_recall(labels: np.ndarray, decided: np.ndarray) -> dict[str, float | None]:
+def _binary_tasks(
+    tasks: TaskSet, labels: np.ndarray, oof: pd.DataFrame
+) -> Iterator[tuple[Task, list[tuple[str, np.ndarray, np.ndarray]]]]:
+    """Each binary task with its columns: their name, labels ``(rows,)`` and scores ``(rows,)``."""
+    for task, columns in tasks.items():
+        if task.has_positive_class:
+            pairs = zip(task.settings.columns, labels[:, columns].T, strict=True)
+            yield task, [(column, values, oof[column].to_numpy()) for column, values in pairs]
+
+
+def _midpoint_below(scores: np.ndarray, index: int) -> float:
+    """Half-way between a score and the next lower one; ``scores`` fall."""
+    below = scores[index + 1] if index + 1 < len(scores) else 0.0
+    middle = float((scores[index] + below) / 2)
+    # There is no number between neighboring floats.
+    return middle if below < middle <= scores[index] else float(scores[index])
+
+
+def _precision_and_recall(labels: np.ndarray, decisions: np.ndarray) -> dict[str, float | None]:
     known = ~np.isnan(labels)
-    positive, taken = labels[known] >= 0.5, decided[known] == 1
-    hits = (positive & taken).sum()
+    positive, predicted = labels[known] >= 0.5, decisions[known] == 1
+    true_positives = (positive & predicted).sum()
     return {
-        "precision": float(hits / taken.sum()) if taken.any() else None,
-        "recall": float(hits / positive.sum()) if positive.any() else None,
+        "precision": float(true_positives / predicted.sum()) if predicted.any() else None,
+        "recall": float(true_positives / positive.sum()) if positive.any() else None,
     }
-
-
-def _mean(values: list[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None
