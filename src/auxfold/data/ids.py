@@ -22,7 +22,7 @@ def check_unique_ids(ids: Iterable[str], source: str) -> None:
     Raises:
         InputError: with the first such id and the number of rows concerned.
     """
-    index = pd.Index(np.asarray(ids, dtype=object))
+    index = _to_index(ids)
     repeated = index[index.duplicated(keep=False)]
     if len(repeated):
         raise InputError(
@@ -50,12 +50,12 @@ def check_same_ids(
     Raises:
         InputError: with the number of missing and unexpected ids and examples of both.
     """
-    expected, ids = (pd.Index(np.asarray(values, dtype=object)) for values in (expected, ids))
-    missing, unexpected = expected.difference(ids), ids.difference(expected)
+    expected_index, index = _to_index(expected), _to_index(ids)
+    missing, unexpected = expected_index.difference(index), index.difference(expected_index)
     if len(missing) or len(unexpected):
         raise InputError(
-            f"{source} does not hold the ids of {expected_source}: of {len(expected):,} ids it "
-            f"lacks {len(missing):,} and has {len(unexpected):,} others"
+            f"{source} does not hold the ids of {expected_source}: of {len(expected_index):,} ids "
+            f"it lacks {len(missing):,} and has {len(unexpected):,} others"
             f"{_format_examples('missing', missing)}{_format_examples('unexpected', unexpected)}"
             f"{_format_advice(advice)}"
         )
@@ -80,14 +80,19 @@ def check_ids_present(
     Raises:
         InputError: with the number of missing ids and examples.
     """
-    required, ids = (pd.Index(np.asarray(values, dtype=object)) for values in (required, ids))
-    missing = required.difference(ids)
+    required_index = _to_index(required)
+    missing = required_index.difference(_to_index(ids))
     if len(missing):
-        advice = advice_if_none if len(missing) == len(required) else ""
+        n_required = len(required_index)
+        advice = advice_if_none if len(missing) == n_required else ""
         raise InputError(
-            f"{source} lacks {len(missing):,} of the {len(required):,} ids of {required_source}"
+            f"{source} lacks {len(missing):,} of the {n_required:,} ids of {required_source}"
             f"{_format_examples('missing', missing)}{_format_advice(advice)}"
         )
+
+
+def _to_index(ids: Iterable[str]) -> pd.Index:
+    return pd.Index(np.asarray(ids, dtype=object))
 
 
 def _format_examples(heading: str, ids: pd.Index) -> str:

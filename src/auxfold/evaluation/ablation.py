@@ -1,27 +1,27 @@
-"""Does each auxiliary target help? Paired differences of the main metric, fold by fold.
+"""The variants of an ablation, one without each auxiliary target.
 
-A target is left out by giving it no weight, so that rows, folds, heads and their first values are
-the same in every run, and what differs is its gradient alone.
+An ablation is a comparison (:mod:`auxfold.evaluation.comparison`) of the experiment with variants
+that leave out auxiliary targets. A target is left out by a weight of zero. Rows, folds, heads and
+their first values are then the same in every run, and only the gradient of the target is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
-from auxfold.evaluation import comparison
-from auxfold.storage.run_folder import OUTPUTS, FoldFolder, RunFolder
-from auxfold.tasks import selection_metric
+from auxfold.evaluation.comparison import collect_comparison
+from auxfold.storage.atomic import read_json
+from auxfold.storage.run_folder import FoldFolder
 
 ALL, NONE = "all", "none"
 
 
-def variants(experiment: Experiment, by_column: bool = False) -> dict[str, list[str]]:
-    """What is trained: name to the ``key=value`` that leaves targets out; ``all`` leaves none.
+def ablation_variants(experiment: Experiment, by_column: bool = False) -> dict[str, list[str]]:
+    """The variants: name to the ``key=value`` that leave out targets; ``all`` leaves out none.
 
     Args:
         experiment: with its auxiliary tasks.
@@ -30,67 +30,76 @@ def variants(experiment: Experiment, by_column: bool = False) -> dict[str, list[
     Raises:
         InputError: there is no auxiliary target.
     """
-    others = [task for task in experiment.tasks if task.name != experiment.main_task.name]
-    tasks = [task for task in others if task.weight]  # one without a weight is left out already
+    auxiliary = [task for task in experiment.tasks if task.name != experiment.main_task.name]
+    tasks = [task for task in auxiliary if task.weight]  # a task without weight is out already
     if not tasks:
         raise InputError(f"{experiment.name} has no auxiliary task with a weight to leave out")
-    made: dict[str, list[str]] = {ALL: []}
+    variants: dict[str, list[str]] = {ALL: []}
     for task in tasks:
         if by_column and len(task.columns) > 1:
-            for place, column in enumerate(task.columns):
+            for position, column in enumerate(task.columns):
                 weights = list(task.label_weights or [1.0] * len(task.columns))
-                weights[place] = 0.0
-                made[f"without_{column}"] = [f"tasks.{task.name}.label_weights={weights}"]
+                weights[position] = 0.0
+                variants[f"without_{column}"] = [f"tasks.{task.name}.label_weights={weights}"]
         else:
-            made[f"without_{task.name}"] = [f"tasks.{task.name}.weight=0"]
-    made[NONE] = [f"tasks.{task.name}.weight=0" for task in tasks]
-    if len(made) == 3:  # one auxiliary task, or one column: without it is with none
-        del made[list(made)[1]]
-    return made
+            variants[f"without_{task.name}"] = [f"tasks.{task.name}.weight=0"]
+    variants[NONE] = [f"tasks.{task.name}.weight=0" for task in tasks]
+    if len(variants) == 3:  # with one auxiliary task or column, "without it" is "none"
+        del variants[list(variants)[1]]
+    return variants
 
 
-def run_name(experiment: str, variant: str, seed: int) -> str:
-    """The experiment that one variant is trained as."""
-    return comparison.run_name(experiment, "ablate", variant, seed)
-
-
-def collect(
-    experiment: Experiment, names: Iterable[str], pairs: list[tuple[int, int]]
+def collect_ablation(
+    variants: Iterable[str],
+    metric: str,
+    pairs: list[tuple[int, int]],
+    fold_folder: Callable[[str, int, int], FoldFolder],
 ) -> dict[str, Any]:
-    """Main metric of every variant and pair of seed and fold, and differences to ``all``.
+    """What each auxiliary target contributes to the main metric.
+
+    Args:
+        variants: the names of :func:`ablation_variants`.
+        metric: the metric of the main task.
+        pairs: of seed and fold.
+        fold_folder: returns the folder of a variant, a seed and a fold.
 
     Returns:
-        ``metric``; ``pairs`` of seed and fold; ``scores``: variant to scores of the pairs;
-        ``differences``: variant to ``mean``, ``low``, ``high`` (95 % bootstrap interval over the
-        pairs) of what the left-out targets bring: above zero where they help, whichever way the
-        metric goes.
+        The record of ``collect_comparison`` with ``all`` as its baseline, but with differences in
+        the other direction: above zero where the left-out targets help, whichever way the metric
+        goes. ``labels``, ``title`` and ``conclusion`` say so in words.
 
     Raises:
-        InputError: a fold's metric is undefined.
+        InputError: the metric is undefined in a fold.
     """
-    metric = selection_metric(experiment)
-
-    def folder(variant: str, seed: int, fold: int) -> FoldFolder:
-        return RunFolder(OUTPUTS / run_name(experiment.name, variant, seed)).fold(fold)
-
-    told = comparison.collect(names, ALL, [metric], pairs, folder)["metrics"][metric]
-    # A comparison tells what leaving out brings; what is asked here is what having it brings.
-    brought = {
-        variant: {"mean": -one["mean"], "low": -one["high"], "high": -one["low"]}
-        for variant, one in told["differences"].items()
+    record = collect_comparison(variants, ALL, [metric], pairs, fold_folder)
+    results = record["metrics"][metric]
+    results["differences"] = {
+        variant: {"mean": -gain["mean"], "low": -gain["high"], "high": -gain["low"]}
+        for variant, gain in results["differences"].items()
     }
-    return {"metric": metric, "pairs": pairs, "scores": told["scores"], "differences": brought}
+    return _add_wording(record)
 
 
-def ablation_table(record: dict[str, Any]) -> str:
-    """The differences as plain text."""
-    lines = [f"{'left out':34} {'gain':>8}  95 % interval      {record['metric']}, with {ALL} and"]
-    for variant, told in record["differences"].items():
-        mean, least = np.mean(record["scores"][ALL]), np.mean(record["scores"][variant])
-        name = "every auxiliary target" if variant == NONE else variant.removeprefix("without_")
-        lines.append(
-            f"{name:34} {told['mean']:>+8.4f}  {told['low']:+.4f} to {told['high']:+.4f}  "
-            f"{mean:.4f}, without {least:.4f}"
-        )
-    lines.append(f"{len(record['pairs'])} pairs of seed and fold; above zero: it helps")
-    return "\n".join(lines)
+def read_ablation(path: Path) -> dict[str, Any]:
+    """An ``ablation.json``, of version 0.1 too, in which the only metric was not a dictionary."""
+    record = read_json(path)
+    if "metrics" in record:
+        return record
+    results = {"scores": record["scores"], "differences": record["differences"]}
+    metrics = {record["metric"]: results}
+    return _add_wording({"baseline": ALL, "pairs": record["pairs"], "metrics": metrics})
+
+
+def _add_wording(record: dict[str, Any]) -> dict[str, Any]:
+    variants = [v for results in record["metrics"].values() for v in results["scores"] if v != ALL]
+    return record | {
+        "title": "What each auxiliary target contributes",
+        "labels": {variant: _label(variant) for variant in variants},
+        "conclusion": "above zero, what was left out helps",
+    }
+
+
+def _label(variant: str) -> str:
+    if variant == NONE:
+        return "without every auxiliary target"
+    return f"without {variant.removeprefix('without_')}"

@@ -1,8 +1,8 @@
-"""A peer to beat: TF-IDF and logistic regression, out of fold on the same folds.
+"""A baseline: TF-IDF with linear models, out of fold on the same folds.
 
-Words and pairs of words, and characters within words: the classic strong baseline of the Toxic
-Comment Classification Challenge (Kaggle, 2018): one logistic regression per binary column, a
-multinomial one per multi-class task, ridge regression for numbers.
+The features are words, pairs of words, and characters within words. They are the classic strong
+baseline of the Toxic Comment Classification Challenge (Kaggle, 2018). A binary column gets a
+logistic regression, a multi-class task a multinomial one, and a regression column ridge regression.
 """
 
 from __future__ import annotations
@@ -16,31 +16,39 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_union
 
 from auxfold.data.table import Table
-from auxfold.tasks import Task, label_slices
+from auxfold.tasks import TaskSet
 
 
-def tfidf_out_of_fold(tasks: list[Task], table: Table, folds: np.ndarray) -> pd.DataFrame:
-    """The tasks' prediction columns of every row, from the other folds' models.
+def tfidf_out_of_fold(tasks: TaskSet, table: Table, folds: np.ndarray) -> pd.DataFrame:
+    """The prediction columns of the tasks for every row, by models of the other folds.
 
-    Missing labels are left out, soft labels and row weights count as in a task's loss.
+    Missing labels are left out. Soft labels and sample weights count as they do in a task's loss.
+
+    Args:
+        tasks: all tasks of the experiment.
+        table: its training rows.
+        folds: the fold of every row, ``(rows,)``; rows with -1 are only trained on.
     """
     texts = np.array([" ".join(row) for row in zip(*table.texts, strict=True)], dtype=object)
-    made = {c: np.full(len(table), np.nan) for task in tasks for c in task.prediction_columns}
+    columns = {c: np.full(len(table), np.nan) for task in tasks for c in task.prediction_columns}
     for fold in np.unique(folds[folds >= 0]):
-        train, valid = folds != fold, folds == fold
-        features = _features()
-        known = features.fit_transform(texts[train])
-        unknown = features.transform(texts[valid])
-        for task, columns in label_slices(tasks):
-            own = table.task_weights.get(task.name, np.ones(len(table), dtype=np.float32))
-            labels, weights = table.labels[train, columns], (table.sample_weights * own)[train]
-            values = _FIT[task.settings.kind](known, labels, weights, unknown, task.n_outputs)
+        is_train, is_valid = folds != fold, folds == fold
+        vectorizer = _make_vectorizer()
+        train_features = vectorizer.fit_transform(texts[is_train])
+        valid_features = vectorizer.transform(texts[is_valid])
+        for task, label_slice in tasks.items():
+            no_weights = np.ones(len(table), dtype=np.float32)
+            task_weights = table.task_weights.get(task.name, no_weights)
+            labels = table.labels[is_train, label_slice]
+            weights = (table.sample_weights * task_weights)[is_train]
+            fit_predict = _FIT_PREDICT[task.settings.kind]
+            values = fit_predict(train_features, labels, weights, valid_features, task.n_outputs)
             for number, column in enumerate(task.prediction_columns):
-                made[column][valid] = values[:, number]
-    return pd.DataFrame(made)
+                columns[column][is_valid] = values[:, number]
+    return pd.DataFrame(columns)
 
 
-def _features() -> Any:
+def _make_vectorizer() -> Any:
     words = TfidfVectorizer(
         sublinear_tf=True, strip_accents="unicode", ngram_range=(1, 2), min_df=2
     )
@@ -50,47 +58,70 @@ def _features() -> Any:
     return make_union(words, characters)
 
 
-def _binary(
-    known: Any, labels: np.ndarray, weights: np.ndarray, unknown: Any, n_outputs: int
+def _predict_binary(
+    train_features: Any,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    valid_features: Any,
+    n_outputs: int,
 ) -> np.ndarray:
-    columns = [_one_binary(known, labels[:, i], weights, unknown) for i in range(n_outputs)]
+    columns = [
+        _predict_binary_column(train_features, labels[:, i], weights, valid_features)
+        for i in range(n_outputs)
+    ]
     return np.stack(columns, axis=1)
 
 
-def _one_binary(known: Any, labels: np.ndarray, weights: np.ndarray, unknown: Any) -> np.ndarray:
+def _predict_binary_column(
+    train_features: Any, labels: np.ndarray, weights: np.ndarray, valid_features: Any
+) -> np.ndarray:
     """A soft label p is a positive row of weight p and a negative one of weight 1 - p."""
-    positive, negative = (np.flatnonzero(side) for side in (labels > 0, labels < 1))
-    rows = np.concatenate([positive, negative])
+    positive, negative = np.flatnonzero(labels > 0), np.flatnonzero(labels < 1)
+    indices = np.concatenate([positive, negative])
     truth = np.repeat([1, 0], [len(positive), len(negative)])
-    shares = np.concatenate([labels[positive], 1 - labels[negative]]) * weights[rows]
-    if len(np.unique(truth)) < 2:  # a rare label of which these folds hold one class only
-        return np.full(unknown.shape[0], truth.mean() if len(truth) else 0.5)
+    shares = np.concatenate([labels[positive], 1 - labels[negative]]) * weights[indices]
+    if len(np.unique(truth)) < 2:  # a rare label that has only one class in these folds
+        return np.full(valid_features.shape[0], truth.mean() if len(truth) else 0.5)
     model = LogisticRegression(C=4.0, solver="liblinear", max_iter=300)
-    model.fit(known[rows], truth, sample_weight=shares)
-    return model.predict_proba(unknown)[:, 1]
+    model.fit(train_features[indices], truth, sample_weight=shares)
+    return model.predict_proba(valid_features)[:, 1]
 
 
-def _multiclass(
-    known: Any, labels: np.ndarray, weights: np.ndarray, unknown: Any, n_outputs: int
+def _predict_multiclass(
+    train_features: Any,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    valid_features: Any,
+    n_outputs: int,
 ) -> np.ndarray:
-    rows = np.flatnonzero(~np.isnan(labels[:, 0]))
+    labeled = np.flatnonzero(~np.isnan(labels[:, 0]))
     model = LogisticRegression(C=4.0, max_iter=300)
-    model.fit(known[rows], labels[rows, 0].astype(int), sample_weight=weights[rows])
-    made = np.zeros((unknown.shape[0], n_outputs))
-    made[:, model.classes_] = model.predict_proba(unknown)  # a class may be missing here
-    return made
+    classes = labels[labeled, 0].astype(int)
+    model.fit(train_features[labeled], classes, sample_weight=weights[labeled])
+    predictions = np.zeros((valid_features.shape[0], n_outputs))
+    # A class without a row in these folds keeps the probability 0.
+    predictions[:, model.classes_] = model.predict_proba(valid_features)
+    return predictions
 
 
-def _regression(
-    known: Any, labels: np.ndarray, weights: np.ndarray, unknown: Any, n_outputs: int
+def _predict_regression(
+    train_features: Any,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    valid_features: Any,
+    n_outputs: int,
 ) -> np.ndarray:
-    made = np.empty((unknown.shape[0], n_outputs))
+    predictions = np.empty((valid_features.shape[0], n_outputs))
     for column in range(n_outputs):
-        rows = np.flatnonzero(~np.isnan(labels[:, column]))
+        labeled = np.flatnonzero(~np.isnan(labels[:, column]))
         model = Ridge(alpha=1.0, solver="sparse_cg")
-        model.fit(known[rows], labels[rows, column], sample_weight=weights[rows])
-        made[:, column] = model.predict(unknown)
-    return made
+        model.fit(train_features[labeled], labels[labeled, column], sample_weight=weights[labeled])
+        predictions[:, column] = model.predict(valid_features)
+    return predictions
 
 
-_FIT = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}
+_FIT_PREDICT = {
+    "binary": _predict_binary,
+    "multiclass": _predict_multiclass,
+    "regression": _predict_regression,
+}

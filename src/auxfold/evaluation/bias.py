@@ -1,4 +1,4 @@
-"""The bias metric of a prediction file on any table with labels and identities, or with texts."""
+"""The bias metric of a prediction file, for any table with labels and identities or texts."""
 
 from __future__ import annotations
 
@@ -8,66 +8,67 @@ import numpy as np
 import pandas as pd
 
 from auxfold.config.experiment import Experiment
-from auxfold.data.cells import identities_of
+from auxfold.data.cells import parse_identities
 from auxfold.errors import InputError, nearest
-from auxfold.evaluation.released_labels import LabeledPredictions, released_labels
-from auxfold.fairness.identity_terms import read_terms, term_flags
+from auxfold.evaluation.labeled_predictions import LabeledPredictions
+from auxfold.fairness.identity_terms import flag_terms, read_terms
 from auxfold.fairness.jigsaw_bias import Bias, jigsaw_bias
-from auxfold.tasks import main_slice
+from auxfold.tasks import create_task
 
 
-def bias_of_pair(
-    pair: LabeledPredictions,
+def bias_of_predictions(
+    labeled: LabeledPredictions,
     experiment: Experiment,
-    terms: str | None = None,
+    terms_path: str | None = None,
     identities: Sequence[str] | None = None,
 ) -> Bias:
-    """How the main column's predictions fare by identity.
+    """The bias metric of the main column's predictions.
 
     Args:
-        pair: labels and predictions of the same rows.
+        labeled: labels and predictions of the same rows.
         experiment: names the main column, and in ``[identities]`` those of the label file.
-        terms: a list of identity terms, to be found in the label file's texts instead.
-        identities: columns of the label file instead of the experiment's.
+        terms_path: a list of identity terms; the identities are then searched for in the label
+            file's texts.
+        identities: columns of the label file, instead of those of the experiment.
 
     Raises:
-        InputError: a main task that is not binary, a column that is not there, no identities.
+        InputError: a main task that is not binary, a missing column, or no identities.
     """
-    task, _ = main_slice(experiment)
+    task = create_task(experiment.main_task)
     column = task.settings.columns[0]
-    if task.settings.kind != "binary":
+    if not task.has_positive_class:
         raise InputError(f"bias is measured of a binary main task; {task.name} is another kind")
-    for path, frame in ((pair.labels_path, pair.labels), (pair.predictions_path, pair.predictions)):
-        _check_there(frame, [column], path, "see --rename")
-    truth = released_labels(task, column, pair.labels, pair.labels_path)
-    scores = pair.numbers([column])[:, 0]
-    if terms is None:
+    _check_columns(labeled.labels, [column], labeled.labels_path, "see --rename")
+    _check_columns(labeled.predictions, [column], labeled.predictions_path, "see --rename")
+    labels = labeled.parse_labels(task, column)
+    scores = labeled.parse_predictions([column])[:, 0]
+    if terms_path is None:
         names = list(identities or experiment.identities.columns)
-        flags = _columns(pair, names)
+        flags = _read_identities(labeled, names)
     else:
-        found = read_terms(terms)
-        names, flags = list(found), term_flags(_texts(pair, experiment), found)
-    return jigsaw_bias(truth, scores, flags, names)
+        terms = read_terms(terms_path)
+        names, flags = list(terms), flag_terms(_read_texts(labeled, experiment), terms)
+    return jigsaw_bias(labels, scores, flags, names)
 
 
-def _columns(pair: LabeledPredictions, names: list[str]) -> np.ndarray:
+def _read_identities(labeled: LabeledPredictions, names: list[str]) -> np.ndarray:
     if not names:
         raise InputError(
             "no identities: name their columns in [identities], or give --identity-terms FILE"
         )
-    _check_there(pair.labels, names, pair.labels_path, "or give --identity-terms FILE")
-    return identities_of(pair.labels, names, pair.labels_path)
+    _check_columns(labeled.labels, names, labeled.labels_path, "or give --identity-terms FILE")
+    return parse_identities(labeled.labels, names, labeled.labels_path)
 
 
-def _texts(pair: LabeledPredictions, experiment: Experiment) -> list[list[str]]:
+def _read_texts(labeled: LabeledPredictions, experiment: Experiment) -> list[list[str]]:
     columns = experiment.data.text_columns
-    _check_there(pair.labels, columns, pair.labels_path, "see --rename")
-    return [pair.labels[column].tolist() for column in columns]
+    _check_columns(labeled.labels, columns, labeled.labels_path, "see --rename")
+    return [labeled.labels[column].tolist() for column in columns]
 
 
-def _check_there(frame: pd.DataFrame, columns: list[str], path: str, hint: str) -> None:
+def _check_columns(frame: pd.DataFrame, columns: list[str], path: str, advice: str) -> None:
     for column in columns:
         if column not in frame.columns:
             raise InputError(
-                f"{path} has no column {column!r}{nearest(column, list(frame.columns))}; {hint}"
+                f"{path} has no column {column!r}{nearest(column, list(frame.columns))}; {advice}"
             )

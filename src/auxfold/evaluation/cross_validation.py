@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,32 +10,37 @@ import numpy as np
 import pandas as pd
 
 from auxfold.config.experiment import Experiment
+from auxfold.data.ids import check_same_ids
 from auxfold.data.table import Table
-from auxfold.errors import InputError
-from auxfold.evaluation.released_labels import ensemble_against_folds
+from auxfold.evaluation.fold_ensemble import score_fold_ensembles
 from auxfold.evaluation.scores import evaluate_rows
-from auxfold.postprocessing.postprocess import judge_postprocess
-from auxfold.storage.atomic import read_json
-from auxfold.storage.run_folder import FoldFolder, RunFolder, check_trained_with, trained_folds
-from auxfold.tasks import main_slice, make_tasks, selection_metric
+from auxfold.postprocessing.fitting import evaluate_postprocess
+from auxfold.storage.run_folder import FoldFolder, RunFolder
+from auxfold.storage.trained import check_trained_with, trained_folds
+from auxfold.tasks import TaskSet
 
 
 def cross_validate(
-    experiment: Experiment, table: Table, folds: np.ndarray, precisions: Iterable[float] = ()
+    experiment: Experiment,
+    tasks: TaskSet,
+    table: Table,
+    folds: np.ndarray,
+    target_precisions: Iterable[float] = (),
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The cross-validated scores and the out-of-fold predictions of all rows that a fold holds out.
+    """The cross-validated scores, and the out-of-fold predictions of all rows of any fold.
 
     Args:
         experiment: whose folds are trained.
+        tasks: its tasks.
         table: its training rows.
-        folds: their folds.
-        precisions: for each of them thresholds are tuned, see ``tune_for_precision``.
+        folds: the fold of every row, ``(rows,)``.
+        target_precisions: thresholds are tuned for each of them, see ``tune_for_precision``.
 
     Returns:
         A record with ``oof`` (metrics over all rows at once), ``folds`` (metrics per fold),
         ``mean`` and ``std`` over folds (sample deviation), ``bias`` (of all rows, where the
-        experiment names identities), what ``judge_postprocess`` gives, ``test`` where test labels
-        are known (see ``ensemble_against_folds``), and the predictions in file order.
+        experiment names identities), what ``evaluate_postprocess`` returns, ``test`` where test
+        labels are known (see ``score_fold_ensembles``). And the predictions in file order.
 
     Raises:
         InputError: a fold is missing, or was trained on other data or with another experiment.
@@ -43,101 +48,119 @@ def cross_validate(
     run_folder = RunFolder.of(experiment)
     folders = trained_folds(run_folder, list(experiment.folds.names))
     check_trained_with(folders, experiment, table.fingerprint())
-    table, folds = held_out(table, folds)
-    tasks = make_tasks(experiment)
-    oof = _collect(experiment, table, folds, folders)
+    table, folds = select_held_out(table, folds)
+    oof = _join_oof(experiment.data.id_column, table, folds, folders)
     record: dict[str, Any] = {
         "experiment": experiment.name,
-        "main": selection_metric(experiment),
+        "main": tasks.selection_metric,
         "rows": len(table),
-        **out_of_fold_scores(experiment, table, oof, folds),
-        "training": [_training(folder) for folder in folders],
+        **out_of_fold_scores(tasks, table, oof, folds, experiment.identities.columns),
+        "training": [_describe_training(folder) for folder in folders],
     }
-    record |= judge_postprocess(tasks, table.labels, oof, folds, precisions)
-    test = ensemble_against_folds(experiment)
+    record |= evaluate_postprocess(tasks, table.labels, oof, folds, target_precisions)
+    test = score_fold_ensembles(experiment, tasks)
     record |= {"test": test} if test else {}
     return record, oof
 
 
-def held_out(table: Table, folds: np.ndarray) -> tuple[Table, np.ndarray]:
-    """The rows that some fold holds out, and their folds: all, but under ``folds.validation``."""
-    rows = np.flatnonzero(folds >= 0)
-    return (table, folds) if len(rows) == len(table) else (table.take(rows), folds[rows])
+def select_held_out(table: Table, folds: np.ndarray) -> tuple[Table, np.ndarray]:
+    """The rows that some fold holds out, and their folds.
+
+    These are all rows, except with ``folds.validation``, where rows outside it have fold -1.
+    """
+    indices = np.flatnonzero(folds >= 0)
+    return (table, folds) if len(indices) == len(table) else (table.take(indices), folds[indices])
 
 
 def out_of_fold_scores(
-    experiment: Experiment, table: Table, oof: pd.DataFrame, folds: np.ndarray
+    tasks: TaskSet,
+    table: Table,
+    oof: pd.DataFrame,
+    folds: np.ndarray,
+    identities: Sequence[str] = (),
 ) -> dict[str, Any]:
     """``oof`` (metrics over all rows at once), ``folds``, and ``mean`` and ``std`` over them.
 
-    Where the experiment names identities also ``bias``, see ``jigsaw_bias.Bias``.
+    With identities also ``bias``, see ``jigsaw_bias.Bias``.
+
+    Args:
+        tasks: all tasks of the experiment.
+        table: the rows that some fold holds out.
+        oof: their predictions, in the same order.
+        folds: their folds, ``(rows,)``.
+        identities: the names of the columns of ``table.identities``.
     """
-    tasks = make_tasks(experiment)
-    predictions = {t.name: oof[t.prediction_columns].to_numpy() for t in tasks}
+    predictions = {task.name: oof[task.prediction_columns].to_numpy() for task in tasks}
     per_fold = []
     for fold in range(int(folds.max()) + 1):
-        rows = folds == fold
-        own = {name: values[rows] for name, values in predictions.items()}
-        per_fold.append(evaluate_rows(experiment, table, rows, own).metrics)
-    whole = evaluate_rows(experiment, table, np.arange(len(table)), predictions)
-    bias = {} if whole.bias is None else {"bias": asdict(whole.bias)}
-    return {"oof": whole.metrics, "folds": per_fold, **spread(per_fold), **bias}
+        mask = folds == fold
+        of_fold = {name: values[mask] for name, values in predictions.items()}
+        per_fold.append(evaluate_rows(tasks, table, mask, of_fold, identities).metrics)
+    overall = evaluate_rows(tasks, table, np.arange(len(table)), predictions, identities)
+    bias = {} if overall.bias is None else {"bias": asdict(overall.bias)}
+    return {"oof": overall.metrics, "folds": per_fold, **mean_and_std(per_fold), **bias}
 
 
 def worst_errors(
-    experiment: Experiment, table: Table, folds: np.ndarray, oof: pd.DataFrame, rows: int = 300
+    tasks: TaskSet,
+    table: Table,
+    folds: np.ndarray,
+    oof: pd.DataFrame,
+    id_column: str,
+    n_rows: int = 300,
 ) -> pd.DataFrame:
     """The rows whose main label is furthest from its out-of-fold prediction, worst first.
 
     Columns: the id, ``fold``, ``label``, ``prediction`` and the text's first 500 characters.
     """
-    task, columns = main_slice(experiment)
-    labels, predictions = table.labels[:, columns], oof[task.prediction_columns].to_numpy()
-    error = np.nan_to_num(task.errors(labels, predictions), nan=-1.0)
-    worst = np.argsort(-error, kind="stable")[:rows]
-    worst = worst[error[worst] >= 0]  # not labelled, not wrong
+    task = tasks.main
+    labels = table.labels[:, tasks.main_slice]
+    predictions = oof[task.prediction_columns].to_numpy()
+    errors = np.nan_to_num(task.errors(labels, predictions), nan=-1.0)
+    worst = np.argsort(-errors, kind="stable")[:n_rows]
+    worst = worst[errors[worst] >= 0]  # a row without a label has no error
     label, prediction = task.format_examples(labels[worst], predictions[worst])
     return pd.DataFrame(
         {
-            experiment.data.id_column: table.ids[worst],
+            id_column: table.ids[worst],
             "fold": folds[worst],
             "label": label,
             "prediction": prediction,
-            "text": [" | ".join(t[row] for t in table.texts)[:500] for row in worst],
+            "text": [" | ".join(texts[row] for texts in table.texts)[:500] for row in worst],
         }
     )
 
 
-def spread(per_fold: list[dict[str, float | None]]) -> dict[str, dict[str, float | None]]:
-    """Mean and sample standard deviation over folds of every metric defined on all of them.
+def mean_and_std(per_fold: list[dict[str, float | None]]) -> dict[str, dict[str, float | None]]:
+    """``mean`` and ``std`` (sample deviation) over folds of every metric; None where undefined.
 
-    One fold has no deviation.
+    A metric has a mean where every fold has a value, and a deviation where there are also two
+    folds or more.
     """
     mean: dict[str, float | None] = {}
     std: dict[str, float | None] = {}
     for name in per_fold[0]:
-        values = [metrics[name] for metrics in per_fold]
-        defined = all(v is not None for v in values)
-        mean[name] = float(np.mean(values)) if defined else None
-        several = defined and len(values) > 1
-        std[name] = float(np.std(values, ddof=1)) if several else None
+        values = [value for metrics in per_fold if (value := metrics[name]) is not None]
+        is_defined = len(values) == len(per_fold)
+        mean[name] = float(np.mean(values)) if is_defined else None
+        std[name] = float(np.std(values, ddof=1)) if is_defined and len(values) > 1 else None
     return {"mean": mean, "std": std}
 
 
-def _collect(
-    experiment: Experiment, table: Table, folds: np.ndarray, folders: list[FoldFolder]
+def _join_oof(
+    id_column: str, table: Table, folds: np.ndarray, folders: list[FoldFolder]
 ) -> pd.DataFrame:
     """The folds' out-of-fold files as one table in file order, joined by id."""
-    pieces = []
+    frames = []
     for fold, folder in enumerate(folders):
-        piece = pd.read_parquet(folder.oof)
-        if set(piece[experiment.data.id_column]) != set(table.ids[folds == fold]):
-            raise InputError(f"{folder.oof} does not hold the ids of fold {fold}")
-        pieces.append(piece)
-    by_id = pd.concat(pieces).set_index(experiment.data.id_column)
-    return by_id.loc[table.ids].rename_axis(experiment.data.id_column).reset_index()
+        frame = pd.read_parquet(folder.oof)
+        ids = table.ids[folds == fold]
+        check_same_ids(ids, frame[id_column], f"fold {fold}", str(folder.oof))
+        frames.append(frame)
+    by_id = pd.concat(frames).set_index(id_column)
+    return by_id.loc[table.ids].rename_axis(id_column).reset_index()
 
 
-def _training(folder: FoldFolder) -> dict[str, Any]:
-    run = read_json(folder.run)
+def _describe_training(folder: FoldFolder) -> dict[str, Any]:
+    run = folder.read_run()
     return {key: run[key] for key in ("fold", "seconds", "rows_per_second", "precision", "device")}

@@ -1,7 +1,8 @@
-"""Known scores of past competitions, and where one falls among them.
+"""Known scores of past competitions, and where a score ranks among them.
 
-A competition is recognised by the columns of the labels that it released after its end. The scores
-are those of the private boards: of detoxify by its README, the others by the teams' own accounts.
+A competition is recognized by the columns of the labels that it released after its end. The scores
+are those of the private boards: detoxify's are from its README, the others were published by the
+teams themselves.
 """
 
 from __future__ import annotations
@@ -13,23 +14,23 @@ from pathlib import Path
 
 from auxfold.config import BIAS
 from auxfold.config.experiment import Experiment
-from auxfold.evaluation.released_labels import LabeledPredictions
+from auxfold.evaluation.labeled_predictions import LabeledPredictions
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """One competition's private board.
+    """The private board of one competition.
 
     Attributes:
-        name: what it is called.
-        board: whose scores these are.
-        metric: the board's score, by its name here.
+        name: the name of the competition.
+        board: the board that the scores are from.
+        metric: the metric of the board, by its name in auxfold.
         columns: the label columns that are scored, as in the released file.
-        identities: columns that the metric needs beside them.
-        absent: a column of the training file that the released one lacks.
-        rows: of the released file.
-        file: how its name begins: columns alone do not tell it from other files.
-        rungs: rising scores and what reached them.
+        identities: further columns that the metric needs.
+        absent_column: a column of the training file that the released one lacks.
+        n_rows: the number of rows of the released file.
+        file_prefix: the start of its file name, since the columns are also those of other files.
+        reference_scores: rising scores and what reached them.
     """
 
     name: str
@@ -37,27 +38,28 @@ class Leaderboard:
     metric: str
     columns: tuple[str, ...]
     identities: tuple[str, ...]
-    absent: str
-    rows: int
-    file: str
+    absent_column: str
+    n_rows: int
+    file_prefix: str
     reference_scores: tuple[tuple[float, str], ...]
 
-    def released(self, pair: LabeledPredictions) -> bool:
-        """Whether the labels are those of this competition."""
-        there = {*self.columns, *self.identities} <= set(pair.header)
-        named = Path(pair.labels_path).name.startswith(self.file) or len(pair.labels) == self.rows
-        return there and named and self.absent not in pair.header
+    def is_source_of(self, labeled: LabeledPredictions) -> bool:
+        """Whether the labels are those that this competition released."""
+        has_columns = {*self.columns, *self.identities} <= set(labeled.header)
+        has_name = Path(labeled.labels_path).name.startswith(self.file_prefix)
+        has_size = len(labeled.labels) == self.n_rows
+        return has_columns and (has_name or has_size) and self.absent_column not in labeled.header
 
-    def place(self, score: float) -> str:
-        """In words: between which two known scores (a score on a rung has reached it)."""
-        scores = [rung for rung, _ in self.reference_scores]
-        number = bisect_right(scores, score)
-        told = [f"{what} ({rung:g})" for rung, what in self.reference_scores]
-        if number == 0:
-            return f"below {told[0]}"
-        if number == len(told):
-            return f"as high as {told[-1]}" if score == scores[-1] else f"above {told[-1]}"
-        return f"between {told[number - 1]} and {told[number]}"
+    def describe_rank(self, score: float) -> str:
+        """Between which two known scores a score is; an equal one has been reached."""
+        scores = [reference for reference, _ in self.reference_scores]
+        names = [f"{name} ({reference:g})" for reference, name in self.reference_scores]
+        n_reached = bisect_right(scores, score)
+        if n_reached == 0:
+            return f"below {names[0]}"
+        if n_reached == len(names):
+            return f"as high as {names[-1]}" if score == scores[-1] else f"above {names[-1]}"
+        return f"between {names[n_reached - 1]} and {names[n_reached]}"
 
 
 JIGSAW_2019 = Leaderboard(
@@ -69,9 +71,10 @@ JIGSAW_2019 = Leaderboard(
         "male", "female", "homosexual_gay_or_lesbian", "christian", "jewish", "muslim", "black",
         "white", "psychiatric_or_mental_illness",
     ),
-    absent="target",
-    rows=97_320,
-    file="test_p",  # test_private_expanded.csv, test_public_expanded.csv; not the sample's labels
+    absent_column="target",
+    n_rows=97_320,
+    # test_private_expanded.csv and test_public_expanded.csv, not the labels of the sample.
+    file_prefix="test_p",
     reference_scores=(
         (0.9336, "detoxify's ALBERT"),
         (0.9364, "detoxify's RoBERTa"),
@@ -84,54 +87,58 @@ JIGSAW_2019 = Leaderboard(
 )  # fmt: skip
 JIGSAW_2018 = Leaderboard(
     name="Toxic Comment Classification 2018",
-    board="private board (the labels are those of the public one too, a tenth of them)",
+    board="private board (a tenth of the labels are those of the public one)",
     metric="auc",
     columns=("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate"),
     identities=(),
-    absent="comment_text",
-    rows=153_164,
-    file="test_labels",
+    absent_column="comment_text",
+    n_rows=153_164,
+    file_prefix="test_labels",
     reference_scores=((0.9864, "detoxify's BERT-base"), (0.9886, "the winner")),
 )
 
 
-def find_leaderboard(pair: LabeledPredictions, experiment: Experiment) -> Leaderboard | None:
-    """The competition that released these labels; None of an unknown file.
+def find_leaderboard(labeled: LabeledPredictions, experiment: Experiment) -> Leaderboard | None:
+    """The competition that released these labels; None for an unknown file.
 
-    None, too, where the bias metric is scored and the experiment's main column is not there.
+    The result is also None where the bias metric is scored but the experiment's main column is
+    missing.
     """
     main = experiment.main_task
-    columns = set(pair.labels.columns) & set(pair.predictions.columns)
-    has_main = main.kind == "binary" and main.columns[0] in columns
-    found = [ladder for ladder in (JIGSAW_2019, JIGSAW_2018) if ladder.released(pair)]
-    return next((ladder for ladder in found if has_main or not ladder.identities), None)
+    has_main = main.kind == "binary" and main.columns[0] in labeled.columns
+    matches = [board for board in (JIGSAW_2019, JIGSAW_2018) if board.is_source_of(labeled)]
+    return next((board for board in matches if has_main or not board.identities), None)
 
 
-def board_line(
-    ladder: Leaderboard,
-    pair: LabeledPredictions,
+def describe_rank(
+    leaderboard: Leaderboard,
+    labeled: LabeledPredictions,
     scores: dict[str, float | None],
     identities: Sequence[str],
 ) -> str:
-    """Where a prediction file falls on the ladder, or why that cannot be told.
+    """Where a prediction file ranks on the board, or why this cannot be said.
 
     Args:
-        ladder: of the competition that released the labels.
-        pair: labels and predictions.
-        scores: by name, the ladder's metric among them.
-        identities: those of the bias metric, where the ladder has some.
+        leaderboard: of the competition that released the labels.
+        labeled: labels and predictions.
+        scores: the scores by name, with that of the board's metric.
+        identities: those of the bias metric, where the board has some.
     """
-    score = scores[ladder.metric]
-    if set(identities) != set(ladder.identities):
-        why = f"the board's identities are {', '.join(ladder.identities)}"
-    elif not ladder.identities and not set(ladder.columns) <= set(pair.predictions.columns):
-        why = f"the board's score is the mean over {', '.join(ladder.columns)}: --all-tasks"
-    elif "public" in Path(pair.labels_path).name:
-        why = "the known scores are those of the private board"
+    score = scores[leaderboard.metric]
+    has_all_columns = set(leaderboard.columns) <= set(labeled.predictions.columns)
+    if set(identities) != set(leaderboard.identities):
+        reason = f"the board's identities are {', '.join(leaderboard.identities)}"
+    elif not leaderboard.identities and not has_all_columns:
+        columns = ", ".join(leaderboard.columns)
+        reason = f"the board's score is the mean over {columns}: --all-tasks"
+    elif "public" in Path(labeled.labels_path).name:
+        reason = "the known scores are those of the private board"
     elif score is None:
-        why = f"{ladder.metric} is undefined"
+        reason = f"{leaderboard.metric} is undefined"
     else:
-        told = f"{ladder.name}, {ladder.board}: {score:.5f}, {ladder.place(score)}"
-        n = len(pair.labels)
-        return told if n == ladder.rows else f"{told}; of {n:,} rows, the board has {ladder.rows:,}"
-    return f"{ladder.name}: not told where on the private board, since {why}"
+        n, rank = len(labeled.labels), leaderboard.describe_rank(score)
+        line = f"{leaderboard.name}, {leaderboard.board}: {score:.5f}, {rank}"
+        if n == leaderboard.n_rows:
+            return line
+        return f"{line}; of {n:,} rows, the board has {leaderboard.n_rows:,}"
+    return f"{leaderboard.name}: not ranked on the private board, since {reason}"

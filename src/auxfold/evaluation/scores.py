@@ -1,16 +1,16 @@
-"""Every metric of some rows: of each task, and the main one's bias where identities are known."""
+"""All metrics of some rows: those of every task, and the bias of the main one by identity."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from auxfold.config.experiment import Experiment
 from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
 from auxfold.fairness.jigsaw_bias import Bias, jigsaw_bias
-from auxfold.tasks import all_metrics, main_slice, make_tasks, selection_metric
+from auxfold.tasks import TaskSet
 
 
 @dataclass(frozen=True)
@@ -22,39 +22,49 @@ class Evaluation:
 
 
 def evaluate_rows(
-    experiment: Experiment, table: Table, rows: np.ndarray, predictions: dict[str, np.ndarray]
+    tasks: TaskSet,
+    table: Table,
+    indices: np.ndarray,
+    predictions: dict[str, np.ndarray],
+    identities: Sequence[str] = (),
 ) -> Evaluation:
-    """All metrics of predictions.
-
-    The bias is that of the main task's first column.
+    """All metrics of predictions; the bias is that of the main task's first column.
 
     Args:
-        experiment: its tasks and its ``[identities]``.
+        tasks: all tasks of the experiment.
         table: the training table.
-        rows: which rows of it were predicted, numbers or bool.
-        predictions: task name to ``(len(rows), n_outputs)``.
+        indices: the rows of it that were predicted, as row numbers or a mask.
+        predictions: task name to ``(len(indices), n_outputs)``.
+        identities: the names of the columns of ``table.identities``.
     """
-    labels, names = table.labels[rows], experiment.identities.columns
-    metrics = all_metrics(make_tasks(experiment), labels, predictions)
-    if not names:
+    labels = table.labels[indices]
+    metrics = tasks.compute_metrics(labels, predictions)
+    if not identities:
         return Evaluation(metrics, None)
-    task, columns = main_slice(experiment)
-    truth, scores = labels[:, columns][:, 0], predictions[task.name][:, 0]
-    bias = jigsaw_bias(truth, scores, table.identities[rows], names)
+    truth, scores = labels[:, tasks.main_slice][:, 0], predictions[tasks.main.name][:, 0]
+    bias = jigsaw_bias(truth, scores, table.identities[indices], identities)
     return Evaluation(metrics | bias.metrics(), bias)
 
 
-def checked_metric(experiment: Experiment, table: Table, valid_rows: np.ndarray) -> str:
-    """The metric of checkpoint selection.
+def check_selection_metric(
+    tasks: TaskSet, table: Table, valid_indices: np.ndarray, identities: Sequence[str] = ()
+) -> None:
+    """Refuse a metric of checkpoint selection that the validation rows cannot have.
+
+    Args:
+        tasks: all tasks of the experiment, with its selection metric.
+        table: the training table.
+        valid_indices: the rows that the fold holds out; empty: all rows count.
+        identities: the names of the columns of ``table.identities``.
 
     Raises:
         InputError: there is no such metric, or it is undefined on the validation rows.
     """
-    metric = selection_metric(experiment)
-    rows = valid_rows if len(valid_rows) else np.arange(len(table))
+    metric = tasks.selection_metric
+    indices = valid_indices if len(valid_indices) else np.arange(len(table))
     random = np.random.default_rng(0)
-    guesses = {t.name: random.random((len(rows), t.n_outputs)) for t in make_tasks(experiment)}
-    metrics = evaluate_rows(experiment, table, rows, guesses).metrics
+    guesses = {task.name: random.random((len(indices), task.n_outputs)) for task in tasks}
+    metrics = evaluate_rows(tasks, table, indices, guesses, identities).metrics
     if metric not in metrics:
         raise InputError(
             f"selection.metric = {metric!r} is unknown{nearest(metric, metrics)}; "
@@ -63,6 +73,6 @@ def checked_metric(experiment: Experiment, table: Table, valid_rows: np.ndarray)
     if metrics[metric] is None:
         raise InputError(
             f"selection.metric = {metric!r} is undefined on the validation rows of this fold "
-            f"(one class or one value alone there); choose another metric or lower folds.n_splits"
+            f"(they have only one class or one value); choose another metric or lower "
+            f"folds.n_splits"
         )
-    return metric

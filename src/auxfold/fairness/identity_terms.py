@@ -1,4 +1,4 @@
-"""Identity flags from words: for a table of texts whose identities nobody annotated."""
+"""Identity flags from terms, for a table of texts whose identities nobody annotated."""
 
 from __future__ import annotations
 
@@ -11,48 +11,52 @@ from auxfold.errors import InputError
 
 
 def read_terms(path: str) -> dict[str, list[str]]:
-    """The identities of a list, a line each: one word or several, separated by commas.
+    """The identities of a list with one identity per line: one term, or several between commas.
 
-    The first word names the identity. Empty lines are left out.
+    The first term names the identity. Empty lines are left out.
+
+    Returns:
+        Identity to its terms.
 
     Raises:
-        InputError: no such file, no term in it, or an identity twice.
+        InputError: no such file, no term in it, or an identity that is there twice.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a list of terms: {error}") from None
-    made: dict[str, list[str]] = {}
+    terms: dict[str, list[str]] = {}
     for number, line in enumerate(lines, 1):
-        words = [" ".join(word.split()) for word in line.split(",") if word.strip()]
-        if words and words[0] in made:
-            raise InputError(f"{path}, line {number}: the identity {words[0]!r} stands there twice")
-        if words:
-            made[words[0]] = words
-    if not made:
-        raise InputError(f"{path} holds no term; expected one a line")
-    return made
+        of_line = [" ".join(term.split()) for term in line.split(",") if term.strip()]
+        if of_line and of_line[0] in terms:
+            raise InputError(f"{path}, line {number}: the identity {of_line[0]!r} is there twice")
+        if of_line:
+            terms[of_line[0]] = of_line
+    if not terms:
+        raise InputError(f"{path} holds no term; expected one per line")
+    return terms
 
 
-def term_flags(texts: list[list[str]], terms: dict[str, list[str]]) -> np.ndarray:
-    """``(rows, identities)`` float32: 1 where one of an identity's terms stands as a word.
+def flag_terms(texts: list[list[str]], terms: dict[str, list[str]]) -> np.ndarray:
+    """``(rows, identities)`` float32: 1 where the text has one of the identity's terms as a word.
 
-    Case does not matter; "gay" is not found in "gayle", "deaf" is in "deaf-blind", and a term of
-    several words with any white space between them. One word may be of several identities.
+    Case does not matter. "gay" does not match in "gayle", but "deaf" matches in "deaf-blind". A
+    term of several words matches with any white space between them. A term may belong to several
+    identities.
 
     Args:
         texts: one list of strings per text column.
-        terms: what :func:`read_terms` gave.
+        terms: identity to its terms, from :func:`read_terms`.
     """
-    # A pair is parted by what no term holds.
+    # The separator of a pair of texts is in no term, so that no term matches across both.
     rows = ["\0".join(row).lower() for row in zip(*texts, strict=True)]
-    made = np.zeros((len(rows), len(terms)), dtype=np.float32)
-    for place, words in enumerate(terms.values()):
-        found = re.compile("|".join(_pattern(word) for word in words)).search
-        made[:, place] = [found(row) is not None for row in rows]
-    return made
+    flags = np.zeros((len(rows), len(terms)), dtype=np.float32)
+    for column, of_identity in enumerate(terms.values()):
+        pattern = re.compile("|".join(_word_pattern(term) for term in of_identity))
+        flags[:, column] = [pattern.search(row) is not None for row in rows]
+    return flags
 
 
-def _pattern(word: str) -> str:
-    parts = r"\s+".join(re.escape(part) for part in word.lower().split())
-    return rf"(?<!\w){parts}(?!\w)"
+def _word_pattern(term: str) -> str:
+    words = r"\s+".join(re.escape(word) for word in term.lower().split())
+    return rf"(?<!\w){words}(?!\w)"

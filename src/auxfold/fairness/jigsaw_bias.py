@@ -1,20 +1,21 @@
 """The metric of Jigsaw Unintended Bias in Toxicity Classification (Kaggle, 2019).
 
-Per identity three areas under the ROC curve (Borkan et al. 2019, *Nuanced metrics for measuring
-unintended bias with real data for text classification*), with the rows that mention the identity
-as its subgroup and all others as the background:
+The metric has three areas under the ROC curve per identity (Borkan et al. 2019, *Nuanced metrics
+for measuring unintended bias with real data for text classification*). The rows that mention the
+identity are its subgroup, and all others are the background:
 
-- ``subgroup``: the subgroup's positive rows against its negative ones;
-- ``bpsn``: background positive, subgroup negative. Low: harmless mentions are taken for toxic;
+- ``subgroup``: the subgroup's positive rows against its negative ones.
+- ``bpsn``: background positive, subgroup negative. Low: harmless mentions are taken for toxic.
 - ``bnsp``: background negative, subgroup positive. Low: toxic mentions are overlooked.
 
-``score`` is the mean of the overall area and the three families' power means over the identities,
-p = -5, in which the worst identity counts most.
+``score`` is the mean of the overall area and the power means of the three families over the
+identities. The power is -5, so that the worst identity counts most.
 
-Rules, as in the competition's own kernel: a label and an identity count from 0.5 on (``>=``); a row
-that nobody annotated for an identity belongs to its background. Where the kernel leaves it open: an
-area that lacks one of its sides is None and left out of its power mean; a family without any area,
-and then the score, is None; so is everything where a score is NaN. Nothing is ever NaN.
+The rules are those of the competition's kernel. A label and an identity count from 0.5 on (``>=``).
+A row that nobody annotated for an identity belongs to its background. Where the kernel leaves it
+open, these rules hold: An area that lacks one of its sides is None and is left out of its power
+mean. A family without any area is None, and then the score is None too. Every area is None where a
+prediction is NaN. Nothing is ever NaN.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ POWER = -5.0
 
 @dataclass(frozen=True)
 class IdentityAreas:
-    """One identity: its rows, how many of them are positive, and its three areas or None."""
+    """One identity: its rows, how many of them are positive, and its three areas.
+
+    An undefined area is None.
+    """
 
     name: str
     rows: int
@@ -44,15 +48,17 @@ class IdentityAreas:
 
 @dataclass(frozen=True)
 class Bias:
-    """The metric and its parts; an undefined one is None.
+    """The metric and its parts; an undefined part is None.
 
     Attributes:
-        rows: rows with a label.
-        positive: those with a label of at least 0.5.
-        overall: the area over all of them.
+        rows: number of rows with a label.
+        positive: number of rows with a label of at least 0.5.
+        overall: the area over all rows with a label.
         identities: in the order of the identity columns.
-        subgroup: power mean over the identities with an area; ``bpsn`` and ``bnsp`` likewise.
-        score: 0.25 each of the overall area and the three power means.
+        subgroup: power mean over the identities with an area.
+        bpsn: the same for the second family of areas.
+        bnsp: the same for the third family of areas.
+        score: the mean of the overall area and the three power means.
     """
 
     rows: int
@@ -65,62 +71,74 @@ class Bias:
     score: float | None
 
     @classmethod
-    def of_record(cls, record: dict[str, Any]) -> Bias:
-        """Back from what ``dataclasses.asdict`` made, and a JSON file kept."""
-        identities = tuple(IdentityAreas(**one) for one in record["identities"])
+    def from_record(cls, record: dict[str, Any]) -> Bias:
+        """The metric from the dictionary of ``dataclasses.asdict``, as in ``cv.json``."""
+        identities = tuple(IdentityAreas(**areas) for areas in record["identities"])
         return cls(**{**record, "identities": identities})
 
     def metrics(self) -> dict[str, float | None]:
         """``jigsaw_bias/score``, ``/overall``, ``/<family>`` and ``/<family>/<identity>``."""
-        made = {f"{BIAS}/{part}": getattr(self, part) for part in ("score", "overall")}
-        made |= {f"{BIAS}/{family}": getattr(self, family) for family in BIAS_FAMILIES}
+        metrics = {f"{BIAS}/{part}": getattr(self, part) for part in ("score", "overall")}
+        metrics |= {f"{BIAS}/{family}": getattr(self, family) for family in BIAS_FAMILIES}
         for family in BIAS_FAMILIES:
-            made |= {f"{BIAS}/{family}/{i.name}": getattr(i, family) for i in self.identities}
-        return made
+            metrics |= {f"{BIAS}/{family}/{i.name}": getattr(i, family) for i in self.identities}
+        return metrics
 
 
 def jigsaw_bias(
     labels: np.ndarray, scores: np.ndarray, identities: np.ndarray, names: Sequence[str]
 ) -> Bias:
-    """The metric; the scores are sorted once, and all areas are counted from the sorted rows.
+    """The bias metric. Sorts the scores once and counts all areas from the sorted rows.
 
     Args:
         labels: ``(rows,)`` in [0, 1]; NaN rows are left out.
         scores: ``(rows,)`` any monotone score.
         identities: ``(rows, len(names))`` in [0, 1], NaN where not annotated.
-        names: what the identities are called.
+        names: the names of the identities.
     """
-    known = ~np.isnan(labels)
-    if not known.all():
-        labels, scores, identities = labels[known], scores[known], identities[known]
+    is_labeled = ~np.isnan(labels)
+    if not is_labeled.all():
+        labels, scores, identities = labels[is_labeled], scores[is_labeled], identities[is_labeled]
     positive, members = labels >= 0.5, identities >= 0.5
-    ranked = None if np.isnan(scores).any() else _Ranked(positive, scores)
-    overall = ranked.overall() if ranked else None
-    told = []
+    ranking = None if np.isnan(scores).any() else _Ranking(positive, scores)
+    overall = ranking.overall_area() if ranking else None
+    by_identity = []
     for name, member in zip(names, members.T, strict=True):
-        rows = np.flatnonzero(member)
-        areas = ranked.areas(rows) if ranked else (None, None, None)
-        told.append(IdentityAreas(name, len(rows), int(positive[rows].sum()), *areas))
-    means = [power_mean([getattr(one, family) for one in told]) for family in BIAS_FAMILIES]
-    parts = [overall, *means]
-    score = None if None in parts else float(np.mean(parts))
-    return Bias(len(labels), int(positive.sum()), overall, tuple(told), *means, score)
+        indices = np.flatnonzero(member)
+        areas = ranking.identity_areas(indices) if ranking else (None, None, None)
+        n_positive = int(positive[indices].sum())
+        by_identity.append(IdentityAreas(name, len(indices), n_positive, *areas))
+    subgroup, bpsn, bnsp = (
+        power_mean([getattr(areas, family) for areas in by_identity]) for family in BIAS_FAMILIES
+    )
+    parts = [part for part in (overall, subgroup, bpsn, bnsp) if part is not None]
+    return Bias(
+        rows=len(labels),
+        positive=int(positive.sum()),
+        overall=overall,
+        identities=tuple(by_identity),
+        subgroup=subgroup,
+        bpsn=bpsn,
+        bnsp=bnsp,
+        score=float(np.mean(parts)) if len(parts) == 4 else None,
+    )
 
 
 def power_mean(values: Sequence[float | None], power: float = POWER) -> float | None:
-    """``mean(value ** power) ** (1 / power)`` of the values that are not None; None of none.
+    """``mean(value ** power) ** (1 / power)`` of the values that are not None.
 
-    Zero where one of them is zero: the limit under a negative power.
+    The mean is None where all values are None. It is zero where one of them is zero, which is the
+    limit under a negative power.
     """
     defined = np.array([value for value in values if value is not None])
     if not len(defined) or not defined.all():
         return 0.0 if len(defined) else None
-    least = defined.min()  # divided by it, no value's power overflows
-    return float(least * np.mean((defined / least) ** power) ** (1 / power))
+    minimum = defined.min()  # no power overflows after the division by it
+    return float(minimum * np.mean((defined / minimum) ** power) ** (1 / power))
 
 
-class _Ranked:
-    """Rows by rising score. Won pairs are counted twice, a tie once, so that counts are whole.
+class _Ranking:
+    """Rows by rising score. Won pairs count twice and ties once, so that counts are integers.
 
     Args:
         positive: ``(rows,)`` bool.
@@ -129,54 +147,58 @@ class _Ranked:
 
     def __init__(self, positive: np.ndarray, scores: np.ndarray) -> None:
         order = np.argsort(scores)
-        ranked = scores[order]
-        self.place = np.empty_like(order)  # of each row in the order
-        self.place[order] = np.arange(len(order))
+        sorted_scores = scores[order]
+        self.ranks = np.empty_like(order)  # the position of each row in the order
+        self.ranks[order] = np.arange(len(order))
         self.positive = positive[order]
-        self.ties = np.cumsum(ranked[1:] != ranked[:-1])  # which run of equal scores a row is in
-        self.ties = np.concatenate([np.zeros(min(1, len(order)), dtype=int), self.ties])
-        self.positives = int(positive.sum())
-        self.negatives = len(positive) - self.positives
+        ties = np.cumsum(sorted_scores[1:] != sorted_scores[:-1])
+        # The number of the run of equal scores that a row is in.
+        self.ties = np.concatenate([np.zeros(min(1, len(order)), dtype=int), ties])
+        self.n_positive = int(positive.sum())
+        self.n_negative = len(positive) - self.n_positive
         self.above_negatives = _twice_below(~self.positive, self.ties)
         self.above_positives = _twice_below(self.positive, self.ties)
 
-    def overall(self) -> float | None:
-        won = int(self.above_negatives[self.positive].sum())
-        return _area(won, self.positives, self.negatives)
+    def overall_area(self) -> float | None:
+        """The area over all rows."""
+        twice_won = int(self.above_negatives[self.positive].sum())
+        return _area(twice_won, self.n_positive, self.n_negative)
 
-    def areas(self, rows: np.ndarray) -> tuple[float | None, float | None, float | None]:
-        """``subgroup``, ``bpsn`` and ``bnsp`` of the subgroup of the given rows.
+    def identity_areas(
+        self, indices: np.ndarray
+    ) -> tuple[float | None, float | None, float | None]:
+        """``subgroup``, ``bpsn`` and ``bnsp`` of the subgroup with these row numbers.
 
         The pairs with the background are those with all rows less those within the subgroup.
         """
-        rows = np.sort(self.place[rows])
-        positive = self.positive[rows]
+        ranks = np.sort(self.ranks[indices])
+        positive = self.positive[ranks]
         n_positive = int(positive.sum())
-        n_negative = len(rows) - n_positive
-        within = int(_twice_below(~positive, self.ties[rows])[positive].sum())
-        over_all_negatives = int(self.above_negatives[rows[positive]].sum())
-        under_all_positives = 2 * self.positives * n_negative - int(
-            self.above_positives[rows[~positive]].sum()
+        n_negative = len(ranks) - n_positive
+        within = int(_twice_below(~positive, self.ties[ranks])[positive].sum())
+        over_all_negatives = int(self.above_negatives[ranks[positive]].sum())
+        under_all_positives = 2 * self.n_positive * n_negative - int(
+            self.above_positives[ranks[~positive]].sum()
         )
         return (
             _area(within, n_positive, n_negative),
-            _area(under_all_positives - within, self.positives - n_positive, n_negative),
-            _area(over_all_negatives - within, n_positive, self.negatives - n_negative),
+            _area(under_all_positives - within, self.n_positive - n_positive, n_negative),
+            _area(over_all_negatives - within, n_positive, self.n_negative - n_negative),
         )
 
 
-def _twice_below(marked: np.ndarray, ties: np.ndarray) -> np.ndarray:
-    """``(rows,)`` twice the marked rows with a lower score and once those with an equal one.
+def _twice_below(mask: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """``(rows,)``: twice the rows of the mask with a lower score, plus those with an equal score.
 
     Args:
-        marked: ``(rows,)`` bool, by rising score.
-        ties: ``(rows,)`` rising numbers, equal where scores are.
+        mask: ``(rows,)`` bool, by rising score.
+        ties: ``(rows,)`` rising numbers, equal where scores are equal.
     """
-    if not len(marked):
+    if not len(mask):
         return np.zeros(0, dtype=np.int64)
     starts = np.flatnonzero(np.diff(ties, prepend=ties[0] - 1))
-    bounds = np.append(starts, len(marked))
-    before = np.concatenate([[0], np.cumsum(marked)])
+    bounds = np.append(starts, len(mask))
+    before = np.concatenate([[0], np.cumsum(mask)])
     return np.repeat(before[bounds[:-1]] + before[bounds[1:]], np.diff(bounds))
 
 

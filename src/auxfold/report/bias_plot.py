@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from auxfold.config import BIAS, BIAS_FAMILIES
 from auxfold.fairness.bias_table import FAMILY_HEADINGS, bias_frame, format_area
 from auxfold.fairness.jigsaw_bias import Bias
-from auxfold.report.plots import INK, STYLE, Plot, svg_of
+from auxfold.report.plot import INK, STYLE, Plot, to_svg
 
 
 def plot_bias(bias: Bias) -> Plot:
@@ -46,7 +46,7 @@ def plot_bias(bias: Bias) -> Plot:
             f"{format_area(bias.overall)}; in brackets positive rows of all rows. "
             f"{_describe_lowest(frame)}"
         )
-        return Plot("Bias by identity", svg_of(figure), alt)
+        return Plot("Bias by identity", to_svg(figure), alt)
 
 
 def _describe_lowest(frame: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""The ``README.md`` of a fold folder, in the form that the Hugging Face hub knows."""
+"""The ``README.md`` of a fold folder, as a model card of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from auxfold.config.experiment import Experiment
 def model_card(
     experiment: Experiment, record: dict[str, Any], metrics: dict[str, float | None]
 ) -> str:
-    """What a stranger needs in order to use the model, and to know its limits.
+    """What a reader needs in order to use the model and to know its limits, as Markdown.
 
     Args:
-        experiment: as trained.
+        experiment: as it was trained.
         record: the fold's ``run.json``.
-        metrics: the fold's metrics on its own validation rows; empty for ``full``.
+        metrics: the fold's metrics on the rows that it holds out; empty for ``full``.
     """
     parts = [
         _front_matter(experiment, record, metrics),
         f"# {experiment.name}, fold {record['fold']}\n",
-        _what(experiment, record),
-        _tasks(experiment),
-        _scores(experiment, record, metrics),
-        _usage(experiment),
-        _backbone(experiment),
-        _limits(record),
+        _describe_training(experiment, record),
+        _tasks_table(experiment),
+        _scores_table(experiment, record, metrics),
+        _describe_usage(experiment),
+        _describe_adapter(experiment),
+        _describe_limits(record),
     ]
     return "\n".join(parts)
 
@@ -46,7 +46,7 @@ def _front_matter(
     metric = record["selection"]["metric"]
     if metrics.get(metric) is not None:
         task, slash, name = metric.partition("/")
-        if not slash:  # the mean over several multi-class tasks
+        if not slash:  # a mean over the multi-class tasks
             task, name = "all multi-class tasks", metric
         lines += [
             "model-index:", f"- name: {experiment.name}-fold{record['fold']}", "  results:",
@@ -58,20 +58,20 @@ def _front_matter(
     return "\n".join([*lines, "---", ""])
 
 
-def _what(experiment: Experiment, record: dict[str, Any]) -> str:
-    rows, n_folds = record["rows"], len(experiment.folds.names)
-    divided = f", {n_folds} folds" if n_folds > 1 else ""
-    held_out = "" if record["fold"] == "full" else f" ({rows['valid']:,} held out{divided})"
+def _describe_training(experiment: Experiment, record: dict[str, Any]) -> str:
+    n_rows, n_folds = record["rows"], len(experiment.folds.names)
+    of_folds = f", {n_folds} folds" if n_folds > 1 else ""
+    held_out = "" if record["fold"] == "full" else f" ({n_rows['valid']:,} held out{of_folds})"
     return f"""\
-`{experiment.model.backbone}` fine-tuned with auxfold on several related labels at once: a main
-task, `{experiment.main_task.name}`, and weighted auxiliary tasks that regularise the shared
-backbone. Trained on {rows["train"]:,} rows{held_out}; data fingerprint
-`{record["data_fingerprint"]}`, experiment fingerprint `{record["experiment_fingerprint"]}`.
-Texts are cut to {experiment.model.max_length} tokens.
+This is `{experiment.model.backbone}`, fine-tuned with auxfold on several related labels at once: a
+main task, `{experiment.main_task.name}`, and weighted auxiliary tasks that regularize the shared
+backbone. It was trained on {n_rows["train"]:,} rows{held_out}. The data fingerprint is
+`{record["data_fingerprint"]}` and the experiment fingerprint is
+`{record["experiment_fingerprint"]}`. Texts are truncated to {experiment.model.max_length} tokens.
 """
 
 
-def _tasks(experiment: Experiment) -> str:
+def _tasks_table(experiment: Experiment) -> str:
     lines = ["## Tasks\n", "| task | kind | labels | weight |", "| --- | --- | --- | --- |"]
     for task in experiment.tasks:
         main = " (main)" if task.name == experiment.main_task.name else ""
@@ -80,28 +80,29 @@ def _tasks(experiment: Experiment) -> str:
     return "\n".join([*lines, ""])
 
 
-def _scores(
+def _scores_table(
     experiment: Experiment, record: dict[str, Any], metrics: dict[str, float | None]
 ) -> str:
     if not metrics:
-        return "## Scores\n\nTrained on every row: there are no held-out scores.\n"
+        return "## Scores\n\nThe model was trained on every row, so there are no held-out scores.\n"
     lines = ["## Scores on the held-out rows of this fold\n", "| metric | value |", "| --- | --- |"]
     lines += [
         f"| {name} | {'undefined' if value is None else f'{value:.4f}'} |"
         for name, value in metrics.items()
     ]
-    told = {
-        "best": f"The checkpoint was chosen by `{record['selection']['metric']}` on the same rows.",
-        "last": "The checkpoint is the last one; these rows did not choose it.",
-        "average": f"The weights are the mean of the last {record['selection'].get('averaged')} "
-        f"evaluations'; these rows did not choose them.",
+    selection = record["selection"]
+    notes = {
+        "best": f"The checkpoint was selected by `{selection['metric']}` on the same rows.",
+        "last": "The checkpoint is the last one; it was not selected on these rows.",
+        "average": f"The weights are the mean of those at the last {selection.get('averaged')} "
+        f"evaluations; they were not selected on these rows.",
     }
-    return "\n".join([*lines, f"\n{told[experiment.selection.keep]}\n"])
+    return "\n".join([*lines, f"\n{notes[experiment.selection.keep]}\n"])
 
 
-def _usage(experiment: Experiment) -> str:
-    pair = len(experiment.data.text_columns) == 2
-    texts = '[("first text", "second text")]' if pair else '["What a lovely garden"]'
+def _describe_usage(experiment: Experiment) -> str:
+    is_pair = len(experiment.data.text_columns) == 2
+    texts = '[("first text", "second text")]' if is_pair else '["What a lovely garden"]'
     return f"""## Use
 
 ```python
@@ -114,23 +115,23 @@ model.predict({texts}, tasks="all")  # every task
 """
 
 
-def _backbone(experiment: Experiment) -> str:
+def _describe_adapter(experiment: Experiment) -> str:
     adapter = experiment.model.adapter
     if adapter is None:
         return ""
     return f"""## The backbone
 
-Trained as an adapter (`{adapter.kind}`) of the frozen `{experiment.model.backbone}`. Where
-`config.json` has a `reference`, the backbone is not in this folder: it is loaded by that name, and
-refused if its SHA-256 is another. `scripts/merge.py` writes folders with all weights in them.
+The model is an adapter (`{adapter.kind}`) of the frozen `{experiment.model.backbone}`. Where
+`config.json` has a `reference`, the backbone is not in this folder. It is loaded by that name, and
+refused if it has another SHA-256. `auxfold merge` writes folders with all weights.
 """
 
 
-def _limits(record: dict[str, Any]) -> str:
-    one = "" if record["fold"] == "full" else "This is one fold of an ensemble. "
+def _describe_limits(record: dict[str, Any]) -> str:
+    ensemble_note = "" if record["fold"] == "full" else "This is one fold of an ensemble. "
     return f"""## Limits
 
-{one}Probabilities follow the label rates of the training rows and are not calibrated for
-others. The model has seen one data set's language, topics and annotators: measure it on your own
-texts, also by the groups of people they mention, before its scores decide anything.
+{ensemble_note}Probabilities follow the label rates of the training rows and are not calibrated for
+other rates. The model knows the language, topics and annotators of one data set. Measure it on
+your own texts, also by the groups of people that they mention, before its scores decide anything.
 """

@@ -1,0 +1,209 @@
+"""A prediction file and a label file, joined by id: for labels that a competition released."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from auxfold.config import Data
+from auxfold.config.experiment import Experiment
+from auxfold.data.cells import parse_labels
+from auxfold.data.files import read_columns
+from auxfold.data.ids import check_ids_present, check_unique_ids
+from auxfold.data.lists import expand_lists, match_list_entries
+from auxfold.errors import InputError, nearest
+from auxfold.tasks import Task
+from auxfold.tasks.task import refuse_cell
+
+# Training columns that a competition called otherwise in the test labels that it released.
+RELEASED_NAMES = {"target": "toxicity"}  # Jigsaw 2019, test_private_expanded.csv
+
+
+@dataclass(frozen=True)
+class LabeledPredictions:
+    """A label file and a prediction file: the same rows in the same order, cells as strings.
+
+    Attributes:
+        labels_path: the label file.
+        predictions_path: the prediction file.
+        labels: the label file's rows, its columns renamed to those that are predicted.
+        predictions: the predictions of these rows, the id column first.
+        header: the label file's columns as they are called there.
+        renamed: label columns that were recognized under another name, the file's name to the
+            predicted column's.
+    """
+
+    labels_path: str
+    predictions_path: str
+    labels: pd.DataFrame
+    predictions: pd.DataFrame
+    header: list[str]
+    renamed: dict[str, str]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are both predicted and labeled."""
+        return [c for c in self.predictions.columns[1:] if c in self.labels.columns]
+
+    @property
+    def n_unscored(self) -> int:
+        """The number of rows in which every predicted label is -1, Kaggle's mark."""
+        cells = self.labels[self.columns].apply(lambda cells: cells.str.strip())
+        return int(cells.isin(["-1", "-1.0"]).all(axis=1).sum())
+
+    def notes(self) -> list[str]:
+        """What a reader of the scores should know about how the labels were read."""
+        notes = [f"{self.labels_path}: {old} is {new} here" for old, new in self.renamed.items()]
+        if self.n_unscored:
+            n = len(self.labels)
+            rows = f"{n - self.n_unscored:,} of {n:,} rows are scored, the others are marked -1"
+            notes.append(f"{self.labels_path}: {rows}")
+        return notes
+
+    def parse_labels(self, task: Task, column: str) -> np.ndarray:
+        """The labels of one column, ``(rows,)``, NaN where empty or not scored.
+
+        Raises:
+            InputError: a label that the task cannot have.
+        """
+        return parse_released_labels(task, column, self.labels, self.labels_path)
+
+    def parse_predictions(self, columns: list[str]) -> np.ndarray:
+        """``(rows, len(columns))`` predictions.
+
+        Raises:
+            InputError: a prediction is empty or not a finite number.
+        """
+        cells = self.predictions[columns].apply(pd.to_numeric, errors="coerce")
+        values = cells.to_numpy(dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise InputError(f"{self.predictions_path}: a prediction is empty or not a number")
+        return values
+
+
+def read_labeled_predictions(
+    labels_path: str,
+    predictions_path: str,
+    experiment: Experiment,
+    rename: dict[str, str] | None = None,
+    without_ids: bool = False,
+) -> LabeledPredictions:
+    """A label file and a prediction file, joined by id.
+
+    Args:
+        labels_path: a table with an id column (named as in the predictions) and labels.
+        predictions_path: the id column first, then predicted columns; a single column called
+            ``prediction`` stands for the main column.
+        experiment: names the columns.
+        rename: the label file's column to its name in the experiment.
+        without_ids: the label file has no ids: its rows are numbered from 0.
+
+    Raises:
+        InputError: no common column, or ids that differ.
+    """
+    predictions, labels = read_columns(predictions_path), read_columns(labels_path)
+    id_column = predictions.columns[0]
+    if list(predictions.columns[1:]) == ["prediction"]:
+        predictions = predictions.rename(columns={"prediction": experiment.main_task.columns[0]})
+    header = list(labels.columns)
+    labels = rename_columns(labels, rename or {}, labels_path)
+    names_before = list(labels.columns)
+    labels = match_label_columns(labels, list(predictions.columns), experiment.data, labels_path)
+    name_pairs = zip(names_before, labels.columns, strict=True)
+    renamed = {old: new for old, new in name_pairs if old != new}
+    labels = expand_label_lists(labels, experiment, labels_path)
+    if without_ids or (not experiment.data.id and id_column not in labels.columns):
+        labels = labels.assign(**{id_column: [str(number) for number in range(len(labels))]})
+    if id_column not in labels.columns or not set(predictions.columns[1:]) & set(labels.columns):
+        raise InputError(
+            f"{labels_path} shares no label column with {predictions_path} "
+            f"(predicted: {', '.join(predictions.columns[1:])})"
+        )
+    check_prediction_ids(labels[id_column], predictions[id_column], labels_path, predictions_path)
+    predictions = predictions.set_index(id_column, drop=False).loc[labels[id_column]]
+    return LabeledPredictions(labels_path, predictions_path, labels, predictions, header, renamed)
+
+
+def check_prediction_ids(
+    label_ids: pd.Series, prediction_ids: pd.Series, labels_path: str, predictions_path: str
+) -> None:
+    """Refuse predictions that lack a labeled row; further predictions do not matter.
+
+    Raises:
+        InputError: with how many are missing, or an id that is there twice.
+    """
+    check_unique_ids(label_ids, labels_path)
+    check_unique_ids(prediction_ids, predictions_path)
+    # Competitions have released labeled test files other than the one that was to be predicted.
+    advice = f"if it has texts, predict it: inference.py --input {labels_path} --output F"
+    check_ids_present(label_ids, prediction_ids, labels_path, predictions_path, advice)
+
+
+def rename_columns(frame: pd.DataFrame, rename: dict[str, str], path: str) -> pd.DataFrame:
+    """The frame with columns under other names, the file's name to the new one.
+
+    Raises:
+        InputError: no such column, or there already is one of the new name.
+    """
+    for old, new in rename.items():
+        if old not in frame.columns:
+            columns = list(frame.columns)
+            raise InputError(f"{path} has no column {old!r} to rename{nearest(old, columns)}")
+        if new in frame.columns:
+            raise InputError(f"{path} has a column {new!r} besides {old!r}, which is renamed to it")
+    return frame.rename(columns=rename)
+
+
+def match_label_columns(
+    labels: pd.DataFrame, predicted: list[str], data: Data, path: str
+) -> pd.DataFrame:
+    """The labels under the names of the predicted columns, where these are called otherwise.
+
+    The other names are those that a competition released labels under, and those of the training
+    files in ``[[data.train]]``.
+
+    Raises:
+        InputError: a column may stand for two predicted ones.
+    """
+    known_names = [(released, trained) for trained, released in RELEASED_NAMES.items()]
+    known_names += [names for source in data.sources for names in source.rename.items()]
+    rename: dict[str, str] = {}
+    for released, trained in known_names:
+        if released not in labels.columns or trained in labels.columns or trained not in predicted:
+            continue
+        if rename.setdefault(released, trained) != trained:
+            raise InputError(
+                f"{path}: column {released!r} may stand for {rename[released]} or {trained}; give "
+                f"predictions of one of them (inference.py --task)"
+            )
+    return labels.rename(columns=rename)
+
+
+def expand_label_lists(labels: pd.DataFrame, experiment: Experiment, path: str) -> pd.DataFrame:
+    """The labels with the entries of lists as columns, where the experiment reads such entries."""
+    entries = match_list_entries(experiment.label_columns, labels.columns)
+    return expand_lists(labels, entries, path)
+
+
+def parse_released_labels(task: Task, column: str, labels: pd.DataFrame, path: str) -> np.ndarray:
+    """The labels of one column, ``(rows,)``, NaN where empty or not scored.
+
+    Args:
+        task: of the column's kind.
+        column: one of the label file's columns.
+        labels: the label file.
+        path: where it is from.
+
+    Raises:
+        InputError: a label that the task cannot have.
+    """
+    values = parse_labels(labels, task.for_column(column).settings, path)[:, 0]
+    if task.has_positive_class:
+        values[values == -1] = np.nan  # Kaggle's mark of a row that was not scored
+        wrong = np.flatnonzero((values < 0) | (values > 1))
+        if len(wrong):
+            expected = "labels lie in [0, 1], or are -1 where a row was not scored"
+            raise refuse_cell(path, column, wrong[0], values[wrong[0]], expected)
+    return values
