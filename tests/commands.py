@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,8 @@ def refusal_of_script(capsys: pytest.CaptureFixture[str], name: str, *arguments:
     line = capsys.readouterr().err
     assert stop.value.code == 2 and line.startswith("error: ") and line.count("\n") == 1
     return line
+
+
+def call_main(name: str, *arguments: str) -> None:
+    """The ``main`` of a command's module, in this process; an error is an ``InputError``."""
+    import_module(f"auxfold.cli.{name}").main(list(arguments))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +26,9 @@ from auxfold.training import dry_run as plan
 from auxfold.training.fold import train_fold
 from auxfold.training.objective import Objective
 from auxfold.training.split import create_folds
+from commands import call_main
 from conftest import make_experiment
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 IDENTITIES = ["muslim", "white", "female"]
 TASKS = [
     {"name": "toxicity", "kind": "binary", "columns": ["target"], "main": True},
@@ -37,23 +36,14 @@ TASKS = [
 ]
 
 
-def run_script(name: str, *arguments: str, monkeypatch) -> None:
-    """The script's ``main``, in this process."""
-    monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
-    source = (SCRIPTS / f"{name}.py").read_text()
-    scope = {"__name__": "script"}
-    exec(compile(source, f"{name}.py", "exec"), scope)
-    scope["main"]()
-
-
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, backbone) -> Path:
+def trained_dir(tmp_path_factory, backbone) -> Path:
     """Two trained folds of an experiment whose identities are auxiliary targets too."""
-    place = tmp_path_factory.mktemp("bias")
+    trained_dir = tmp_path_factory.mktemp("bias")
     for name, frame in build_sample(1_500, 300, 0).items():
-        frame.to_csv(place / name, index=False)
+        frame.to_csv(trained_dir / name, index=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
+        patch.chdir(trained_dir)
         experiment = make_experiment(
             "train.csv", backbone, tasks=TASKS, identities={"columns": IDENTITIES},
             data={"train": "train.csv", "text": "comment_text"},
@@ -62,29 +52,29 @@ def place(tmp_path_factory, backbone) -> Path:
             selection={"metric": "jigsaw_bias/score"},
             train={"epochs": 1, "evaluations_per_epoch": 2, "learning_rate": 1e-2},
         )  # fmt: skip
-        (place / "e.toml").write_text(to_toml(experiment))
+        (trained_dir / "e.toml").write_text(to_toml(experiment))
         create_folds(experiment)
         for fold in (0, 1):
             train_fold(experiment, fold)
-    return place
+    return trained_dir
 
 
 @pytest.fixture
-def here(place, monkeypatch) -> Path:
-    monkeypatch.chdir(place)
-    return place
+def trained_cwd(trained_dir, monkeypatch) -> Path:
+    monkeypatch.chdir(trained_dir)
+    return trained_dir
 
 
 def expected(labels: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, object]:
     """The kernel's numbers of a label table and a prediction table with ids."""
     both = labels.merge(predictions[["id", "target"]], on="id", suffixes=("", "_predicted"))
     truth = both["target"].to_numpy()
-    return wanted(
+    return expected_metrics(
         kernel_bias(truth, both["target_predicted"], both[IDENTITIES].to_numpy(), IDENTITIES)
     )
 
 
-def wanted(areas: dict[str, float]) -> dict[str, object]:
+def expected_metrics(areas: dict[str, float]) -> dict[str, object]:
     """As metrics: under their names, about, and None for NaN."""
     return {
         f"jigsaw_bias/{part}": None if np.isnan(area) else pytest.approx(area, abs=1e-6)
@@ -92,7 +82,7 @@ def wanted(areas: dict[str, float]) -> dict[str, object]:
     }
 
 
-def test_a_fold_is_selected_by_the_score_and_keeps_every_part(here):
+def test_a_fold_is_selected_by_the_score_and_keeps_every_part(trained_cwd):
     metrics = json.loads(Path("outputs/tiny/fold_0/metrics.json").read_text())
     truth = expected(pd.read_csv("train.csv"), pd.read_parquet("outputs/tiny/fold_0/oof.parquet")
                      .astype({"id": int}))  # fmt: skip
@@ -105,15 +95,15 @@ def test_a_fold_is_selected_by_the_score_and_keeps_every_part(here):
     assert len(scores) == 2 and run["selection"]["value"] == max(scores)
 
 
-def test_the_table_is_printed_at_every_evaluation(here, capsys):
+def test_the_table_is_printed_at_every_evaluation(trained_cwd, capsys):
     experiment = load_experiment("e.toml")
     train_fold(experiment, 1, overwrite=True)
-    told = capsys.readouterr().out
-    assert told.count("power mean, p = -5") == 2
-    assert told.count("\nmuslim ") == 2 and told.count("jigsaw_bias/score 0.") >= 4
+    output = capsys.readouterr().out
+    assert output.count("power mean, p = -5") == 2
+    assert output.count("\nmuslim ") == 2 and output.count("jigsaw_bias/score 0.") >= 4
 
 
-def test_identities_are_targets_too_and_rows_without_annotation_are_masked(here):
+def test_identities_are_targets_too_and_rows_without_annotation_are_masked(trained_cwd):
     """The masked rows' identity logits have no gradient; the annotated ones' have."""
     experiment = load_experiment("e.toml")
     table = read_training_table(experiment)
@@ -130,15 +120,15 @@ def test_identities_are_targets_too_and_rows_without_annotation_are_masked(here)
     assert list(oof.columns) == ["id", "target", *IDENTITIES]
 
 
-def test_the_dry_run_tells_annotated_rows_and_weights(here, monkeypatch):
+def test_the_dry_run_tells_annotated_rows_and_weights(trained_cwd, monkeypatch):
     monkeypatch.setattr(plan, "SECONDS", 0.0)
-    told = plan.plan_fold(load_experiment("e.toml"), 0)
+    output = plan.plan_fold(load_experiment("e.toml"), 0)
     table = read_training_table(load_experiment("e.toml"))
     train = np.setdiff1d(np.arange(len(table)), read_rows_of_fold(table))
     known = (~np.isnan(table.identities[train])).any(axis=1).sum()
     some = (table.identities[train] >= 0.5).any(axis=1).sum()
-    assert f"identities {known} of the rows to train on annotated, {some} have one" in told
-    assert "of toxicity by identity_strict times annotators: 0." in told
+    assert f"identities {known} of the rows to train on annotated, {some} have one" in output
+    assert "of toxicity by identity_strict times annotators: 0." in output
 
 
 def read_rows_of_fold(table) -> np.ndarray:
@@ -146,11 +136,13 @@ def read_rows_of_fold(table) -> np.ndarray:
     return np.flatnonzero(np.isin(table.ids, held_out))
 
 
-def test_the_cross_validation_has_it_in_print_file_report_and_wandb(here, monkeypatch, capsys):
+def test_the_cross_validation_has_it_in_print_file_report_and_wandb(
+    trained_cwd, monkeypatch, capsys
+):
     tables = {}
     monkeypatch.setattr(Tracker, "table", lambda _, name, frame: tables.update({name: frame}))
-    run_script("evaluate", "--config", "e.toml", monkeypatch=monkeypatch)
-    told = capsys.readouterr().out
+    call_main("evaluate", "--config", "e.toml")
+    output = capsys.readouterr().out
     record = json.loads(Path("outputs/tiny/cv.json").read_text())
     truth = expected(pd.read_csv("train.csv"),
                      pd.read_parquet("outputs/tiny/oof.parquet").astype({"id": int}))  # fmt: skip
@@ -159,12 +151,12 @@ def test_the_cross_validation_has_it_in_print_file_report_and_wandb(here, monkey
     assert len(record["folds"]) == 2 and "jigsaw_bias/bpsn/white" in record["mean"]
     bias = Bias.from_record(record["bias"])
     assert bias.metrics().items() <= record["oof"].items()
-    assert format_bias_table(bias) in told and tables["jigsaw_bias"].equals(bias_frame(bias))
+    assert format_bias_table(bias) in output and tables["jigsaw_bias"].equals(bias_frame(bias))
     page = Path("outputs/tiny/report.html").read_text()
     assert "<h2>Bias by identity</h2>" in page and f"jigsaw_bias/score {bias.score:.4f}" in page
 
 
-def test_a_prediction_file_is_scored_by_identity(here, monkeypatch, capsys):
+def test_a_prediction_file_is_scored_by_identity(trained_cwd, capsys):
     """The released labels call the target "toxicity"; unscored -1 and empty identities are fine."""
     labels = pd.read_csv("test_labels.csv")
     random = np.random.default_rng(0)
@@ -174,16 +166,16 @@ def test_a_prediction_file_is_scored_by_identity(here, monkeypatch, capsys):
     )
     arguments = ("--config", "e.toml", "--labels", "test_labels.csv", "--predictions",
                  "guesses.csv", "--metric", "jigsaw_bias/score")  # fmt: skip
-    run_script("evaluate", *arguments, "--json", monkeypatch=monkeypatch)
-    found = json.loads(capsys.readouterr().out)
-    assert found == expected(labels.rename(columns={"toxicity": "target"}), guesses)
-    run_script("evaluate", *arguments, "--heat-map", "bias.svg", monkeypatch=monkeypatch)
-    told = capsys.readouterr().out
-    assert f"jigsaw_bias/score {found['jigsaw_bias/score']:.4f}" in told
+    call_main("evaluate", *arguments, "--json")
+    metrics = json.loads(capsys.readouterr().out)
+    assert metrics == expected(labels.rename(columns={"toxicity": "target"}), guesses)
+    call_main("evaluate", *arguments, "--heatmap", "bias.svg")
+    output = capsys.readouterr().out
+    assert f"jigsaw_bias/score {metrics['jigsaw_bias/score']:.4f}" in output
     assert Path("bias.svg").read_text().startswith("<svg")
 
 
-def test_a_table_of_texts_is_scored_by_the_terms_in_them(here, monkeypatch, capsys):
+def test_a_table_of_texts_is_scored_by_the_terms_in_them(trained_cwd, capsys):
     texts = ["Gay men  garden", "gayle", "deaf-blind", "a GAY\nman", "hard  of\nhearing", "rain"]
     flags = np.array([[1, 0], [0, 0], [0, 1], [1, 0], [0, 1], [0, 0]], dtype=float)
     table = pd.DataFrame({"text": texts * 20, "label": [0, 1, 1, 0, 1, 0] * 20})
@@ -196,26 +188,25 @@ def test_a_table_of_texts_is_scored_by_the_terms_in_them(here, monkeypatch, caps
     arguments = ["--config", "e.toml", "--labels", "posts.parquet", "--predictions", "guesses.csv",
                  "--identity-terms", "terms.txt"]  # fmt: skip
     with pytest.raises(InputError, match="shares no label column|has no column"):
-        run_script("evaluate", *arguments, "--without-ids", monkeypatch=monkeypatch)
+        call_main("evaluate", *arguments, "--without-ids")
     arguments += ["--rename", "text=comment_text", "--rename", "label=target", "--without-ids"]
-    run_script("evaluate", *arguments, "--json", monkeypatch=monkeypatch)
-    found = json.loads(capsys.readouterr().out)
+    call_main("evaluate", *arguments, "--json")
+    metrics = json.loads(capsys.readouterr().out)
     names = ["gay", "deaf", "nowhere"]
     flags = np.tile(np.column_stack([flags, np.zeros(6)]), (20, 1))
-    assert found == wanted(
+    assert metrics == expected_metrics(
         kernel_bias(table["label"].astype(float), guesses["target"], flags, names)
     )
-    run_script("evaluate", *arguments, monkeypatch=monkeypatch)
-    told = capsys.readouterr().out
-    row = next(line.split() for line in told.splitlines() if line.startswith("nowhere"))
+    call_main("evaluate", *arguments)
+    output = capsys.readouterr().out
+    row = next(line.split() for line in output.splitlines() if line.startswith("nowhere"))
     assert row == ["nowhere", "0", "0", "–", "–", "–"]
-    run_script("inference", "--config", "e.toml", "--input", "posts.parquet", "--rename",
-               "text=comment_text", "--without-ids", "--output", "made.csv",
-               monkeypatch=monkeypatch)  # fmt: skip
+    call_main("inference", "--config", "e.toml", "--input", "posts.parquet", "--rename",
+              "text=comment_text", "--without-ids", "--output", "made.csv")  # fmt: skip
     assert pd.read_csv("made.csv")["id"].tolist() == list(range(120))
     with pytest.raises(InputError, match="renamed to 'txet', which is not read"):
-        run_script("inference", "--config", "e.toml", "--input", "posts.parquet", "--rename",
-                   "text=txet", "--output", "made.csv", monkeypatch=monkeypatch)  # fmt: skip
+        call_main("inference", "--config", "e.toml", "--input", "posts.parquet", "--rename",
+                  "text=txet", "--output", "made.csv")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -223,26 +214,26 @@ def test_a_table_of_texts_is_scored_by_the_terms_in_them(here, monkeypatch, caps
     [
         (["--metric", "jigsaw_bias/socre"], "no metric 'jigsaw_bias/socre' .did you mean"),
         (["--metric", "jigsaw_bias/score", "--set", "identities.columns=[]",
-          "--set", "selection.metric=toxicity/auc", "--set", "row_weights={}"], "no identities"),
+          "--set", "selection.metric=toxicity/auc", "--set", "sample_weights={}"], "no identities"),
         (["--metric", "jigsaw_bias/score", "--set", "identities.columns=['nobody']",
           "--set", "tasks.identities.columns=['x']"], "test_labels.csv has no column 'nobody'"),
         (["--metric", "auc", "--identity-terms", "t.txt"], "--identity-terms is for --metric"),
         (["--identity-terms", "none.txt"], "none.txt cannot be read as a list of terms"),
-        (["--heat-map", "x.svg"], "--heat-map is for --metric jigsaw_bias/score"),
-        (["--metric", "jigsaw_bias/score", "--heat-map", "x.png"], "give a .svg file"),
+        (["--heatmap", "x.svg"], "--heatmap is for --metric jigsaw_bias/score"),
+        (["--metric", "jigsaw_bias/score", "--heatmap", "x.png"], "give a .svg file"),
         (["--rename", "text"], "--rename text: expected OLD=NEW"),
         (["--rename", "nothing=target"], "has no column 'nothing' to rename"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_measured_is_refused(here, monkeypatch, arguments, named):
+def test_what_cannot_be_measured_is_refused(trained_cwd, arguments, named):
     labels = pd.read_csv("test_labels.csv")
     labels[["id"]].assign(prediction=0.5).to_csv("flat.csv", index=False)
     with pytest.raises(InputError, match=named):
-        run_script("evaluate", "--config", "e.toml", "--labels", "test_labels.csv",
-                   "--predictions", "flat.csv", *arguments, monkeypatch=monkeypatch)  # fmt: skip
+        call_main("evaluate", "--config", "e.toml", "--labels", "test_labels.csv",
+                  "--predictions", "flat.csv", *arguments)  # fmt: skip
 
 
-def made(**changes) -> Experiment:
+def make_bias_experiment(**changes) -> Experiment:
     return make_experiment("t", "b", **changes)
 
 
@@ -260,10 +251,10 @@ def made(**changes) -> Experiment:
 )  # fmt: skip
 def test_what_cannot_be_selected_by_is_refused_at_load(changes, named):
     with pytest.raises(InputError, match=named):
-        made(**changes)
+        make_bias_experiment(**changes)
 
 
-def test_a_score_that_a_fold_leaves_undefined_is_refused_before_training(here):
+def test_a_score_that_a_fold_leaves_undefined_is_refused_before_training(trained_cwd):
     experiment = load_experiment("e.toml", ["name=rare"])
     frame = pd.read_csv("train.csv")
     frame.loc[frame["target"] >= 0.5, IDENTITIES] = np.nan  # no subgroup has a positive row
@@ -307,7 +298,7 @@ def worst_bpsn(path: str, rows: int, **sample_weights) -> float:
         optimizer.step()
     scores = model(features[rows:]).detach().numpy()[:, 0]
     bias = jigsaw_bias(table.labels[rows:, 0], scores, table.identities[rows:], list(SCORED))
-    return min(one.bpsn for one in bias.identities)
+    return min(identity.bpsn for identity in bias.identities)
 
 
 def test_identity_strict_raises_the_worst_identity_where_a_bias_is_planted(tmp_path):

@@ -23,13 +23,13 @@ from conftest import make_experiment
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-def execute(name: str, place: Path, monkeypatch, **environment: str) -> list:
+def execute(name: str, folder: Path, monkeypatch, **environment: str) -> list:
     """The outputs of every code cell."""
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
     notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
-    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(place)}})
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
     client.execute()
     return [cell["outputs"] for cell in notebook.cells if cell["cell_type"] == "code"]
 
@@ -62,16 +62,16 @@ def sample(work_dir, backbone, monkeypatch):
 
 def test_explore(work_dir, sample, monkeypatch):
     outputs = execute("explore.ipynb", work_dir, monkeypatch, AUXFOLD_CONFIG="configs/e.toml")
-    told = texts(outputs)
+    output = texts(outputs)
     frame = pd.read_csv("input/sample/train.csv")
-    assert "300 rows of input/sample/train.csv" in told
+    assert "300 rows of input/sample/train.csv" in output
     positive = int((frame["target"] >= 0.5).sum())
-    assert f"target {positive} " in " ".join(told.split())
-    assert f"{frame['muslim'].isna().mean():.4f}".rstrip("0") in told
-    assert "units of several rows" in told and "longer than 24 tokens" in told
-    assert "homosexual_gay_or_lesbian" in told, "the table of identities"
+    assert f"target {positive} " in " ".join(output.split())
+    assert f"{frame['muslim'].isna().mean():.4f}".rstrip("0") in output
+    assert "units of several rows" in output and "longer than 24 tokens" in output
+    assert "homosexual_gay_or_lesbian" in output, "the table of identities"
     assert pictures(outputs) == 3
-    assert not any(text in told for text in frame["comment_text"].dropna() if len(text) > 30)
+    assert not any(text in output for text in frame["comment_text"].dropna() if len(text) > 30)
 
 
 def test_results(work_dir, backbone, monkeypatch):
@@ -85,13 +85,13 @@ def test_results(work_dir, backbone, monkeypatch):
         write_json(RunFolder.of(experiment).cross_validation, record)
     (work_dir / "configs").mkdir()
     outputs = execute("results.ipynb", work_dir, monkeypatch)
-    told = texts(outputs)
-    assert "one, two" in told
-    assert f"{record['oof']['main/auc']:.4f}".rstrip("0") in told
+    output = texts(outputs)
+    assert "one, two" in output
+    assert f"{record['oof']['main/auc']:.4f}".rstrip("0") in output
     assert pictures(outputs) == 2
-    one = pd.read_parquet("outputs/one/oof.parquet").set_index("id")["toxic"]
-    two = oof.set_index("id")["toxic"]
-    assert f"{one.corr(two, method='spearman'):.4f}".rstrip("0") in told
+    first = pd.read_parquet("outputs/one/oof.parquet").set_index("id")["toxic"]
+    second = oof.set_index("id")["toxic"]
+    assert f"{first.corr(second, method='spearman'):.4f}".rstrip("0") in output
 
 
 def test_notebooks_are_committed_without_outputs():

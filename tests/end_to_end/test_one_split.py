@@ -38,15 +38,15 @@ def test_equal_texts_stay_on_one_side(work_dir, backbone):
     frame = make_frame(40)
     pd.concat([frame, frame.assign(id=frame["id"] + "b")]).to_csv("train.csv", index=False)
     table = read_training_table(make_experiment("train.csv", backbone))
-    made = make_validation_split(table, table.labels, 20, True, seed=3)
-    by_text = pd.Series(made).groupby(table.texts[0]).nunique()
-    assert (by_text == 1).all() and (made == 0).sum() == 20
+    folds = make_validation_split(table, table.labels, 20, True, seed=3)
+    by_text = pd.Series(folds).groupby(table.texts[0]).nunique()
+    assert (by_text == 1).all() and (folds == 0).sum() == 20
 
 
 @pytest.mark.parametrize("given", [0.0, 1.0, 0, -3, True, ""])
-def test_what_is_no_split_is_refused(backbone, given):
+def test_what_is_no_split_is_refused(backbone, validation):
     with pytest.raises(InputError, match="takes a file, a share between 0 and 1, or a number"):
-        make_experiment("train.csv", backbone, folds={"validation": given})
+        make_experiment("train.csv", backbone, folds={"validation": validation})
 
 
 def test_more_rows_than_there_are(work_dir, backbone):
@@ -85,8 +85,8 @@ def test_groups_of_labels_validated_on_a_file_through_the_scripts(work_dir, back
         selection={"metric": "f1"}, tracking={"show_per_group_metrics": False},
     )  # fmt: skip
     (work_dir / "e.toml").write_text(to_toml(experiment))
-    told = run_command("make_folds", "--config", "e.toml", cwd=work_dir)
-    assert "90 rows of rows.jsonl + dev.jsonl" in told and "train" in told.splitlines()[-2]
+    output = run_command("make_folds", "--config", "e.toml", cwd=work_dir)
+    assert "90 rows of rows.jsonl + dev.jsonl" in output and "train" in output.splitlines()[-2]
     run_command("train", "--config", "e.toml", "--fold", "all", cwd=work_dir)
     table = run_command("evaluate", "--config", "e.toml", cwd=work_dir)
     assert "f1_std" in table and "labels_1/f1" not in table
@@ -99,10 +99,11 @@ def test_groups_of_labels_validated_on_a_file_through_the_scripts(work_dir, back
         assert oof[f"{name}_std"] == pytest.approx(np.std(both))
     assert record["std"]["f1"] is None, "one split has no deviation"
     assert len(pd.read_parquet(work_dir / "outputs/tiny/oof.parquet")) == 30
-    run_command("inference", "--config", "e.toml", "--all-tasks", "--input", "dev.jsonl", "--output",
-           "out.csv", cwd=work_dir)  # fmt: skip
-    told = run_command("evaluate", "--config", "e.toml", "--metric", "f1", "--labels", "dev.jsonl",
-                  "--predictions", "out.csv", "--json", cwd=work_dir)  # fmt: skip
-    assert json.loads(told)["f1"] == pytest.approx(oof["f1"], abs=1e-6)
+    run_command("inference", "--config", "e.toml", "--all-tasks", "--input", "dev.jsonl",
+                "--output", "out.csv", cwd=work_dir)  # fmt: skip
+    files = ("--labels", "dev.jsonl", "--predictions", "out.csv")
+    output = run_command("evaluate", "--config", "e.toml", "--metric", "f1", *files, "--json",
+                         cwd=work_dir)  # fmt: skip
+    assert json.loads(output)["f1"] == pytest.approx(oof["f1"], abs=1e-6)
     page = (work_dir / "outputs/tiny/report.html").read_text()
     assert "validated on dev.jsonl" in page

@@ -1,4 +1,4 @@
-"""The street through the real scripts, on a tiny backbone."""
+"""The commands from end to end, on a tiny backbone."""
 
 from __future__ import annotations
 
@@ -28,76 +28,78 @@ from conftest import (
 
 
 @pytest.fixture(scope="module")
-def street(tmp_path_factory, backbone) -> Path:
-    """A directory in which the whole street has been walked."""
-    place = tmp_path_factory.mktemp("street")
-    make_frame().to_csv(place / "train.csv", index=False)
+def trained_dir(tmp_path_factory, backbone) -> Path:
+    """A directory in which every command has run, from the folds to the report."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    make_frame().to_csv(folder / "train.csv", index=False)
     test = make_frame(30, seed=5)[["id", "text"]]
-    test.to_csv(place / "test.csv", index=False)
+    test.to_csv(folder / "test.csv", index=False)
     sample = pd.DataFrame({"id": sorted(test["id"]), "prediction": 0.0})
-    sample.to_csv(place / "sample_submission.csv", index=False)
+    sample.to_csv(folder / "sample_submission.csv", index=False)
     data = {"train": "train.csv", "test": "test.csv", "sample_submission": "sample_submission.csv"}
-    (place / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone, data=data)))
-    run_command("make_folds", "--config", "e.toml", cwd=place)
-    run_command("train", "--config", "e.toml", "--fold", "all", cwd=place)
-    run_command("inference", "--config", "e.toml", cwd=place)
-    run_command("evaluate", "--config", "e.toml", cwd=place)
-    return place
+    (folder / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone, data=data)))
+    run_command("make_folds", "--config", "e.toml", cwd=folder)
+    run_command("train", "--config", "e.toml", "--fold", "all", cwd=folder)
+    run_command("inference", "--config", "e.toml", cwd=folder, is_module=True)
+    run_command("evaluate", "--config", "e.toml", cwd=folder, is_module=True)
+    return folder
 
 
-def test_the_run_folder_is_complete(street):
+def test_the_run_folder_is_complete(trained_dir):
     for fold in (0, 1):
-        names = {p.name for p in (street / f"outputs/tiny/fold_{fold}").iterdir()}
+        names = {p.name for p in (trained_dir / f"outputs/tiny/fold_{fold}").iterdir()}
         assert names >= {
             "model.safetensors", "config.json", "tokenizer.json", "experiment.toml",
             "metrics.json", "history.jsonl", "oof.parquet", "run.json",
         }  # fmt: skip
         assert not {"state.pt", "best.pt"} & names
-    run = json.loads((street / "outputs/tiny/fold_0/run.json").read_text())
+    run = json.loads((trained_dir / "outputs/tiny/fold_0/run.json").read_text())
     assert run["packages"]["torch"] and len(run["data_fingerprint"]) == 16
-    written = load_experiment(street / "outputs/tiny/fold_0/experiment.toml")
-    assert written == load_experiment(street / "e.toml")
+    written = load_experiment(trained_dir / "outputs/tiny/fold_0/experiment.toml")
+    assert written == load_experiment(trained_dir / "e.toml")
 
 
-def test_submission_has_the_ids_of_the_sample_in_its_order(street):
-    submission = pd.read_csv(street / "outputs/tiny/submission.csv", dtype={"id": str})
-    sample = pd.read_csv(street / "sample_submission.csv", dtype={"id": str})
+def test_submission_has_the_ids_of_the_sample_in_its_order(trained_dir):
+    submission = pd.read_csv(trained_dir / "outputs/tiny/submission.csv", dtype={"id": str})
+    sample = pd.read_csv(trained_dir / "sample_submission.csv", dtype={"id": str})
     assert list(submission.columns) == ["id", "prediction"]
     assert submission["id"].tolist() == sample["id"].tolist()
     assert submission["prediction"].between(0, 1).all()
 
 
-def test_predictions_belong_to_their_ids_whatever_the_row_order(street):
-    shuffled = pd.read_csv(street / "test.csv").sample(frac=1, random_state=1)
-    shuffled.to_csv(street / "shuffled.csv", index=False)
+def test_predictions_belong_to_their_ids_whatever_the_row_order(trained_dir):
+    shuffled = pd.read_csv(trained_dir / "test.csv").sample(frac=1, random_state=1)
+    shuffled.to_csv(trained_dir / "shuffled.csv", index=False)
     run_command("inference", "--config", "e.toml", "--input", "shuffled.csv",
-           "--output", "shuffled_out.csv", cwd=street)  # fmt: skip
-    made = pd.read_csv(street / "shuffled_out.csv")
-    assert made["id"].tolist() == shuffled["id"].tolist()
-    first = pd.read_csv(street / "outputs/tiny/submission.csv").set_index("id")["prediction"]
-    np.testing.assert_allclose(made["toxic"], first.loc[made["id"]], atol=1e-5)
+                "--output", "shuffled_out.csv", cwd=trained_dir)  # fmt: skip
+    predictions = pd.read_csv(trained_dir / "shuffled_out.csv")
+    assert predictions["id"].tolist() == shuffled["id"].tolist()
+    first = pd.read_csv(trained_dir / "outputs/tiny/submission.csv").set_index("id")["prediction"]
+    np.testing.assert_allclose(predictions["toxic"], first.loc[predictions["id"]], atol=1e-5)
 
 
-def test_inference_needs_nothing_but_the_fold_folders(street, tmp_path):
+def test_inference_needs_nothing_but_the_fold_folders(trained_dir, tmp_path):
     """Only the experiment, two fold folders and the test file: no backbone, no training data."""
-    shutil.copy(street / "test.csv", tmp_path)
+    shutil.copy(trained_dir / "test.csv", tmp_path)
     for fold in (0, 1):
         folder = tmp_path / f"outputs/tiny/fold_{fold}"
-        shutil.copytree(street / f"outputs/tiny/fold_{fold}", folder)
+        shutil.copytree(trained_dir / f"outputs/tiny/fold_{fold}", folder)
     (tmp_path / "e.toml").write_text(
-        (street / "outputs/tiny/fold_0/experiment.toml").read_text()
+        (trained_dir / "outputs/tiny/fold_0/experiment.toml").read_text()
         .replace("sample_submission", "# sample_submission")
     )  # fmt: skip
-    moved = street.parent / "moved"
-    backbone = Path(load_experiment(street / "e.toml").model.backbone)
+    moved = trained_dir.parent / "moved"
+    backbone = Path(load_experiment(trained_dir / "e.toml").model.backbone)
     backbone.rename(moved)
     try:
         run_command("inference", "--config", "e.toml", "--output", "out.csv", cwd=tmp_path)
     finally:
         moved.rename(backbone)
-    made = pd.read_csv(tmp_path / "out.csv").set_index("id")["toxic"]
-    expected = pd.read_csv(street / "outputs/tiny/submission.csv").set_index("id")["prediction"]
-    np.testing.assert_allclose(made.loc[expected.index], expected, atol=1e-6)
+    predictions = pd.read_csv(tmp_path / "out.csv").set_index("id")["toxic"]
+    expected = pd.read_csv(trained_dir / "outputs/tiny/submission.csv").set_index("id")[
+        "prediction"
+    ]
+    np.testing.assert_allclose(predictions.loc[expected.index], expected, atol=1e-6)
 
 
 def test_groups_and_duplicates_stay_together_through_the_scripts(work_dir, backbone):
@@ -116,68 +118,68 @@ def test_groups_and_duplicates_stay_together_through_the_scripts(work_dir, backb
     assert set(folds) == {0, 1}
 
 
-def test_averaging_logits_is_a_setting(street):
+def test_averaging_logits_is_a_setting(trained_dir):
     logits = 0.0
     for fold in (0, 1):
         run_command("inference", "--config", "e.toml", "--folds", str(fold), "--output", "one.csv",
-               cwd=street)  # fmt: skip
-        one = pd.read_csv(street / "one.csv")["prediction"]
-        logits = logits + np.log(one / (1 - one)) / 2
+                    cwd=trained_dir)  # fmt: skip
+        probabilities = pd.read_csv(trained_dir / "one.csv")["prediction"]
+        logits = logits + np.log(probabilities / (1 - probabilities)) / 2
     run_command("inference", "--config", "e.toml", "--set", "inference.average=logit",
-           "--output", "both.csv", cwd=street)  # fmt: skip
-    both = pd.read_csv(street / "both.csv")["prediction"]
+                "--output", "both.csv", cwd=trained_dir)  # fmt: skip
+    both = pd.read_csv(trained_dir / "both.csv")["prediction"]
     np.testing.assert_allclose(both, 1 / (1 + np.exp(-logits)), atol=1e-6)
 
 
-def test_the_ensemble_is_the_mean_of_its_folds(street):
+def test_the_ensemble_is_the_mean_of_its_folds(trained_dir):
     for folds, name in (("0", "one.csv"), ("1", "two.csv")):
         run_command(
-            "inference", "--config", "e.toml", "--folds", folds, "--output", name, cwd=street
+            "inference", "--config", "e.toml", "--folds", folds, "--output", name, cwd=trained_dir
         )
-    one, two = (pd.read_csv(street / n)["prediction"] for n in ("one.csv", "two.csv"))
-    both = pd.read_csv(street / "outputs/tiny/submission.csv")["prediction"]
-    np.testing.assert_allclose(both, (one + two) / 2, atol=1e-7)
-    assert (one - two).abs().max() > 1e-4
+    first, second = (pd.read_csv(trained_dir / n)["prediction"] for n in ("one.csv", "two.csv"))
+    both = pd.read_csv(trained_dir / "outputs/tiny/submission.csv")["prediction"]
+    np.testing.assert_allclose(both, (first + second) / 2, atol=1e-7)
+    assert (first - second).abs().max() > 1e-4
 
 
-def test_tasks_of_inference(street):
+def test_tasks_of_inference(trained_dir):
     text = run_command("inference", "--config", "e.toml", "--input", "test.csv", "--all-tasks",
-                  "--output", "every.csv", cwd=street)  # fmt: skip
+                       "--output", "every.csv", cwd=trained_dir)  # fmt: skip
     assert "every.csv" in text
-    every = pd.read_csv(street / "every.csv")
+    every = pd.read_csv(trained_dir / "every.csv")
     assert list(every.columns) == ["id", "toxic", "insult", "threat"]
-    assert "aux" in refusal_of("inference", "--config", "e.toml", "--task", "auxx", cwd=street)
+    assert "aux" in refusal_of("inference", "--config", "e.toml", "--task", "auxx", cwd=trained_dir)
 
 
-def test_oof_is_each_row_once_and_scored_by_id(street):
-    oof = pd.read_parquet(street / "outputs/tiny/oof.parquet")
-    train = pd.read_csv(street / "train.csv")
+def test_oof_is_each_row_once_and_scored_by_id(trained_dir):
+    oof = pd.read_parquet(trained_dir / "outputs/tiny/oof.parquet")
+    train = pd.read_csv(trained_dir / "train.csv")
     assert list(oof.columns) == ["id", "toxic", "insult", "threat"]
     assert oof["id"].tolist() == train["id"].tolist()
-    scores = json.loads(run_command("evaluate", "--config", "e.toml", "--json", cwd=street))
-    cv = json.loads((street / "outputs/tiny/cv.json").read_text())
+    scores = json.loads(run_command("evaluate", "--config", "e.toml", "--json", cwd=trained_dir))
+    cv = json.loads((trained_dir / "outputs/tiny/cv.json").read_text())
     assert scores == cv["oof"]
     shuffled = oof.sample(frac=1, random_state=0)
-    shuffled.to_csv(street / "oof_shuffled.csv", index=False)
+    shuffled.to_csv(trained_dir / "oof_shuffled.csv", index=False)
     by_file = json.loads(
         run_command("evaluate", "--config", "e.toml", "--labels", "train.csv", "--metric", "auc",
-               "--predictions", "oof_shuffled.csv", "--json", cwd=street)
+                    "--predictions", "oof_shuffled.csv", "--json", cwd=trained_dir)
     )  # fmt: skip
     assert by_file["auc/toxic"] == pytest.approx(scores["main/auc"], abs=1e-12)
-    report = (street / "outputs/tiny/report.html").read_text()
+    report = (trained_dir / "outputs/tiny/report.html").read_text()
     assert f"{scores['main/auc']:.4f}" in report and "http" not in report.replace(
         "http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", "").replace("https://matplotlib.org", "")  # fmt: skip
 
 
-def test_the_oof_of_a_row_is_what_its_fold_predicts_for_it(street):
-    oof = pd.read_parquet(street / "outputs/tiny/oof.parquet").set_index("id")
+def test_the_oof_of_a_row_is_what_its_fold_predicts_for_it(trained_dir):
+    oof = pd.read_parquet(trained_dir / "outputs/tiny/oof.parquet").set_index("id")
     for fold in (0, 1):
         run_command("inference", "--config", "e.toml", "--folds", str(fold), "--all-tasks",
-               "--input", "train.csv", "--output", "all.csv", cwd=street)  # fmt: skip
-        own = pd.read_csv(street / "all.csv").set_index("id")
-        ids = pd.read_parquet(street / f"outputs/tiny/fold_{fold}/oof.parquet")["id"]
-        np.testing.assert_allclose(oof.loc[ids], own.loc[ids, oof.columns], atol=1e-6)
+                    "--input", "train.csv", "--output", "all.csv", cwd=trained_dir)  # fmt: skip
+        predictions = pd.read_csv(trained_dir / "all.csv").set_index("id")
+        ids = pd.read_parquet(trained_dir / f"outputs/tiny/fold_{fold}/oof.parquet")["id"]
+        np.testing.assert_allclose(oof.loc[ids], predictions.loc[ids, oof.columns], atol=1e-6)
 
 
 def test_released_labels_may_call_the_target_toxicity(tmp_path):
@@ -217,64 +219,65 @@ def test_labels_that_cannot_be_scored_are_masked_or_refused(tmp_path, labels, ex
         score_file(*files, "auc", experiment)
 
 
-def test_nothing_is_overwritten_unasked(street):
-    text = refusal_of("train", "--config", "e.toml", "--fold", "0", cwd=street)
+def test_nothing_is_overwritten_unasked(trained_dir):
+    text = refusal_of("train", "--config", "e.toml", "--fold", "0", cwd=trained_dir)
     assert "--overwrite" in text
     assert "finished already" in run_command(
-        "train", "--config", "e.toml", "--fold", "0", "--resume", cwd=street
+        "train", "--config", "e.toml", "--fold", "0", "--resume", cwd=trained_dir
     )
 
 
-def test_scores_of_another_experiment_are_refused(street):
-    before = (street / "outputs/tiny/cv.json").read_text()
+def test_scores_of_another_experiment_are_refused(trained_dir):
+    before = (trained_dir / "outputs/tiny/cv.json").read_text()
     text = refusal_of(
-        "evaluate", "--config", "e.toml", "--set", "train.learning_rate=0.5", cwd=street
+        "evaluate", "--config", "e.toml", "--set", "train.learning_rate=0.5", cwd=trained_dir
     )
     assert "was trained with another experiment" in text
-    assert (street / "outputs/tiny/cv.json").read_text() == before
+    assert (trained_dir / "outputs/tiny/cv.json").read_text() == before
 
 
-def test_memory_settings_do_not_change_what_was_trained(street):
+def test_memory_settings_do_not_change_what_was_trained(trained_dir):
     """After "out of memory" the folds at hand stay usable; the given budget is used."""
     run_command("inference", "--config", "e.toml", "--set", "train.max_tokens_per_batch=512",
-           "--set", "inference.max_tokens_per_batch=1", "--output", "one_by_one.csv",
-           cwd=street)  # fmt: skip
-    made = pd.read_csv(street / "one_by_one.csv")["prediction"]
-    expected = pd.read_csv(street / "outputs/tiny/submission.csv")["prediction"]
-    np.testing.assert_allclose(made, expected, atol=1e-5)
-    assert not np.array_equal(made, expected), "batches of one row round differently"
+                "--set", "inference.max_tokens_per_batch=1", "--output", "one_by_one.csv",
+                cwd=trained_dir)  # fmt: skip
+    predictions = pd.read_csv(trained_dir / "one_by_one.csv")["prediction"]
+    expected = pd.read_csv(trained_dir / "outputs/tiny/submission.csv")["prediction"]
+    np.testing.assert_allclose(predictions, expected, atol=1e-5)
+    assert not np.array_equal(predictions, expected), "batches of one row round differently"
 
 
-def test_predictions_do_not_replace_the_submission(street):
-    before = (street / "outputs/tiny/submission.csv").read_bytes()
-    text = refusal_of("inference", "--config", "e.toml", "--input", "train.csv", cwd=street)
+def test_predictions_do_not_replace_the_submission(trained_dir):
+    before = (trained_dir / "outputs/tiny/submission.csv").read_bytes()
+    text = refusal_of("inference", "--config", "e.toml", "--input", "train.csv", cwd=trained_dir)
     assert "--input F needs --output F" in text
-    text = refusal_of("inference", "--config", "e.toml", "--output", "test.csv", cwd=street)
+    text = refusal_of("inference", "--config", "e.toml", "--output", "test.csv", cwd=trained_dir)
     assert "is the table to predict" in text
-    assert (street / "outputs/tiny/submission.csv").read_bytes() == before
+    assert (trained_dir / "outputs/tiny/submission.csv").read_bytes() == before
 
 
-def test_other_tasks_get_a_file_of_their_own(street):
-    before = (street / "outputs/tiny/submission.csv").read_bytes()
-    run_command("inference", "--config", "e.toml", "--task", "aux", cwd=street)
-    run_command("inference", "--config", "e.toml", "--all-tasks", cwd=street)
-    assert (street / "outputs/tiny/submission.csv").read_bytes() == before
-    aux = pd.read_csv(street / "outputs/tiny/predictions_aux.csv")
+def test_other_tasks_get_a_file_of_their_own(trained_dir):
+    before = (trained_dir / "outputs/tiny/submission.csv").read_bytes()
+    run_command("inference", "--config", "e.toml", "--task", "aux", cwd=trained_dir)
+    run_command("inference", "--config", "e.toml", "--all-tasks", cwd=trained_dir)
+    assert (trained_dir / "outputs/tiny/submission.csv").read_bytes() == before
+    aux = pd.read_csv(trained_dir / "outputs/tiny/predictions_aux.csv")
     assert list(aux.columns) == ["id", "insult", "threat"]
-    every = pd.read_csv(street / "outputs/tiny/predictions_main_aux.csv")
+    every = pd.read_csv(trained_dir / "outputs/tiny/predictions_main_aux.csv")
     assert list(every.columns) == ["id", "toxic", "insult", "threat"]
-    run_command("inference", "--config", "e.toml", "--task", "main", cwd=street)
-    assert (street / "outputs/tiny/submission.csv").read_bytes() == before
+    run_command("inference", "--config", "e.toml", "--task", "main", cwd=trained_dir)
+    assert (trained_dir / "outputs/tiny/submission.csv").read_bytes() == before
 
 
-def test_a_text_on_the_command_line(street):
-    told = run_command("inference", "--config", "e.toml", "--all-tasks", "--text", "silly goose",
-                  "--text", "the garden", cwd=street)  # fmt: skip
-    header, first, second = told.splitlines()
+def test_a_text_on_the_command_line(trained_dir):
+    texts = ("--text", "silly goose", "--text", "the garden")
+    output = run_command("inference", "--config", "e.toml", "--all-tasks", *texts, cwd=trained_dir)
+    experiment, header, first, second = output.splitlines()
+    assert experiment == "experiment tiny (e.toml)"
     assert header.split() == ["toxic", "insult", "threat", "text"]
     assert first.endswith("silly goose") and second.endswith("the garden")
     assert "one quoted text" in refusal_of("inference", "--config", "e.toml", "--text", "silly",
-                                        "goose", cwd=street)  # fmt: skip
+                                           "goose", cwd=trained_dir)  # fmt: skip
 
 
 def test_rare_soft_labels_may_stay_below_one_half_in_an_auxiliary_task(work_dir, backbone):
@@ -286,21 +289,23 @@ def test_rare_soft_labels_may_stay_below_one_half_in_an_auxiliary_task(work_dir,
     assert metrics["aux/auc/threat"] is None and metrics["aux/log_loss/threat"] > 0
 
 
-def test_commands_take_no_abbreviated_options(street):
-    done = start_process("train", "--config", "e.toml", "--fol=all", cwd=street)
+def test_commands_take_no_abbreviated_options(trained_dir):
+    done = start_process("train", "--config", "e.toml", "--fol=all", cwd=trained_dir)
     assert done.returncode == 2 and "--fold" in done.stderr
 
 
-def test_foreign_folds_are_refused(street):
-    text = refusal_of("inference", "--config", "e.toml", "--set", "train.epochs=5", cwd=street)
+def test_foreign_folds_are_refused(trained_dir):
+    text = refusal_of("inference", "--config", "e.toml", "--set", "train.epochs=5", cwd=trained_dir)
     assert "another experiment" in text
-    run = street / "outputs/tiny/fold_1/run.json"
-    kept = run.read_text()
+    run = trained_dir / "outputs/tiny/fold_1/run.json"
+    original = run.read_text()
     try:
-        run.write_text(kept.replace('"data_fingerprint": "', '"data_fingerprint": "x'))
-        assert "do not belong together" in refusal_of("inference", "--config", "e.toml", cwd=street)
+        run.write_text(original.replace('"data_fingerprint": "', '"data_fingerprint": "x'))
+        assert "do not belong together" in refusal_of(
+            "inference", "--config", "e.toml", cwd=trained_dir
+        )
     finally:
-        run.write_text(kept)
+        run.write_text(original)
 
 
 def test_folds_without_their_record_are_made_again(work_dir, backbone):
@@ -311,26 +316,28 @@ def test_folds_without_their_record_are_made_again(work_dir, backbone):
     np.testing.assert_array_equal(create_folds(experiment)[1], folds)
 
 
-def test_a_changed_input_file_is_refused(street, tmp_path):
-    frame = pd.read_csv(street / "train.csv")
-    kept = (street / "train.csv").read_bytes()
+def test_a_changed_input_file_is_refused(trained_dir, tmp_path):
+    frame = pd.read_csv(trained_dir / "train.csv")
+    original = (trained_dir / "train.csv").read_bytes()
     try:
-        frame.assign(toxic=1 - frame["toxic"]).to_csv(street / "train.csv", index=False)
-        text = refusal_of("train", "--config", "e.toml", "--fold", "0", "--overwrite", cwd=street)
+        frame.assign(toxic=1 - frame["toxic"]).to_csv(trained_dir / "train.csv", index=False)
+        text = refusal_of(
+            "train", "--config", "e.toml", "--fold", "0", "--overwrite", cwd=trained_dir
+        )
         assert "data_fingerprint" in text
-        assert (street / "outputs/tiny/fold_0/model.safetensors").exists()
+        assert (trained_dir / "outputs/tiny/fold_0/model.safetensors").exists()
     finally:
-        (street / "train.csv").write_bytes(kept)
+        (trained_dir / "train.csv").write_bytes(original)
 
 
-def test_a_submission_with_other_ids_is_refused(street):
-    sample = pd.read_csv(street / "sample_submission.csv")
-    sample.iloc[1:].to_csv(street / "short.csv", index=False)
-    before = (street / "outputs/tiny/submission.csv").read_bytes()
+def test_a_submission_with_other_ids_is_refused(trained_dir):
+    sample = pd.read_csv(trained_dir / "sample_submission.csv")
+    sample.iloc[1:].to_csv(trained_dir / "short.csv", index=False)
+    before = (trained_dir / "outputs/tiny/submission.csv").read_bytes()
     text = refusal_of("inference", "--config", "e.toml",
-                   "--set", "data.sample_submission=short.csv", cwd=street)  # fmt: skip
+                      "--set", "data.sample_submission=short.csv", cwd=trained_dir)  # fmt: skip
     assert "has 1 others" in text
-    assert (street / "outputs/tiny/submission.csv").read_bytes() == before
+    assert (trained_dir / "outputs/tiny/submission.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -370,11 +377,11 @@ def test_bad_tables_are_refused_in_one_line(work_dir, backbone, change, expected
         ("tasks.aux.name=train", "a task cannot be called 'train'"),
     ],
 )
-def test_bad_settings_are_refused_in_one_line(street, setting, expected):
+def test_bad_settings_are_refused_in_one_line(trained_dir, setting, expected):
     text = refusal_of("train", "--config", "e.toml", "--fold", "0", "--overwrite",
-                   "--set", setting, cwd=street)  # fmt: skip
+                      "--set", setting, cwd=trained_dir)  # fmt: skip
     assert expected in text
-    assert (street / "outputs/tiny/fold_0/run.json").exists()
+    assert (trained_dir / "outputs/tiny/fold_0/run.json").exists()
 
 
 def test_accumulation_trains_the_same_model(work_dir, backbone):
@@ -407,47 +414,60 @@ def test_two_processes_train_the_same_model(work_dir, backbone):
     assert_same_training(folder, whole, history)
 
 
-def test_fold_full_trains_on_every_row(street):
-    run_command("train", "--config", "e.toml", "--fold", "full", cwd=street)
-    run = json.loads((street / "outputs/tiny/fold_full/run.json").read_text())
+def test_fold_full_trains_on_every_row(trained_dir):
+    run_command("train", "--config", "e.toml", "--fold", "full", cwd=trained_dir)
+    run = json.loads((trained_dir / "outputs/tiny/fold_full/run.json").read_text())
     assert run["rows"] == {"train": 60, "valid": 0}
     run_command(
-        "inference", "--config", "e.toml", "--folds", "full", "--output", "full.csv", cwd=street
+        "inference",
+        "--config",
+        "e.toml",
+        "--folds",
+        "full",
+        "--output",
+        "full.csv",
+        cwd=trained_dir,
     )
 
 
-def files_below(place: Path) -> set[tuple[str, int]]:
-    return {(str(p), p.stat().st_mtime_ns) for p in place.rglob("*") if p.is_file()}
+def files_below(folder: Path) -> set[tuple[str, int]]:
+    return {(str(p), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()}
 
 
-def test_a_dry_run_tells_everything_and_writes_nothing(street):
-    before = files_below(street)
-    told = run_command("train", "--config", "e.toml", "--fold", "all", "--dry-run", cwd=street)
-    assert "60 of train.csv: 30 to train on, 30 to validate" in told
-    assert "steps      8 of 8 rows: 2 epochs of 4; 0 of warm-up, 2 evaluations by main/auc" in told
-    assert "2 folds" in told and "GB at the longest batch" in told
-    assert "fold_0 exists: it needs --overwrite" in told
+def test_a_dry_run_tells_everything_and_writes_nothing(trained_dir):
+    before = files_below(trained_dir)
+    output = run_command(
+        "train", "--config", "e.toml", "--fold", "all", "--dry-run", cwd=trained_dir
+    )
+    assert "60 of train.csv: 30 to train on, 30 to validate" in output
+    assert (
+        "steps      8 of 8 rows: 2 epochs of 4; 0 of warm-up, 2 evaluations by main/auc" in output
+    )
+    assert "2 folds" in output and "GB at the longest batch" in output
+    assert "fold_0 exists: it needs --overwrite" in output
     fresh = ("--set", "name=fresh", "--set", "train.evaluations_per_epoch=2")
-    told = run_command(
-        "train", "--config", "e.toml", *fresh, "--fold", "1", "--dry-run", cwd=street
+    output = run_command(
+        "train", "--config", "e.toml", *fresh, "--fold", "1", "--dry-run", cwd=trained_dir
     )
-    assert "fold 1 of fresh" in told and "4 evaluations" in told and "exists" not in told
-    assert files_below(street) == before
-    told = refusal_of("train", "--config", "e.toml", "--fold", "7", "--dry-run", cwd=street)
-    assert "folds are 0 to 1" in told
+    assert "fold 1 of fresh" in output and "4 evaluations" in output and "exists" not in output
+    assert files_below(trained_dir) == before
+    output = refusal_of("train", "--config", "e.toml", "--fold", "7", "--dry-run", cwd=trained_dir)
+    assert "folds are 0 to 1" in output
 
 
-def test_a_trial_on_few_rows_has_a_name_of_its_own(street):
+def test_a_trial_on_few_rows_has_a_name_of_its_own(trained_dir):
     trial = ("--config", "e.toml", "--rows", "20", "--set", "train.epochs=1")
-    told = run_command("make_folds", *trial, cwd=street)
-    assert "20 rows of train.csv" in told
-    frame = pd.read_csv(street / "train.csv")
-    folds = pd.read_parquet(street / "outputs/tiny_rows20/folds.parquet")
+    output = run_command("make_folds", *trial, cwd=trained_dir)
+    assert "20 rows of train.csv" in output
+    frame = pd.read_csv(trained_dir / "train.csv")
+    folds = pd.read_parquet(trained_dir / "outputs/tiny_rows20/folds.parquet")
     assert len(folds) == 20 and set(folds["id"]) < set(frame["id"])
     share = frame.set_index("id").loc[folds["id"], "toxic"].ge(0.5).mean()
     assert abs(share - frame["toxic"].ge(0.5).mean()) <= 0.5 / 20 + 1e-9, "drawn evenly"
-    run_command("train", *trial, "--fold", "all", cwd=street)
-    run_command("evaluate", *trial, cwd=street)
-    told = refusal_of("make_folds", "--config", "e.toml", "--rows", "1", cwd=street)
-    assert "too few rows with data.rows = 1" in told
-    assert "data.rows" in refusal_of("make_folds", "--config", "e.toml", "--rows", "0", cwd=street)
+    run_command("train", *trial, "--fold", "all", cwd=trained_dir)
+    run_command("evaluate", *trial, cwd=trained_dir)
+    output = refusal_of("make_folds", "--config", "e.toml", "--rows", "1", cwd=trained_dir)
+    assert "too few rows with data.rows = 1" in output
+    assert "data.rows" in refusal_of(
+        "make_folds", "--config", "e.toml", "--rows", "0", cwd=trained_dir
+    )
