@@ -1,19 +1,14 @@
-"""What an experiment leaves on disk, and the only code that knows the file names in it."""
+"""The paths of what an experiment leaves on disk; only this file knows their names."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from auxfold.config.experiment import Experiment, load_experiment
 from auxfold.errors import InputError, nearest
-from auxfold.storage.atomic import read_json, write_frame, write_json
-
-if TYPE_CHECKING:
-    import numpy as np
+from auxfold.storage.records import read_record
 
 OUTPUTS = Path("outputs")
 FULL = "full"  # the "fold" that is trained on all rows
@@ -32,48 +27,73 @@ class FoldFolder:
 
     @property
     def state(self) -> Path:
+        """Everything that an unfinished training needs to be resumed."""
         return self.working / "state.pt"
 
     @property
     def best(self) -> Path:
+        """The weights of the best evaluation so far."""
         return self.working / "best.pt"
 
-    def kept(self, evaluation: int) -> Path:
-        """The weights of one evaluation, from 0: one of those that are averaged."""
+    def evaluation_weights(self, evaluation: int) -> Path:
+        """The weights of one evaluation, numbered from 0, of those that are averaged."""
         return self.working / f"kept_{evaluation}.pt"
 
-    def all_kept(self) -> list[tuple[int, Path]]:
-        """Every :meth:`kept` that is there, with its evaluation, in their order."""
-        found = self.working.glob("kept_*.pt")
-        return sorted((int(path.stem.removeprefix("kept_")), path) for path in found)
+    def list_evaluation_weights(self) -> list[tuple[int, Path]]:
+        """The number of every evaluation whose weights are stored, and their file, in order."""
+        paths = self.working.glob("kept_*.pt")
+        return sorted((int(path.stem.removeprefix("kept_")), path) for path in paths)
 
     @property
     def experiment(self) -> Path:
+        """The experiment that the fold was trained with."""
         return self.path / "experiment.toml"
 
     @property
     def run(self) -> Path:
+        """What the fold was trained with; see :meth:`read_run`. It is written last."""
         return self.path / "run.json"
 
     @property
     def metrics(self) -> Path:
+        """The scores of the held-out rows."""
         return self.path / "metrics.json"
 
     @property
     def oof(self) -> Path:
+        """The predictions of the held-out rows."""
         return self.path / "oof.parquet"
 
     @property
     def card(self) -> Path:
+        """The model card."""
         return self.path / "README.md"
 
     @property
     def history(self) -> Path:
+        """The evaluations during training, one JSON object per line."""
         return self.path / "history.jsonl"
 
     def exists(self) -> bool:
         """Whether the fold is finished."""
         return self.run.is_file()
+
+    def read_run(self) -> dict[str, Any]:
+        """The content of ``run.json``: what the fold was trained with.
+
+        Raises:
+            InputError: another version of auxfold wrote the folder, in a form not read here.
+        """
+        return read_record(self.run)
+
+    def load_experiment(self) -> Experiment:
+        """The experiment that the fold was trained with.
+
+        Raises:
+            InputError: as of :meth:`read_run`; or the experiment is not valid.
+        """
+        self.read_run()  # a folder of another version is refused as such, not by one of its keys
+        return load_experiment(self.experiment)
 
 
 @dataclass(frozen=True)
@@ -107,26 +127,32 @@ class RunFolder:
 
     @property
     def folds(self) -> Path:
+        """The fold of every id."""
         return self.path / "folds.parquet"
 
     @property
     def folds_info(self) -> Path:
+        """What the folds were made from. It is written last."""
         return self.path / "folds.json"
 
     @property
     def tokens(self) -> Path:
+        """The tokenized texts, shared by all folds."""
         return self.path / "tokens"
 
     @property
     def oof(self) -> Path:
+        """The out-of-fold predictions of all rows."""
         return self.path / "oof.parquet"
 
     @property
     def cross_validation(self) -> Path:
+        """The out-of-fold scores of all folds."""
         return self.path / "cv.json"
 
     @property
     def report(self) -> Path:
+        """The report of the cross-validation, as a page."""
         return self.path / "report.html"
 
     @property
@@ -136,6 +162,7 @@ class RunFolder:
 
     @property
     def submission(self) -> Path:
+        """The file to submit to the competition."""
         return self.path / "submission.csv"
 
     def predictions(self, tasks: list[str]) -> Path:
@@ -144,10 +171,12 @@ class RunFolder:
 
     @property
     def ablation(self) -> Path:
+        """The scores with and without each auxiliary task."""
         return self.path / "ablation.json"
 
     @property
     def comparison(self) -> Path:
+        """The scores of variants of the experiment."""
         return self.path / "comparison.json"
 
     @property
@@ -162,6 +191,7 @@ class RunFolder:
 
     @property
     def kaggle(self) -> Path:
+        """The bundle for Kaggle."""
         return self.path / "kaggle"
 
     def fold(self, fold: int | str) -> FoldFolder:
@@ -171,168 +201,18 @@ class RunFolder:
     def fold_names(self) -> list[int]:
         """The folds into which the trained experiment divides its rows; one of them is trained."""
         trained = self.fold(self.finished()[0])
-        return list(load_experiment(trained.experiment).folds.names)
+        return list(trained.load_experiment().folds.names)
+
+    def read_blend(self) -> dict[str, Any]:
+        """The content of ``blend.json``.
+
+        Raises:
+            InputError: another version of auxfold wrote it, in a form not read here.
+        """
+        return read_record(self.blend)
 
     def finished(self) -> list[int | str]:
         """The folds that are trained, by number; ``"full"`` last."""
         names = [p.parent.name.removeprefix("fold_") for p in self.path.glob("fold_*/run.json")]
         numbers = sorted(int(name) for name in names if name.isdecimal())
         return [*numbers, *([FULL] if FULL in names else [])]
-
-
-def write_folds(folder: RunFolder, ids: np.ndarray, folds: np.ndarray, info: dict) -> None:
-    """Store the fold of every id and what the folds were made from."""
-    import pandas as pd  # not at the top: every command imports this module, `--help` included
-
-    # The record goes first and comes last: folds without it are no folds.
-    folder.folds_info.unlink(missing_ok=True)
-    write_frame(folder.folds, pd.DataFrame({"id": ids, "fold": folds.astype("int16")}))
-    write_json(folder.folds_info, info)
-
-
-def check_folds_exist(folder: RunFolder) -> None:
-    """Refuse a run folder without folds.
-
-    Raises:
-        InputError: there are no folds yet.
-    """
-    if not folder.folds.is_file() or not folder.folds_info.is_file():
-        raise InputError(f"no {folder.folds}; run scripts/make_folds.py first")
-
-
-def read_folds(folder: RunFolder, ids: np.ndarray, expected: dict) -> np.ndarray:
-    """The fold of every id.
-
-    Raises:
-        InputError: no folds yet, or they were made from other rows or settings than ``expected``.
-    """
-    import pandas as pd
-
-    check_folds_exist(folder)
-    info = read_json(folder.folds_info)
-    for key, value in expected.items():
-        if info.get(key) != value:
-            raise InputError(
-                f"{folder.folds} was made with {key} = {info.get(key)!r}, now it is {value!r}; "
-                f"put the input back, or make new folds with make_folds.py --overwrite "
-                f"(and train every fold anew)"
-            )
-    frame = pd.read_parquet(folder.folds)
-    by_id = frame.set_index("id")["fold"]
-    return by_id.loc[ids].to_numpy(dtype=int)
-
-
-def check_fold(experiment: Experiment, fold: int | str) -> None:
-    """Refuse a fold that the experiment does not have.
-
-    Raises:
-        InputError: with the folds that there are.
-    """
-    names = experiment.folds.names
-    if fold not in names:
-        known = "the one split is fold 0" if len(names) == 1 else f"folds are 0 to {names[-1]}"
-        raise InputError(f"--fold {fold}: {known}; or 'all', or 'full'")
-
-
-def trained_folds(run_folder: RunFolder, names: list[int | str]) -> list[FoldFolder]:
-    """The folders of the named folds.
-
-    Raises:
-        InputError: one is not trained, or named twice.
-    """
-    if len(set(names)) != len(names):
-        raise InputError(f"a fold is named twice: {', '.join(map(str, names))}")
-    folders = [run_folder.fold(name) for name in names]
-    missing = [str(n) for n, f in zip(names, folders, strict=True) if not f.exists()]
-    if missing:
-        raise InputError(
-            f"{run_folder.path}: fold {', '.join(missing)} not trained yet; run "
-            f"scripts/train.py --fold {missing[0]}, or choose others with --folds"
-        )
-    return folders
-
-
-def check_together(folders: list[FoldFolder]) -> Experiment:
-    """The experiment of folds that belong together.
-
-    Raises:
-        InputError: they differ in experiment or data.
-    """
-    experiments = [load_experiment(folder.experiment) for folder in folders]
-    first, data = folders[0], read_json(folders[0].run)["data_fingerprint"]
-    for folder, experiment in zip(folders[1:], experiments[1:], strict=True):
-        same = experiment.fingerprint() == experiments[0].fingerprint()
-        if not same or read_json(folder.run)["data_fingerprint"] != data:
-            raise InputError(
-                f"{folder.path} and {first.path} do not belong together: they differ in "
-                f"{'data' if same else 'experiment'} fingerprint; train one of them anew with "
-                f"--overwrite"
-            )
-    return experiments[0]
-
-
-def check_trained_with(
-    folders: list[FoldFolder], experiment: Experiment, data_fingerprint: str | None = None
-) -> Experiment:
-    """Refuse folds that were trained with another experiment, or on other data, than given.
-
-    Returns:
-        The experiment as they were trained.
-
-    Raises:
-        InputError: naming what differs.
-    """
-    trained, first = check_together(folders), folders[0]
-    if trained.fingerprint() != experiment.fingerprint():
-        raise InputError(
-            f"{first.path} was trained with another experiment than the one given; "
-            f"compare it with {first.experiment}, or train anew with --overwrite"
-        )
-    found = read_json(first.run)["data_fingerprint"]
-    if data_fingerprint not in (None, found):
-        raise InputError(
-            f"{first.path} was trained on other data than {experiment.data.path}; "
-            f"train it anew with --overwrite"
-        )
-    return trained
-
-
-def start_working(folder: FoldFolder, resume: bool, overwrite: bool) -> None:
-    """Make the working folder of a fold.
-
-    Raises:
-        InputError: the fold exists, finished or not, and neither flag was given.
-    """
-    check_overwrite(folder, resume, overwrite)
-    if overwrite and folder.working.exists():
-        shutil.rmtree(folder.working)
-    folder.working.mkdir(parents=True, exist_ok=True)
-
-
-def check_overwrite(folder: FoldFolder, resume: bool, overwrite: bool) -> None:
-    """Refuse to replace a fold unasked.
-
-    Raises:
-        InputError: the fold exists, finished or not, and neither flag was given.
-    """
-    unfinished = folder.working.exists()
-    if folder.path.exists() and not overwrite and not (resume and unfinished):
-        raise InputError(f"{folder.path} exists; give --overwrite to train it anew")
-    if unfinished and not overwrite and not resume:
-        raise InputError(
-            f"{folder.working} holds an unfinished training; "
-            f"give --resume to continue it or --overwrite to start anew"
-        )
-
-
-def finish_working(folder: FoldFolder) -> None:
-    """Turn the working folder into the finished one."""
-    folder.state.unlink(missing_ok=True)
-    folder.best.unlink(missing_ok=True)
-    for _, path in folder.all_kept():
-        path.unlink()
-    for path in folder.working.glob(".*"):  # what a killed process had begun to write
-        path.unlink()
-    if folder.path.exists():
-        shutil.rmtree(folder.path)
-    os.replace(folder.working, folder.path)
