@@ -1,4 +1,4 @@
-"""Backbones and tokenizers as people save them: kinds of files, number formats, foreign code."""
+"""Backbones and tokenizers in the wild: kinds of files, number formats, remote code."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import AutoConfig, AutoModel, RobertaTokenizerFast
 
 from auxfold.config import Model
-from auxfold.data.batches import TokenizedDataset, read_special_tokens
-from auxfold.data.tokens import token_column
+from auxfold.data.dataset import SpecialTokenTemplate, TokenizedDataset
+from auxfold.data.token_store import tokenize_column
 from auxfold.errors import InputError
-from auxfold.model.backbone import load_tokenizer, new_model
+from auxfold.model.backbone import build_model, load_tokenizer
 from conftest import ARCHITECTURES, WORDS, make_backbone, make_experiment
 
 TEXTS = ["the garden is good", "bread!", "Silly   goose, nonsense soup " * 5]
@@ -58,19 +58,21 @@ def byte_level(folder: Path) -> str:
 def test_rows_are_what_the_tokenizer_itself_would_make(tmp_path, make, texts):
     tokenizer = load_tokenizer(Model(backbone=make(tmp_path)))
     columns = [TEXTS, OTHERS][:texts]
-    stored = [token_column(column, tokenizer, tmp_path / "tokens") for column in columns]
-    rows = TokenizedDataset(stored, read_special_tokens(tokenizer, texts), max_length=512)
-    made = rows.batch(np.arange(len(TEXTS)))
+    stored = [tokenize_column(column, tokenizer, tmp_path / "tokens") for column in columns]
+    dataset = TokenizedDataset(
+        stored, SpecialTokenTemplate.from_tokenizer(tokenizer, texts), max_length=512
+    )
+    batch = dataset.batch(np.arange(len(TEXTS)))
     expected = tokenizer(*columns, padding=True, return_tensors="pt")
-    assert made.keys() == expected.keys()
+    assert batch.keys() == expected.keys()
     for name, values in expected.items():
-        torch.testing.assert_close(made[name], values)
+        torch.testing.assert_close(batch[name], values)
 
 
 def test_half_precision_checkpoints_are_trained_in_fp32(tmp_path):
     folder = make_backbone(tmp_path)
     AutoModel.from_pretrained(folder, dtype=torch.float16).save_pretrained(folder)
-    model = new_model(make_experiment("t", folder), {"main": 1})
+    model = build_model(make_experiment("t", folder), {"main": 1})
     assert {p.dtype for p in model.parameters()} == {torch.float32}
 
 
@@ -78,12 +80,12 @@ def test_half_precision_checkpoints_are_trained_in_fp32(tmp_path):
 def test_dropout_is_set_in_every_layer(tmp_path, architecture):
     folder = make_backbone(tmp_path, architecture)
     settings = {"hidden_dropout": 0.375, "attention_dropout": 0.375, "head_dropout": 0.375}
-    model = new_model(make_experiment("t", folder, model=settings), {"main": 1})
-    found = {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)}
-    assert found == {0.375}
+    model = build_model(make_experiment("t", folder, model=settings), {"main": 1})
+    rates = {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)}
+    assert rates == {0.375}
 
 
-def test_a_backbones_own_code_runs_only_when_the_experiment_says_so(tmp_path):
+def test_remote_code_of_a_backbone_runs_only_if_the_experiment_trusts_it(tmp_path):
     ran = tmp_path / "ran"
     folder = tmp_path / "backbone"
     make_backbone(folder)
@@ -97,13 +99,13 @@ def test_a_backbones_own_code_runs_only_when_the_experiment_says_so(tmp_path):
     for trusted in (False, True):
         settings = {"trust_remote_code": trusted}
         experiment = make_experiment("t", str(folder), model=settings)
-        told = "of a type of its own" if trusted else "cannot be loaded"
-        with pytest.raises(InputError, match=told):
-            new_model(experiment, {"main": 1})
+        message = "of the model type 'mine', which" if trusted else "cannot be loaded"
+        with pytest.raises(InputError, match=message):
+            build_model(experiment, {"main": 1})
         assert ran.exists() == trusted
 
 
 def test_a_backbone_that_is_not_there_is_one_clear_error(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError, match="nobody/nothing.*cannot be loaded"):
-        new_model(make_experiment("t", "nobody/nothing"), {"main": 1})
+        build_model(make_experiment("t", "nobody/nothing"), {"main": 1})

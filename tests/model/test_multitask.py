@@ -1,4 +1,4 @@
-"""The model: padding invariance, named heads only, and a life as a transformers model."""
+"""The model: padding invariance, only the named heads, and use as a transformers model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from huggingface_hub import ModelCard
 from transformers.utils import hub
 
-from auxfold.model.backbone import new_model
+from auxfold.model.backbone import build_model
+from auxfold.model.config import MultiTaskConfig
 from auxfold.model.multitask import MultiTaskModel
 from conftest import ARCHITECTURES, make_backbone, make_experiment
 
@@ -20,7 +21,7 @@ HEADS = {"main": 1, "aux": 2}
 def tiny_model(folder, architecture="bert", **model_settings) -> MultiTaskModel:
     path = make_backbone(folder, architecture)
     experiment = make_experiment("t", path, model={"backbone": path, **model_settings})
-    return new_model(experiment, HEADS).eval()
+    return build_model(experiment, HEADS).eval()
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "attention"])
@@ -58,8 +59,8 @@ def test_only_the_named_heads_are_computed(tmp_path):
     for name, head in model.heads.items():
         head.register_forward_hook(lambda *_, name=name: called.append(name))
     row = torch.tensor([[2, 7, 3]])
-    made = model(input_ids=row, attention_mask=torch.ones_like(row), tasks=["main"])
-    assert list(made) == ["main"] and called == ["main"]
+    logits = model(input_ids=row, attention_mask=torch.ones_like(row), tasks=["main"])
+    assert list(logits) == ["main"] and called == ["main"]
 
 
 def test_every_parameter_takes_part_in_training(tmp_path):
@@ -71,7 +72,7 @@ def test_every_parameter_takes_part_in_training(tmp_path):
 
 
 def test_push_to_hub_uploads_a_model_that_loads(tmp_path, monkeypatch):
-    """The hub's client is replaced; what it is given is a folder that ``from_pretrained`` reads."""
+    """A replaced hub client gets a folder that ``from_pretrained`` can read."""
     pushed = tmp_path / "pushed"
     pushed.mkdir()
 
@@ -95,3 +96,8 @@ def test_push_to_hub_uploads_a_model_that_loads(tmp_path, monkeypatch):
     batch = {"input_ids": row, "attention_mask": torch.ones_like(row)}
     for name, logits in model(**batch).items():
         torch.testing.assert_close(loaded(**batch)[name], logits)
+
+
+def test_a_stored_model_of_version_0_1_keeps_its_dropout_masks():
+    config = MultiTaskConfig(dropout_samples=4)
+    assert config.multisample_dropout == 4 and "dropout_samples" not in config.to_dict()

@@ -12,38 +12,40 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 from auxfold.errors import InputError, UnknownName
-from auxfold.model.backbone import new_model
+from auxfold.model.backbone import build_model
 from auxfold.model.multitask import MultiTaskModel
 from conftest import EPS, make_backbone, make_experiment
 
-MAP = {"quora_keyword_pairs": 2, "spaadia_squad_pairs": 2}
+HEADS = {"quora_keyword_pairs": 2, "spaadia_squad_pairs": 2}
 IDS = torch.tensor([[2, 7, 8, 9, 3, 0, 0], [2, 5, 6, 11, 12, 13, 3]])
 BATCH = {"input_ids": IDS, "attention_mask": (IDS != 0).long()}
 
 
-def ours(folder: Path, pooling: str = "mean", architecture: str = "bert") -> MultiTaskModel:
+def small_model(folder: Path, pooling: str = "mean", architecture: str = "bert") -> MultiTaskModel:
     path = make_backbone(folder, architecture)
     experiment = make_experiment("t", path, model={"backbone": path, "pooling": pooling})
-    return new_model(experiment, {"main": 1, "aux": 2}).eval()
+    return build_model(experiment, {"main": 1, "aux": 2}).eval()
 
 
-def numbered(folder: Path, file: str, widths: tuple[int, ...] = (2, 2), **config) -> dict:
-    """A checkpoint as that project saves it; its weights."""
+def write_numbered_checkpoint(
+    folder: Path, file: str, widths: tuple[int, ...] = (2, 2), **options
+) -> dict:
+    """Write a checkpoint as that project saves it, and return its weights."""
     torch.manual_seed(1)
-    made = BertConfig(**EPS, **config)
-    weights = {f"bert.{name}": values for name, values in BertModel(made).state_dict().items()}
+    config = BertConfig(**EPS, **options)
+    weights = {f"bert.{name}": values for name, values in BertModel(config).state_dict().items()}
     for number, width in enumerate(widths, start=1):
-        head = nn.Linear(made.hidden_size, width)
+        head = nn.Linear(config.hidden_size, width)
         weights[f"classifier{number}.weight"] = head.weight.detach()
         weights[f"classifier{number}.bias"] = head.bias.detach()
     folder.mkdir(parents=True, exist_ok=True)
-    told = made.to_dict() | {"architectures": ["BertForSequenceClassification"]}
-    (folder / "config.json").write_text(json.dumps(told))
-    save(folder, file, weights)
+    values = config.to_dict() | {"architectures": ["BertForSequenceClassification"]}
+    (folder / "config.json").write_text(json.dumps(values))
+    save_weights(folder, file, weights)
     return weights
 
 
-def save(folder: Path, file: str, weights: dict) -> None:
+def save_weights(folder: Path, file: str, weights: dict) -> None:
     if file == "model.safetensors":
         save_file(weights, folder / file)
     else:  # older versions stored the positions, too
@@ -52,7 +54,7 @@ def save(folder: Path, file: str, weights: dict) -> None:
 
 
 def expected_logits(weights: dict, number: int) -> torch.Tensor:
-    """The formula, by hand: head on BERT's pooled output."""
+    """The formula by hand: a linear head on BERT's pooled output."""
     bert = BertModel(BertConfig(**EPS)).eval()
     bert.load_state_dict({n[5:]: v for n, v in weights.items() if n.startswith("bert.")})
     with torch.no_grad():
@@ -64,11 +66,11 @@ def expected_logits(weights: dict, number: int) -> torch.Tensor:
 
 
 def test_one_task_gives_its_logits_alone(tmp_path):
-    model = ours(tmp_path)
-    both = model(**BATCH)
-    one = model(IDS, BATCH["attention_mask"], task="aux")
-    torch.testing.assert_close(one, both["aux"], atol=0, rtol=0)
-    assert one.shape == (2, 2)
+    model = small_model(tmp_path)
+    all_logits = model(**BATCH)
+    logits = model(IDS, BATCH["attention_mask"], task="aux")
+    torch.testing.assert_close(logits, all_logits["aux"], atol=0, rtol=0)
+    assert logits.shape == (2, 2)
     called = []
     model.heads["main"].register_forward_hook(lambda *_: called.append("main"))
     model(**BATCH, task="aux")
@@ -77,7 +79,7 @@ def test_one_task_gives_its_logits_alone(tmp_path):
 
 @pytest.mark.parametrize("asked", [{"task": "auxx"}, {"tasks": ["main", "auxx"]}])
 def test_an_unknown_task_is_an_error_that_lists_the_known(tmp_path, asked):
-    model = ours(tmp_path)
+    model = small_model(tmp_path)
     with pytest.raises(UnknownName, match=r"no task 'auxx' .*'aux'.*; tasks: main, aux"):
         model(**BATCH, **asked)
     with pytest.raises(ValueError, match="task or tasks"):
@@ -86,34 +88,36 @@ def test_an_unknown_task_is_an_error_that_lists_the_known(tmp_path, asked):
 
 @pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
 def test_numbered_heads_get_their_names_in_the_order_of_the_map(tmp_path, file):
-    weights = numbered(tmp_path, file)
-    model = MultiTaskModel.from_pretrained(str(tmp_path), task_labels_map=MAP)
-    assert not model.training and model.config.heads == MAP
-    for number, name in enumerate(MAP, start=1):
-        made = model(IDS, BATCH["attention_mask"], task=name)
-        torch.testing.assert_close(made, expected_logits(weights, number), atol=1e-6, rtol=0)
-    turned = MultiTaskModel.from_pretrained(tmp_path, task_labels_map=dict(reversed(MAP.items())))
-    made = turned(**BATCH, task="spaadia_squad_pairs")
-    torch.testing.assert_close(made, expected_logits(weights, 1), atol=1e-6, rtol=0)
+    weights = write_numbered_checkpoint(tmp_path, file)
+    model = MultiTaskModel.from_pretrained(str(tmp_path), task_labels_map=HEADS)
+    assert not model.training and model.config.heads == HEADS
+    for number, name in enumerate(HEADS, start=1):
+        logits = model(IDS, BATCH["attention_mask"], task=name)
+        torch.testing.assert_close(logits, expected_logits(weights, number), atol=1e-6, rtol=0)
+    reversed_model = MultiTaskModel.from_pretrained(
+        tmp_path, task_labels_map=dict(reversed(HEADS.items()))
+    )
+    logits = reversed_model(**BATCH, task="spaadia_squad_pairs")
+    torch.testing.assert_close(logits, expected_logits(weights, 1), atol=1e-6, rtol=0)
 
 
 def test_once_saved_it_is_a_model_of_ours(tmp_path):
-    numbered(tmp_path / "theirs", "pytorch_model.bin", hidden_dropout_prob=0.3)
-    model = MultiTaskModel.from_pretrained(tmp_path / "theirs", task_labels_map=MAP)
+    write_numbered_checkpoint(tmp_path / "theirs", "pytorch_model.bin", hidden_dropout_prob=0.3)
+    model = MultiTaskModel.from_pretrained(tmp_path / "theirs", task_labels_map=HEADS)
     assert model.dropout.p == 0.3
     model.save_pretrained(tmp_path / "ours")
-    again = MultiTaskModel.from_pretrained(tmp_path / "ours", task_labels_map=MAP)
+    reloaded = MultiTaskModel.from_pretrained(tmp_path / "ours", task_labels_map=HEADS)
     for name, logits in model(**BATCH).items():
-        torch.testing.assert_close(again(**BATCH, task=name), logits, atol=0, rtol=0)
+        torch.testing.assert_close(reloaded(**BATCH, task=name), logits, atol=0, rtol=0)
 
 
 def test_heads_are_as_wide_and_as_many_as_the_checkpoint_has(tmp_path):
-    weights = numbered(tmp_path, "model.safetensors", widths=(3, 1) + (2,) * 8)
+    weights = write_numbered_checkpoint(tmp_path, "model.safetensors", widths=(3, 1) + (2,) * 8)
     names = {f"t{n}": w for n, w in enumerate((3, 1) + (2,) * 8)}
     model = MultiTaskModel.from_pretrained(tmp_path, task_labels_map=names)
     expected = expected_logits(weights, 10)
     torch.testing.assert_close(model(**BATCH, task="t9"), expected, atol=1e-6, rtol=0)
-    for wrong in (MAP, {"a": 3, "b": 2} | {f"t{n}": 2 for n in range(8)}, {}):
+    for wrong in (HEADS, {"a": 3, "b": 2} | {f"t{n}": 2 for n in range(8)}, {}):
         with pytest.raises(InputError, match=r"has the heads classifier1 \(3\), classifier2 \(1\)"):
             MultiTaskModel.from_pretrained(tmp_path, task_labels_map=wrong)
 
@@ -127,18 +131,18 @@ def test_heads_are_as_wide_and_as_many_as_the_checkpoint_has(tmp_path):
     ],
 )
 def test_a_checkpoint_of_another_layout_is_refused(tmp_path, change, expected):
-    weights = numbered(tmp_path, "model.safetensors")
+    weights = write_numbered_checkpoint(tmp_path, "model.safetensors")
     change(weights)
-    save(tmp_path, "model.safetensors", weights)
+    save_weights(tmp_path, "model.safetensors", weights)
     with pytest.raises(InputError, match=expected):
-        MultiTaskModel.from_pretrained(tmp_path, task_labels_map=MAP)
+        MultiTaskModel.from_pretrained(tmp_path, task_labels_map=HEADS)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(InputError, match="neither model.safetensors nor pytorch_model.bin"):
-        MultiTaskModel.from_pretrained(tmp_path, task_labels_map=MAP)
+        MultiTaskModel.from_pretrained(tmp_path, task_labels_map=HEADS)
 
 
 def test_the_map_must_be_the_heads_of_a_model_of_ours(tmp_path):
-    ours(tmp_path / "backbone").save_pretrained(tmp_path / "saved")
+    small_model(tmp_path / "backbone").save_pretrained(tmp_path / "saved")
     for same in ({"main": 1, "aux": 2}, {"aux": 2, "main": 1}, None):
         assert MultiTaskModel.from_pretrained(tmp_path / "saved", task_labels_map=same)
     for other in ({"main": 2, "aux": 2}, {"main": 1}, {"main": 1, "auxx": 2}):
@@ -148,7 +152,7 @@ def test_the_map_must_be_the_heads_of_a_model_of_ours(tmp_path):
 
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "albert", "mpnet"])
 def test_the_pooler_of_the_backbone_is_kept_trained_and_blind_to_padding(tmp_path, architecture):
-    model = ours(tmp_path, "pooler", architecture)
+    model = small_model(tmp_path, "pooler", architecture)
     outputs = model.backbone(**BATCH)
     torch.testing.assert_close(model.features(**BATCH), outputs.pooler_output)
     alone = model(input_ids=IDS[:1, :5], attention_mask=torch.ones(1, 5, dtype=torch.long))
@@ -162,11 +166,11 @@ def test_the_pooler_of_the_backbone_is_kept_trained_and_blind_to_padding(tmp_pat
 def test_the_pooler_comes_with_the_backbones_weights(tmp_path):
     path = make_backbone(tmp_path)
     published = BertModel.from_pretrained(path).pooler.dense.weight
-    model = ours(tmp_path, "pooler")
+    model = small_model(tmp_path, "pooler")
     torch.testing.assert_close(model.backbone.pooler.dense.weight, published)
-    assert ours(tmp_path, "cls").backbone.pooler is None
+    assert small_model(tmp_path, "cls").backbone.pooler is None
 
 
 def test_a_backbone_without_a_pooler_is_refused(tmp_path):
     with pytest.raises(InputError, match="model.pooling = 'pooler': electra has no pooler"):
-        ours(tmp_path, "pooler", "electra")
+        small_model(tmp_path, "pooler", "electra")

@@ -1,4 +1,4 @@
-"""The configuration that is stored with a model of ours."""
+"""The configuration that is stored with a multi-task model."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ class MultiTaskConfig(PreTrainedConfig):
     Args:
         backbone: the backbone's own configuration, as a dictionary with its ``model_type``.
         heads: task name to head width.
-        main_task: the head that ``forward`` computes when none is named at inference.
-        pooling: ``mean``, ``cls``, ``attention``, or ``pooler``, the backbone's own.
+        main_task: the experiment's main task.
+        pooling: ``mean``, ``cls``, ``attention``, or ``pooler``, which is the backbone's.
         head_dropout: dropout before every head.
-        multisample_dropout: dropout masks per row in training, whose logits are averaged (Inoue 2019).
-        scales: head name to ``mean`` and ``std`` of its targets, one number per output: the
-            head's outputs are given back in the targets' own units.
-        bins: head name to classes per column, of heads that learn a number as classes: but in
-            training they give the logit of the expectation, one number per column.
-        adapter: the settings of the adapter in the backbone (``[model.adapter]``), if any.
+        multisample_dropout: number of dropout masks per row in training. The logits are averaged
+            over them (Inoue 2019).
+        scales: head name to ``mean`` and ``std`` of its targets, one number per output. The model
+            converts the head's outputs to the units of the targets.
+        bins: head name to classes per column, for heads that learn a number as classes. Except in
+            training such a head returns the logit of the expectation, one number per column.
+        adapter: settings of the adapter in the backbone (``[model.adapter]``), if any.
         reference: ``name`` and ``sha256`` of the frozen backbone, which is then not stored with the
-            model; empty: the weights are all here.
+            model. None means that all weights are stored.
+        kwargs: for ``PreTrainedConfig``.
     """
 
     model_type = "auxfold"
@@ -47,18 +49,19 @@ class MultiTaskConfig(PreTrainedConfig):
         self.main_task = main_task
         self.pooling = pooling
         self.head_dropout = head_dropout
-        self.multisample_dropout = multisample_dropout
+        # Models of version 0.1 store the number of masks as `dropout_samples`.
+        self.multisample_dropout = kwargs.pop("dropout_samples", multisample_dropout)
         self.scales = scales or {}
         self.bins = bins or {}
         self.adapter = adapter
         self.reference = reference
         super().__init__(**kwargs)
 
-    def widths(self) -> dict[str, int]:
-        """Head name to logits of a row at inference."""
+    def output_widths(self) -> dict[str, int]:
+        """Head name to the number of logits per row at inference."""
         return {name: width // self.bins.get(name, 1) for name, width in self.heads.items()}
 
     def backbone_config(self) -> PreTrainedConfig:
-        """The backbone's configuration object."""
-        told = {k: v for k, v in self.backbone.items() if k != "model_type"}
-        return AutoConfig.for_model(self.backbone["model_type"], **told)
+        """The backbone's configuration as an object."""
+        values = {key: value for key, value in self.backbone.items() if key != "model_type"}
+        return AutoConfig.for_model(self.backbone["model_type"], **values)

@@ -1,13 +1,14 @@
-"""Checkpoints whose heads are numbered, and the names by which they are asked for.
+"""Load checkpoints whose heads have numbers instead of names.
 
 The layout is that of shahrukhx01/bert-multitask-query-classifiers: a BERT configuration, its
 weights as ``bert.*`` with the pooler, and linear heads ``classifier1``, ``classifier2`` on the
-pooled output. Which head is which task stands nowhere in it: the order of the map decides.
+pooled output. Such a checkpoint does not store which head belongs to which task, so the order of
+``task_labels_map`` decides.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -15,89 +16,118 @@ from transformers import CONFIG_MAPPING, AutoModel, PreTrainedConfig
 from transformers.utils import cached_file
 
 from auxfold.errors import InputError
+from auxfold.model.config import MultiTaskConfig
+from auxfold.model.hub import select_hub_options
 
-OURS = "auxfold"  # the model type of a fold folder
-FILES = ("model.safetensors", "pytorch_model.bin")
-# Of the options of from_pretrained those that say where a file is.
-WHERE = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
-def named(
-    place: str, heads: dict[str, int], options: dict[str, Any]
-) -> tuple[PreTrainedConfig, dict[str, torch.Tensor]] | None:
-    """The backbone's configuration and all weights as ``backbone.*`` and ``heads.<name>.*``.
+class NamedCheckpoint(NamedTuple):
+    """A checkpoint as a multi-task model: its configuration, and weights by parameter name."""
+
+    config: MultiTaskConfig
+    state_dict: dict[str, torch.Tensor]
+
+
+def load_numbered_heads(
+    path: str, heads: dict[str, int], options: dict[str, Any]
+) -> NamedCheckpoint | None:
+    """Load a checkpoint with numbered heads under the names of a multi-task model.
 
     Args:
-        place: a folder or a hub name.
-        heads: head name to width, in the order of the numbers.
-        options: of ``from_pretrained``.
+        path: a folder or a hub name.
+        heads: head name to width, in the order of the heads' numbers.
+        options: those of ``from_pretrained``, which may say where files come from.
 
     Returns:
-        None where the checkpoint is one of ours, whose heads have names.
+        None where the checkpoint is a multi-task model, whose heads have names already.
 
     Raises:
-        InputError: heads of another number or width, missing or surplus weights.
+        InputError: the number or the widths of the heads differ, or weights are missing or surplus.
     """
-    where = {key: options[key] for key in WHERE if key in options}
-    told, _ = PreTrainedConfig.get_config_dict(place, **where)
-    kind = told.get("model_type", "bert")
-    if kind == OURS:
+    hub_options = select_hub_options(options)
+    values, _ = PreTrainedConfig.get_config_dict(path, **hub_options)
+    model_type = values.get("model_type", "bert")
+    if model_type == MultiTaskConfig.model_type:
         return None
-    if kind not in CONFIG_MAPPING:
-        raise InputError(f"{place} is of the model type {kind!r}, which transformers does not know")
-    config = CONFIG_MAPPING[kind].from_dict(told)
-    return config, _renamed(place, _weights(place, where), heads, config)
+    if model_type not in CONFIG_MAPPING:
+        raise InputError(
+            f"{path} is of the model type {model_type!r}, which transformers does not know"
+        )
+    backbone_config = CONFIG_MAPPING[model_type].from_dict(values)
+    weights = _rename_weights(path, _load_weights(path, hub_options), heads, backbone_config)
+    return NamedCheckpoint(_multitask_config(backbone_config, heads), weights)
 
 
-def check_heads(place: str, found: dict[str, int], wanted: dict[str, int]) -> None:
-    """Refuse heads of other names or widths than wanted; the order does not matter."""
-    if found != wanted:
-        raise InputError(f"{place} has the heads {_told(found)}; asked for are {_told(wanted)}")
+def _multitask_config(backbone: PreTrainedConfig, heads: dict[str, int]) -> MultiTaskConfig:
+    dropout = getattr(backbone, "classifier_dropout", None)
+    if dropout is None:
+        dropout = getattr(backbone, "hidden_dropout_prob", 0.1)
+    return MultiTaskConfig(
+        backbone=backbone.to_dict(),
+        heads=dict(heads),
+        main_task=next(iter(heads)),
+        pooling="pooler",
+        head_dropout=dropout,
+    )
 
 
-def _told(heads: dict[str, int]) -> str:
+def check_heads(path: str, heads: dict[str, int], expected: dict[str, int]) -> None:
+    """Refuse a model whose heads have other names or widths; their order does not matter.
+
+    Raises:
+        InputError: the heads are not the expected ones.
+    """
+    if heads != expected:
+        raise InputError(
+            f"{path} has the heads {_format_heads(heads)}; asked for are {_format_heads(expected)}"
+        )
+
+
+def _format_heads(heads: dict[str, int]) -> str:
     return ", ".join(f"{name} ({width})" for name, width in heads.items()) or "none"
 
 
-def _weights(place: str, where: dict[str, Any]) -> dict[str, torch.Tensor]:
-    for name in FILES:
-        file = cached_file(place, name, _raise_exceptions_for_missing_entries=False, **where)
+def _load_weights(path: str, hub_options: dict[str, Any]) -> dict[str, torch.Tensor]:
+    for name in WEIGHT_FILES:
+        file = cached_file(path, name, _raise_exceptions_for_missing_entries=False, **hub_options)
         if file is not None:
             is_safe = name.endswith(".safetensors")
             return load_file(file) if is_safe else torch.load(file, "cpu", weights_only=True)
-    raise InputError(f"{place} holds neither {' nor '.join(FILES)}")
+    raise InputError(f"{path} holds neither {' nor '.join(WEIGHT_FILES)}")
 
 
-def _renamed(
-    place: str,
+def _rename_weights(
+    path: str,
     weights: dict[str, torch.Tensor],
     heads: dict[str, int],
     config: PreTrainedConfig,
 ) -> dict[str, torch.Tensor]:
-    """The weights under our names, known to be all that the model needs and nothing else."""
-    found = [name.split(".")[0] for name in weights if name.startswith("classifier")]
-    found = sorted(set(found), key=lambda name: (len(name), name))  # classifier10 behind 9
-    widths = {name: len(weights.get(f"{name}.weight", ())) for name in found}
+    """The weights as ``backbone.*`` and ``heads.<name>.*``, checked to be complete and no more."""
+    modules = {name.split(".")[0] for name in weights}
+    numbered = [name for name in modules if name.startswith("classifier")]
+    numbered.sort(key=lambda name: (len(name), name))  # classifier10 comes after classifier9
+    widths = {name: len(weights.get(f"{name}.weight", ())) for name in numbered}
     if list(widths.values()) != list(heads.values()):
         raise InputError(
-            f"{place} has the heads {_told(widths)}; task_labels_map names {_told(heads)}, in the "
-            f"order of their numbers"
+            f"{path} has the heads {_format_heads(widths)}; task_labels_map names "
+            f"{_format_heads(heads)}, in the order of their numbers"
         )
     with torch.device("meta"):
         backbone = AutoModel.from_config(config)
-    parts = {backbone.base_model_prefix: "backbone"}
-    parts |= {old: f"heads.{name}" for old, name in zip(found, heads, strict=True)}
-    made = {}
+    new_modules = {backbone.base_model_prefix: "backbone"}
+    new_modules |= {old: f"heads.{name}" for old, name in zip(numbered, heads, strict=True)}
+    state_dict = {}
     for name, values in weights.items():
-        part, _, rest = name.partition(".")
+        module, _, rest = name.partition(".")
         if not rest.endswith("position_ids"):  # a constant that older versions stored
-            made[f"{parts.get(part, part)}.{rest}"] = values
+            state_dict[f"{new_modules.get(module, module)}.{rest}"] = values
     needed = {f"backbone.{name}" for name in backbone.state_dict()}
     needed |= {f"heads.{name}.{kind}" for name in heads for kind in ("weight", "bias")}
-    if set(made) != needed:
-        wrong = sorted(set(made) ^ needed)[0]
+    if set(state_dict) != needed:
+        wrong = sorted(set(state_dict) ^ needed)[0]
         raise InputError(
-            f"{place} {'lacks' if wrong in needed else 'has a surplus'} {wrong}; expected are "
+            f"{path} {'lacks' if wrong in needed else 'has a surplus'} {wrong}; expected are "
             f"{backbone.base_model_prefix}.* with its pooler, classifier1.*, classifier2.*"
         )
-    return made
+    return state_dict

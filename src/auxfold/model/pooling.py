@@ -1,4 +1,4 @@
-"""From hidden states ``(rows, tokens, hidden)`` to one vector per row, blind to padding."""
+"""Pooling of hidden states ``(rows, tokens, hidden)`` to one vector per row, without padding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from torch import nn
 
 
 def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean over the tokens that are not padding, summed in fp32."""
+    """The mean over the tokens that are not padding, summed in fp32.
+
+    Args:
+        hidden: ``(rows, tokens, hidden)``.
+        mask: ``(rows, tokens)``, 0 where padded.
+
+    Returns:
+        float32 ``(rows, hidden)``.
+    """
     weights = mask.unsqueeze(-1).to(torch.float32)
     return (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
 
@@ -21,7 +29,7 @@ class AttentionPool(nn.Module):
         self.score = nn.Linear(hidden_size, 1)
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """``(rows, hidden)``; padding gets weight zero exactly."""
+        """Float32 ``(rows, hidden)``; the weight of padding is exactly zero."""
         scores = self.score(torch.tanh(self.project(hidden))).squeeze(-1).float()
         weights = scores.masked_fill(mask == 0, float("-inf")).softmax(dim=1)
         return torch.einsum("rt,rth->rh", weights, hidden.float())

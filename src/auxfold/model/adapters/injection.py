@@ -1,4 +1,4 @@
-"""Adapters: the backbone stays as published, a few parameters in it learn beside the heads."""
+"""Add adapters to a frozen backbone, store what they train, and merge them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from auxfold.errors import InputError
 from auxfold.model.adapters.bottleneck import add_bottlenecks
 from auxfold.model.adapters.prefix import add_prefix
 
-# The linear layers that LoRA and IA3 change, by ends of their names: peft's own choice where it has
-# one, and its like where it has none. The last of IA3's is fed by the feed-forward's activation.
+# The linear layers that LoRA and IA3 change, by the ends of their names: the defaults of peft where
+# it has any, else the corresponding layers. The input of IA3's last one is the activation of the
+# feed-forward.
 _BERT_LORA, _BERT_IA3 = ["query", "value"], ["key", "value", "output.dense"]
-_LIKE_BERT = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+_BERT_LAYOUT = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 _LORA = {
-    **dict.fromkeys(_LIKE_BERT, _BERT_LORA),
+    **dict.fromkeys(_BERT_LAYOUT, _BERT_LORA),
     "deberta": ["in_proj"],
     "deberta-v2": ["query_proj", "value_proj"],
     "albert": ["query", "value"],
@@ -28,7 +29,7 @@ _LORA = {
     "distilbert": ["q_lin", "v_lin"],
 }
 _IA3 = {
-    **dict.fromkeys(_LIKE_BERT, _BERT_IA3),
+    **dict.fromkeys(_BERT_LAYOUT, _BERT_IA3),
     "deberta": ["in_proj", "output.dense"],
     "deberta-v2": ["key_proj", "value_proj", "output.dense"],
     "albert": ["key", "value", "ffn_output"],
@@ -39,19 +40,19 @@ _IA3 = {
 _FEED_FORWARD = ("output.dense", "ffn_output", "mlp.Wo", "ffn.lin2")
 
 
-def adapter_settings(told: dict[str, Any]) -> AnyAdapter:
-    """The typed settings of an adapter from a model's configuration."""
-    return TypeAdapter(AnyAdapter).validate_python(told)
+def parse_adapter_settings(settings: dict[str, Any]) -> AnyAdapter:
+    """The settings of an adapter, as stored in a model's configuration, as a typed object."""
+    return TypeAdapter(AnyAdapter).validate_python(settings)
 
 
 def add_adapter(backbone: PreTrainedModel, settings: AnyAdapter) -> None:
-    """Freeze a backbone and put an adapter, which learns, into it.
+    """Freeze a backbone and add a trainable adapter to it, in place.
 
-    The names of the backbone's other modules stay as they are; LoRA and IA3 come from peft, which
-    keeps a changed layer as ``<its name>.base_layer``.
+    The names of the backbone's other modules do not change. LoRA and IA3 come from peft, which
+    moves a changed layer to ``<its name>.base_layer``.
 
     Raises:
-        InputError: the architecture has no known place for this kind of adapter.
+        InputError: the layers that this kind of adapter changes are not known for the architecture.
     """
     backbone.requires_grad_(False)
     if isinstance(settings, BottleneckAdapter):
@@ -59,15 +60,15 @@ def add_adapter(backbone: PreTrainedModel, settings: AnyAdapter) -> None:
     elif isinstance(settings, PrefixAdapter):
         add_prefix(backbone, settings)
     else:
-        _inject(backbone, settings)
+        _inject_peft(backbone, settings)
     if getattr(backbone, "pooler", None) is not None:
-        # Where it is used it is part of the head: checkpoints leave it random or trained for
+        # A pooler that is used is part of the head: in checkpoints it is random, or trained for
         # something else.
         backbone.pooler.requires_grad_(True)
 
 
-def _inject(backbone: PreTrainedModel, settings: LoraAdapter | Ia3Adapter) -> None:
-    # Not at the top: only models that still have such an adapter in them need peft.
+def _inject_peft(backbone: PreTrainedModel, settings: LoraAdapter | Ia3Adapter) -> None:
+    # Not at the top: only models with an adapter of peft that is not merged need peft.
     try:
         import peft
     except ImportError:
@@ -75,11 +76,15 @@ def _inject(backbone: PreTrainedModel, settings: LoraAdapter | Ia3Adapter) -> No
             f"model.adapter.kind = {settings.kind!r} needs the package peft; run: pip install peft"
         ) from None
     targets = settings.target_modules or _default_targets(backbone, settings)
+    config: peft.PeftConfig
     if isinstance(settings, LoraAdapter):
         config = peft.LoraConfig(
-            r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout,
-            use_dora=settings.kind == "dora", target_modules=targets,
-        )  # fmt: skip
+            r=settings.rank,
+            lora_alpha=settings.alpha,  # type: ignore[arg-type]  # peft only divides it by r
+            lora_dropout=settings.dropout,
+            use_dora=settings.kind == "dora",
+            target_modules=targets,
+        )
     else:
         feed_forward = [name for name in targets if name in _FEED_FORWARD]
         config = peft.IA3Config(target_modules=targets, feedforward_modules=feed_forward)
@@ -91,47 +96,49 @@ def _inject(backbone: PreTrainedModel, settings: LoraAdapter | Ia3Adapter) -> No
 
 def _default_targets(backbone: PreTrainedModel, settings: LoraAdapter | Ia3Adapter) -> list[str]:
     architecture = backbone.config.model_type
-    known = _LORA if isinstance(settings, LoraAdapter) else _IA3
-    if architecture not in known:
+    targets = _LORA if isinstance(settings, LoraAdapter) else _IA3
+    if architecture not in targets:
         raise InputError(
             f"model.adapter.kind = {settings.kind!r}: which layers of a {architecture!r} backbone "
             f"should it change? Give model.adapter.target_modules, ends of their names"
         )
-    return known[architecture]
+    return targets[architecture]
 
 
 def merge_adapter(backbone: PreTrainedModel) -> bool:
-    """Work LoRA, DoRA or IA3 into the weights that they change, and take them out.
+    """Merge LoRA, DoRA or IA3 into the weights that they change, and remove them, in place.
 
     Returns:
-        Whether the adapter is gone; a bottleneck or a prefix is no change of weights, and stays.
+        Whether the adapter was merged. Bottlenecks and prefixes do not change weights: they remain.
     """
-    changed = [(n, m) for n, m in backbone.named_modules() if hasattr(m, "base_layer")]
-    for name, layer in changed:
+    layers: list[tuple[str, Any]] = [
+        (name, module) for name, module in backbone.named_modules() if hasattr(module, "base_layer")
+    ]
+    for name, layer in layers:
         layer.merge()
         parent, _, child = name.rpartition(".")
         setattr(backbone.get_submodule(parent), child, layer.get_base_layer())
-    if changed:
+    if layers:
         del backbone.peft_config
-    return bool(changed)
+    return bool(layers)
 
 
-def trained_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The state of a model without its frozen parameters."""
-    frozen = _frozen(model)
+def trainable_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The ``state_dict`` of a model without its frozen parameters."""
+    frozen = _frozen_names(model)
     return {name: values for name, values in model.state_dict().items() if name not in frozen}
 
 
-def load_trained_state(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Load what :func:`trained_state` gave; frozen parameters stay as they are.
+def load_trainable_state_dict(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Load a :func:`trainable_state_dict`; frozen parameters do not change.
 
     Raises:
         RuntimeError: a name is missing or unknown, or a shape differs.
     """
-    frozen = _frozen(model)
-    kept = {name: values for name, values in model.state_dict().items() if name in frozen}
-    model.load_state_dict({**kept, **state})
+    frozen = _frozen_names(model)
+    frozen_state = {name: values for name, values in model.state_dict().items() if name in frozen}
+    model.load_state_dict({**frozen_state, **state})
 
 
-def _frozen(model: nn.Module) -> set[str]:
+def _frozen_names(model: nn.Module) -> set[str]:
     return {name for name, p in model.named_parameters() if not p.requires_grad}

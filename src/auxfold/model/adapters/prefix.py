@@ -1,9 +1,10 @@
-"""Prefix tuning: learned keys and values that every layer attends to beside its own.
+"""Prefix tuning: every layer also attends to learned keys and values.
 
-As in Li and Liang 2021 without the second network (P-tuning v2, and peft's default): the keys and
-values are the parameters. peft's own wrapper is not used because it moves the positions of all
-tokens by the prefix's length, and because it does nothing, silently, to backbones that take no
-past keys and values. Here each token keeps its position, and such backbones are refused.
+This is Li and Liang 2021 without the reparametrization network (as in P-tuning v2, and by default
+in peft), so that the keys and values are the parameters. The wrapper of peft is not used, because
+it shifts the positions of all tokens by the length of the prefix, and because it silently does
+nothing to backbones that take no past keys and values. Here each token keeps its position, and such
+backbones are refused.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from transformers import DynamicCache, PreTrainedModel
 from auxfold.config import PrefixAdapter
 from auxfold.errors import InputError
 
-# Which backbones take past keys and values, and whether positions count from behind the padding's.
-_COUNTS_FROM_PADDING = {
+# The backbones that take past keys and values, and whether their positions start after the padding
+# index.
+_POSITIONS_AFTER_PADDING = {
     "bert": False, "electra": False, "roberta": True, "xlm-roberta": True, "camembert": True,
 }  # fmt: skip
 
 
 class LayerPrefix(nn.Module):
-    """The learned keys and values of one layer, each ``(prefix, hidden)``."""
+    """The learned keys and values of one layer, each ``(length, hidden)``."""
 
     def __init__(self, length: int, hidden: int) -> None:
         super().__init__()
@@ -44,51 +46,52 @@ class Prefix(nn.Module):
         )
 
     def cache(self, rows: int) -> DynamicCache:
-        """Keys and values ``(rows, heads, prefix, hidden / heads)`` of every layer."""
-        made = DynamicCache()
-        for number, layer in enumerate(self.layer):
+        """Keys and values ``(rows, heads, length, hidden / heads)`` of every layer."""
+        cache = DynamicCache()
+        for index, layer in enumerate(self.layer):
+            assert isinstance(layer, LayerPrefix)
             key, value = (
                 states.view(1, self.length, self.heads, -1).transpose(1, 2).expand(rows, -1, -1, -1)
                 for states in (layer.key, layer.value)
             )
-            made.update(key, value, number)
-        return made
+            cache.update(key, value, index)
+        return cache
 
 
 def add_prefix(backbone: PreTrainedModel, settings: PrefixAdapter) -> None:
-    """Give a backbone its ``prefix``.
+    """Add a ``prefix`` to a backbone, in place.
 
     Raises:
-        InputError: an architecture that takes no past keys and values.
+        InputError: the architecture takes no past keys and values.
     """
     architecture = backbone.config.model_type
-    if architecture not in _COUNTS_FROM_PADDING:
+    if architecture not in _POSITIONS_AFTER_PADDING:
         raise InputError(
             f"model.adapter.kind = 'prefix' needs a backbone that takes past keys and values: "
-            f"{', '.join(_COUNTS_FROM_PADDING)}; this one is {architecture!r}"
+            f"{', '.join(_POSITIONS_AFTER_PADDING)}; this one is {architecture!r}"
         )
     backbone.prefix = Prefix(settings.prefix_length, backbone).to(backbone.device)
-    backbone.register_forward_pre_hook(_with_prefix, with_kwargs=True)
+    backbone.register_forward_pre_hook(_prepend_prefix, with_kwargs=True)
 
 
-def _with_prefix(
-    backbone: PreTrainedModel, positional: tuple[Any, ...], given: dict[str, Any]
+def _prepend_prefix(
+    backbone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the backbone is called with, and the prefix in front of it."""
-    ids, mask = given["input_ids"], given["attention_mask"]
-    seen = mask.new_ones(len(ids), backbone.prefix.length)
-    return positional, {
-        **given,
-        "attention_mask": torch.cat([seen, mask], dim=1),
+    """The arguments of the backbone, with the prefix before the tokens."""
+    ids, mask = kwargs["input_ids"], kwargs["attention_mask"]
+    prefix_mask = mask.new_ones(len(ids), backbone.prefix.length)
+    return args, {
+        **kwargs,
+        "attention_mask": torch.cat([prefix_mask, mask], dim=1),
         "past_key_values": backbone.prefix.cache(len(ids)),
-        "position_ids": _positions(backbone, ids),
+        "position_ids": _position_ids(backbone, ids),
     }
 
 
-def _positions(backbone: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
-    """The positions ``(rows, tokens)`` that tokens have without a prefix."""
-    if _COUNTS_FROM_PADDING[backbone.config.model_type]:
+def _position_ids(backbone: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
+    """The positions ``(rows, tokens)`` that the tokens have without a prefix."""
+    if _POSITIONS_AFTER_PADDING[backbone.config.model_type]:
         padding = backbone.config.pad_token_id
-        real = ids.ne(padding).long()
-        return real.cumsum(dim=1) * real + padding
+        is_token = ids.ne(padding).long()
+        return is_token.cumsum(dim=1) * is_token + padding
     return torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)

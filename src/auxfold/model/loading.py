@@ -1,0 +1,86 @@
+"""Load a model that is stored without its frozen backbone."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file
+from transformers.utils import SAFE_WEIGHTS_NAME, cached_file
+
+from auxfold.errors import InputError
+from auxfold.model.adapters.injection import load_trainable_state_dict
+from auxfold.model.config import MultiTaskConfig
+from auxfold.model.hub import HUB_OPTIONS, select_hub_options
+from auxfold.model.reference import load_reference_backbone
+
+if TYPE_CHECKING:
+    from auxfold.model.multitask import MultiTaskModel
+
+# Options of `from_pretrained` that also work for such a model. AutoModel passes the last one, for
+# peft's own files.
+SUPPORTED_OPTIONS = {
+    *HUB_OPTIONS, "config", "dtype", "attn_implementation", "trust_remote_code", "adapter_kwargs",
+}  # fmt: skip
+
+
+def load_config(
+    path: str | os.PathLike[str] | None, options: dict[str, Any]
+) -> MultiTaskConfig | None:
+    """The configuration of the model at ``path``, unless the options hold one already.
+
+    Args:
+        path: a folder, a hub name, or None.
+        options: those of ``from_pretrained``.
+    """
+    config = options.get("config")
+    if path is None or isinstance(config, MultiTaskConfig):
+        return config
+    return MultiTaskConfig.from_pretrained(path, **select_hub_options(options))
+
+
+def load_with_reference(
+    model_class: type[MultiTaskModel],
+    path: str | os.PathLike[str],
+    config: MultiTaskConfig,
+    options: dict[str, Any],
+) -> MultiTaskModel:
+    """Load the backbone that ``config.reference`` names, and the trained parameters at ``path``.
+
+    Args:
+        model_class: the class of the model.
+        path: a folder or a hub name.
+        config: the stored configuration.
+        options: those of ``from_pretrained``.
+
+    Returns:
+        The model in evaluation mode, in fp32 unless the options hold another ``dtype``.
+
+    Raises:
+        InputError: an option that works only for a model with all of its weights, or the backbone
+            is missing or another one.
+    """
+    _check_options(options)
+    assert config.reference is not None
+    backbone = load_reference_backbone(
+        config.reference,
+        config.backbone_config(),
+        attn_implementation=options.get("attn_implementation"),
+    )
+    model = model_class(config, backbone=backbone)
+    file = cached_file(path, SAFE_WEIGHTS_NAME, **select_hub_options(options))
+    load_trainable_state_dict(model, load_file(file))
+    return model.to(options.get("dtype") or torch.float32).eval()
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """Refuse options without effect, rather than ignore them."""
+    others = [
+        name for name in options if name not in SUPPORTED_OPTIONS and not name.startswith("_")
+    ]
+    if others:
+        raise InputError(
+            f"from_pretrained: {others[0]} is not for a model whose backbone is stored elsewhere; "
+            f"scripts/merge.py makes plain models of adapters"
+        )
