@@ -1,4 +1,4 @@
-"""Rows with lists of labels and of weights, pairs, and readers of one's own."""
+"""Rows with lists of labels and weights, pairs, and custom readers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from auxfold.data.lists import detect_list_entries, expand_lists
 from auxfold.data.loading import read_prediction_table, read_training_table
 from auxfold.data.reader import copy_reader
 from auxfold.errors import InputError
-from auxfold.tasks import make_tasks
+from auxfold.tasks import TaskSet
 from auxfold.training.objective import Objective
 from auxfold.training.split import load_training_table
 
@@ -25,21 +25,21 @@ ROWS = [
 ]
 
 
-def written(folder, rows, name="rows.jsonl"):
+def write_rows(folder, rows, name="rows.jsonl"):
     (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(folder / name)
 
 
-def grouped(path, sizes=(3, 2, 4), **data):
+def grouped_experiment(path, sizes=(3, 2, 4), **data):
     raw = {"name": "g", "data": {"train": path, "group_sizes": list(sizes), **data}}
     return experiment_from_dict(raw, "tests")
 
 
 def test_group_sizes_alone_read_the_rows_as_they_are(tmp_path):
-    experiment = grouped(written(tmp_path, ROWS))
+    experiment = grouped_experiment(write_rows(tmp_path, ROWS))
     table = load_training_table(experiment)
     assert [task.name for task in experiment.tasks] == ["labels_0", "labels_1", "labels_2"]
-    assert [task.n_outputs for task in make_tasks(experiment)] == [3, 2, 4]
+    assert [task.n_outputs for task in TaskSet.from_experiment(experiment)] == [3, 2, 4]
     assert experiment.main_task.name == "labels_0"
     np.testing.assert_array_equal(table.labels, [[2, 0, 1], [0, np.nan, 3], [1, 1, 0]])
     assert list(table.ids) == ["0", "1", "2"]
@@ -56,7 +56,7 @@ def test_lists_are_read_from_every_format(tmp_path, kind):
         frame.assign(labels=frame["labels"].map(json.dumps)).to_csv(path, index=False)
     else:
         frame.to_json(path, orient="records", lines=True)
-    labels = read_training_table(grouped(str(path))).labels
+    labels = read_training_table(grouped_experiment(str(path))).labels
     np.testing.assert_array_equal(labels, [[2, 0, 1], [0, np.nan, 3], [1, 1, 0]])
 
 
@@ -66,7 +66,7 @@ def test_named_tasks_read_the_same_entries(tmp_path):
          "classes": ["calm", "rude", "angry", "loud"]},
         {"name": "topic", "kind": "multiclass", "columns": ["labels_0"], "classes": 3},
     ]  # fmt: skip
-    raw = {"name": "n", "data": {"train": written(tmp_path, ROWS), "id": ""}, "tasks": tasks}
+    raw = {"name": "n", "data": {"train": write_rows(tmp_path, ROWS), "id": ""}, "tasks": tasks}
     table = read_training_table(experiment_from_dict(raw, "tests"))
     np.testing.assert_array_equal(table.labels, [[1, 2], [3, 0], [0, 1]])
 
@@ -82,7 +82,7 @@ def test_whole_numbers_beside_missing_ones_are_classes(tmp_path):
 
 
 def test_the_resolved_file_is_read_back(tmp_path):
-    experiment = grouped(written(tmp_path, ROWS))
+    experiment = grouped_experiment(write_rows(tmp_path, ROWS))
     (tmp_path / "e.toml").write_text(to_toml(experiment))
     assert load_experiment(tmp_path / "e.toml") == experiment
     changed = load_experiment(tmp_path / "e.toml", ["tasks.labels_1.weight=0.25"])
@@ -90,7 +90,7 @@ def test_the_resolved_file_is_read_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "expected"),
     [
         ({"text": "x", "labels": [3, 0, 1]}, "column 'labels_0', row 4: '3' is none"),
         ({"text": "x", "labels": [2, 0]}, "column 'labels', row 4: 2 entries, expected 3"),
@@ -100,16 +100,16 @@ def test_the_resolved_file_is_read_back(tmp_path):
         ({"text": "x", "labels": [[2], 0, 1]}, "row 4: '[[2], 0, 1]' is not a list such as"),
     ],
 )
-def test_a_label_out_of_range_or_a_wrong_size_is_refused_with_its_row(tmp_path, row, told):
+def test_a_label_out_of_range_or_a_wrong_size_is_refused_with_its_row(tmp_path, row, expected):
     with pytest.raises(InputError) as error:
-        load_training_table(grouped(written(tmp_path, [*ROWS, row])))
-    assert told in str(error.value)
+        load_training_table(grouped_experiment(write_rows(tmp_path, [*ROWS, row])))
+    assert expected in str(error.value)
 
 
 def test_sizes_that_disagree_with_the_rows_or_the_tasks_are_refused(tmp_path):
-    path = written(tmp_path, ROWS)
+    path = write_rows(tmp_path, ROWS)
     with pytest.raises(InputError, match="row 1: 3 entries, expected 2"):
-        load_training_table(grouped(path, (3, 2)))
+        load_training_table(grouped_experiment(path, (3, 2)))
     tasks = [{"name": "t", "kind": "multiclass", "columns": ["labels_0"], "classes": 2}]
     raw = {"name": "g", "data": {"train": path, "group_sizes": [3]}, "tasks": tasks}
     with pytest.raises(InputError, match=r"group_sizes = \[3\], but the tasks have \[2\] classes"):
@@ -119,25 +119,25 @@ def test_sizes_that_disagree_with_the_rows_or_the_tasks_are_refused(tmp_path):
 def test_a_list_of_weights_weighs_each_task_and_a_number_all(tmp_path):
     weights = [[1.0, 0.0, 2.0], 3, [0.5, 1.0, 1.0]]
     rows = [{**row, "weight": weight} for row, weight in zip(ROWS, weights, strict=True)]
-    experiment = grouped(written(tmp_path, rows), sample_weight="weight")
+    experiment = grouped_experiment(write_rows(tmp_path, rows), sample_weight="weight")
     table = load_training_table(experiment)
-    told = [table.task_weights[f"labels_{k}"] * table.sample_weights for k in range(3)]
-    np.testing.assert_array_equal(told, [[1, 3, 0.5], [0, 3, 1], [2, 3, 1]])
-    objective = Objective(make_tasks(experiment), table)
+    weights_by_task = [table.task_weights[f"labels_{k}"] * table.sample_weights for k in range(3)]
+    np.testing.assert_array_equal(weights_by_task, [[1, 3, 0.5], [0, 3, 1], [2, 3, 1]])
+    objective = Objective(TaskSet.from_experiment(experiment), table)
     logits = {f"labels_{k}": torch.zeros(3, n) for k, n in enumerate((3, 2, 4))}
-    rows_at = np.arange(3)
-    _, parts = objective.loss(logits, rows_at, objective.scales(rows_at))
+    indices = np.arange(3)
+    losses = objective.for_step(indices)(logits, indices)
     # Uniform logits: every cell costs log(classes); labels_1 is unlabelled in the second row.
-    assert float(parts["labels_0"]) == pytest.approx(4.5 * np.log(3) / 3, rel=1e-6)
-    assert float(parts["labels_1"]) == pytest.approx(1.0 * np.log(2) / 2, rel=1e-6)
-    assert float(parts["labels_2"]) == pytest.approx(6.0 * np.log(4) / 3, rel=1e-6)
+    assert float(losses["labels_0"]) == pytest.approx(4.5 * np.log(3) / 3, rel=1e-6)
+    assert float(losses["labels_1"]) == pytest.approx(1.0 * np.log(2) / 2, rel=1e-6)
+    assert float(losses["labels_2"]) == pytest.approx(6.0 * np.log(4) / 3, rel=1e-6)
 
 
 @pytest.mark.parametrize("weight", [[1.0, 2.0], "heavy", [1.0, None, 2.0], [1, -1, 1]])
-def test_a_weight_that_is_none_is_refused(tmp_path, weight):
+def test_a_cell_that_is_not_a_weight_is_refused(tmp_path, weight):
     rows = [*({**row, "weight": [1, 1, 1]} for row in ROWS[:2]), {**ROWS[2], "weight": weight}]
     with pytest.raises(InputError, match="column 'weight', row 3: "):
-        read_training_table(grouped(written(tmp_path, rows), sample_weight="weight"))
+        read_training_table(grouped_experiment(write_rows(tmp_path, rows), sample_weight="weight"))
 
 
 @pytest.mark.parametrize(
@@ -148,11 +148,11 @@ def test_a_weight_that_is_none_is_refused(tmp_path, weight):
     ],
 )
 def test_a_pair_or_a_weight_is_not_overlooked(tmp_path, more, way):
-    path = written(tmp_path, [{**row, **more} for row in ROWS])
+    path = write_rows(tmp_path, [{**row, **more} for row in ROWS])
     with pytest.raises(InputError, match=way):
-        read_training_table(grouped(path))
+        read_training_table(grouped_experiment(path))
     used = {"sample_weight": "weight"} if "weight" in more else {"text": ["text", "text_pair"]}
-    assert len(read_training_table(grouped(path, **used))) == 3
+    assert len(read_training_table(grouped_experiment(path, **used))) == 3
 
 
 READER = '''
@@ -175,14 +175,14 @@ class Silent:
 '''
 
 
-def with_reader(path, name):
+def experiment_with_reader(path, name):
     tasks = [{"name": "t", "kind": "multiclass", "columns": ["label"], "classes": 3}]
     raw = {"name": "r", "data": {"train": path, "reader": name}, "tasks": tasks}
     return experiment_from_dict(raw, "tests")
 
 
 @pytest.fixture
-def own_format(tmp_path, monkeypatch):
+def custom_format(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "line_reader.py").write_text(READER)
@@ -190,16 +190,16 @@ def own_format(tmp_path, monkeypatch):
     return "rows.txt"
 
 
-def test_a_reader_of_ones_own(own_format):
-    experiment = with_reader(own_format, "line_reader:Reader")
+def test_a_custom_reader(custom_format):
+    experiment = experiment_with_reader(custom_format, "line_reader:Reader")
     table = read_training_table(experiment)
     assert list(table.ids) == ["line0", "line1"]
     assert table.texts == [["a silly goose", "rain"]]
     np.testing.assert_array_equal(table.labels, [[2], [0]])
-    assert read_prediction_table(experiment, own_format).texts == table.texts
+    assert read_prediction_table(experiment, custom_format).texts == table.texts
 
 
-def test_a_readers_file_is_copied_to_where_it_is_found(own_format, tmp_path):
+def test_a_readers_file_is_copied_to_where_it_is_found(custom_format, tmp_path):
     copy_reader("line_reader:Reader", tmp_path / "src")
     assert (tmp_path / "src/line_reader.py").read_text() == READER
     with pytest.raises(InputError, match="No module named"):
@@ -207,7 +207,7 @@ def test_a_readers_file_is_copied_to_where_it_is_found(own_format, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("line_reader:Raeder", "has no attribute 'Raeder'"),
         ("no_such_module:Reader", "No module named 'no_such_module'"),
@@ -216,13 +216,13 @@ def test_a_readers_file_is_copied_to_where_it_is_found(own_format, tmp_path):
         ("line_reader", "data.reader = 'line_reader'"),
     ],
 )
-def test_a_reader_that_fails_says_how(own_format, name, told):
-    with pytest.raises(InputError, match=told):
-        read_training_table(with_reader(own_format, name))
+def test_a_reader_that_fails_says_how(custom_format, name, expected):
+    with pytest.raises(InputError, match=expected):
+        read_training_table(experiment_with_reader(custom_format, name))
 
 
-def test_a_reader_without_a_column_says_which(own_format):
-    experiment = with_reader(own_format, "line_reader:Reader")
+def test_a_reader_without_a_column_says_which(custom_format):
+    experiment = experiment_with_reader(custom_format, "line_reader:Reader")
     data = experiment.data.model_copy(update={"text": "texts"})
     with pytest.raises(InputError, match=r"gives no column 'texts' \(did you mean 'text'"):
         read_training_table(experiment.model_copy(update={"data": data}))
@@ -239,5 +239,5 @@ def test_columns_of_lists_are_found_in_an_unknown_table():
     )
     entries = detect_list_entries(frame)
     assert entries == {"labels_0": ("labels", 0), "labels_1": ("labels", 1)}
-    spread = expand_lists(frame, entries, "t")
-    assert spread["labels_1"].tolist() == ["0", ""] and "labels" not in spread
+    expanded = expand_lists(frame, entries, "t")
+    assert expanded["labels_1"].tolist() == ["0", ""] and "labels" not in expanded

@@ -1,4 +1,4 @@
-"""Row weights by name: both formulas on all four cells, and where they count."""
+"""Schemes of row weights: both formulas on all four cells, and which losses they weight."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from auxfold.data.loading import read_training_table
 from auxfold.data.sample_weights import annotators, identity_public_kernel, identity_strict
 from auxfold.errors import InputError
-from auxfold.tasks import make_tasks
+from auxfold.tasks import TaskSet
 from auxfold.training.objective import Objective
 from conftest import make_experiment
 
-# Not toxic and toxic, by: not annotated, no identity, one of two, both.
+# Not toxic and toxic, each without annotations, with no identity, with one, and with both.
 CELLS = pd.DataFrame(
     {
         "id": range(8),
@@ -29,13 +29,14 @@ CELLS = pd.DataFrame(
     }
 )
 STRICT = [0.25, 0.5, 0.25, 0.5, 0.75, 0.5, 0.75, 0.5]
-# Toxic with one of the two identities: three quarters; with both, no identity is below 0.5.
+# A toxic row with one of the two identities weighs three quarters. With both identities, none is
+# below 0.5.
 PUBLIC = [0.25, 0.5, 0.25, 0.5, 0.75, 0.75, 0.75, 0.5]
 COUNTS = np.log(np.array([1, 4, 10, 0, np.nan, 2, 3, 6]) + 2)
 COUNTS[4] = np.nanmean(COUNTS)
 
 
-def experiment(tmp_path, frame=CELLS, identities=("a", "b"), data=None, **sample_weights):
+def weighted_experiment(tmp_path, frame=CELLS, identities=("a", "b"), data=None, **sample_weights):
     path = str(tmp_path / "train.csv")
     frame.to_csv(path, index=False)
     return make_experiment(path, "b", data={"train": path, **(data or {})},
@@ -44,7 +45,7 @@ def experiment(tmp_path, frame=CELLS, identities=("a", "b"), data=None, **sample
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("settings", "expected"),
     [
         ({"scheme": "identity_strict"}, STRICT),
         ({"scheme": ["identity_public_kernel"]}, PUBLIC),
@@ -57,11 +58,11 @@ def experiment(tmp_path, frame=CELLS, identities=("a", "b"), data=None, **sample
         ),
     ],
 )  # fmt: skip
-def test_every_cell_of_every_scheme(tmp_path, given, expected):
-    plain = read_training_table(experiment(tmp_path, **given, scale_to_mean_one=False))
+def test_every_cell_of_every_scheme(tmp_path, settings, expected):
+    plain = read_training_table(weighted_experiment(tmp_path, **settings, scale_to_mean_one=False))
     assert plain.task_weights["main"] == pytest.approx(expected, rel=1e-6)
     assert plain.sample_weights.tolist() == [1.0] * 8 and list(plain.task_weights) == ["main"]
-    scaled = read_training_table(experiment(tmp_path, **given)).task_weights["main"]
+    scaled = read_training_table(weighted_experiment(tmp_path, **settings)).task_weights["main"]
     assert scaled == pytest.approx(expected / np.mean(expected), rel=1e-6)
 
 
@@ -70,34 +71,35 @@ def test_the_public_formula_is_the_one_that_was_published():
     random = np.random.default_rng(0)
     target, shares = random.random(4_000), random.random((4_000, 9)) * 0.7
     present, absent = (shares >= 0.5).any(axis=1), (shares < 0.5).any(axis=1)
-    published = np.full(4_000, 0.25) + present / 4
-    published += ((target >= 0.5).astype(int) + absent > 1) / 4
-    published += ((target < 0.5).astype(int) + present > 1) / 4
-    made = identity_public_kernel(target >= 0.5, shares >= 0.5)
-    np.testing.assert_array_equal(made, published)
+    expected = np.full(4_000, 0.25) + present / 4
+    expected += ((target >= 0.5).astype(int) + absent > 1) / 4
+    expected += ((target < 0.5).astype(int) + present > 1) / 4
+    weights = identity_public_kernel(target >= 0.5, shares >= 0.5)
+    np.testing.assert_array_equal(weights, expected)
     strict = identity_strict(target >= 0.5, shares >= 0.5)
-    differ = made != strict
+    differ = weights != strict
     np.testing.assert_array_equal(differ, (target >= 0.5) & present)
-    assert set(made[differ]) == {0.75} and set(strict[differ]) == {0.5}
+    assert set(weights[differ]) == {0.75} and set(strict[differ]) == {0.5}
 
 
 def test_the_mean_is_over_rows_with_a_main_label(tmp_path):
     frame = CELLS.astype({"toxic": object})
     frame.loc[[0, 2], "toxic"] = ""
     weights = read_training_table(
-        experiment(tmp_path, frame, scheme="identity_strict")
+        weighted_experiment(tmp_path, frame, scheme="identity_strict")
     ).task_weights["main"]
     assert weights[[1, 3, 4, 5, 6, 7]].mean() == pytest.approx(1.0)
 
 
 def test_the_main_tasks_gradient_follows_and_no_other(tmp_path):
     def gradient(**sample_weights) -> np.ndarray:
-        made = experiment(tmp_path, **sample_weights)
-        objective = Objective(make_tasks(made), read_training_table(made))
+        experiment = weighted_experiment(tmp_path, **sample_weights)
+        objective = Objective(TaskSet.from_experiment(experiment), read_training_table(experiment))
         leaf = torch.zeros(8, 3, requires_grad=True)
-        rows = np.arange(8)
+        indices = np.arange(8)
         logits = {"main": leaf[:, :1], "aux": leaf[:, 1:]}
-        objective.loss(logits, rows, objective.scales(rows))[0].backward()
+        losses = objective.for_step(indices)(logits, indices)
+        sum(losses.values()).backward()
         return leaf.grad.numpy()
 
     plain, weighted = gradient(), gradient(scheme="identity_strict", scale_to_mean_one=False)
@@ -106,12 +108,12 @@ def test_the_main_tasks_gradient_follows_and_no_other(tmp_path):
 
 
 def test_they_multiply_with_the_weights_of_every_task_and_of_the_main_one(tmp_path):
-    made = experiment(tmp_path, scheme="identity_strict", scale_to_mean_one=False)
-    tasks = [{**made.tasks[0].model_dump(mode="json", exclude_none=True), "row_weight": "w"}]
-    sections = made.model_dump(mode="json", exclude_none=True)
+    experiment = weighted_experiment(tmp_path, scheme="identity_strict", scale_to_mean_one=False)
+    tasks = [{**experiment.tasks[0].model_dump(mode="json", exclude_none=True), "row_weight": "w"}]
+    sections = experiment.model_dump(mode="json", exclude_none=True)
     sections["data"]["sample_weight"] = "w"
-    made = make_experiment("", "b", **{**sections, "tasks": tasks})
-    table = read_training_table(made)
+    experiment = make_experiment("", "b", **{**sections, "tasks": tasks})
+    table = read_training_table(experiment)
     assert table.task_weights["main"] == pytest.approx(np.array(STRICT) * CELLS["w"], rel=1e-6)
     assert table.sample_weights.tolist() == CELLS["w"].tolist()
 
@@ -121,21 +123,29 @@ def test_a_source_without_the_columns_weighs_as_unknown(tmp_path):
     CELLS.to_csv(first, index=False)
     CELLS[["id", "text", "toxic"]].to_csv(second, index=False)
     sources = [{"path": str(p), "name": p.stem} for p in (first, second)]
-    made = make_experiment("", "b", data={"train": sources}, identities={"columns": ["a", "b"]},
-                           sample_weights={"scheme": ["identity_strict", "annotators"],
-                                        "annotators": "n", "scale_to_mean_one": False})  # fmt: skip
-    weights = read_training_table(made).task_weights["main"]
+    experiment = make_experiment(
+        "",
+        "b",
+        data={"train": sources},
+        identities={"columns": ["a", "b"]},
+        sample_weights={
+            "scheme": ["identity_strict", "annotators"],
+            "annotators": "n",
+            "scale_to_mean_one": False,
+        },
+    )
+    weights = read_training_table(experiment).task_weights["main"]
     assert weights[:8] == pytest.approx(np.array(STRICT) * COUNTS, rel=1e-6)
     assert weights[8:] == pytest.approx(np.array([0.25, 0.5] * 4) * COUNTS[4], rel=1e-6)
 
 
-def test_annotators_that_nobody_counted_weigh_nothing_in_particular():
+def test_rows_without_any_number_of_annotators_have_weight_1():
     assert annotators(np.full(3, np.nan)).tolist() == [1, 1, 1]
     assert annotators(np.array([0.0])).tolist() == [np.log(2)]
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("settings", "expected"),
     [
         ({"scheme": "identity_lenient"}, "sample_weights.scheme.0 = 'identity_lenient'"),
         ({"scheme": "identity_strict", "identities": ()}, "needs identities.columns"),
@@ -148,6 +158,6 @@ def test_annotators_that_nobody_counted_weigh_nothing_in_particular():
         ({"scheme": "column", "column": "m"}, "'m', row 1: a row weight must be a number >= 0"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path, given, expected):
+def test_settings_and_cells_that_do_not_fit_are_named(tmp_path, settings, expected):
     with pytest.raises(InputError, match=expected):
-        read_training_table(experiment(tmp_path, CELLS.assign(m=-1), **given))
+        read_training_table(weighted_experiment(tmp_path, CELLS.assign(m=-1), **settings))
