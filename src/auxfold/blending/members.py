@@ -48,7 +48,7 @@ class Member:
         if not folder.finished():
             trained = {p.parent.parent.name for p in OUTPUTS.glob("*/fold_*/run.json")}
             raise InputError(f"no trained run {run!r}{nearest(run, sorted(trained))} in outputs")
-        folders = trained_folds(folder, folder.fold_names())
+        folders = trained_folds(folder, list(folder.fold_names()))
         experiment = check_together(folders)
         if experiment.folds.validation is not None:
             raise InputError(

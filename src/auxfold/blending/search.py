@@ -75,10 +75,13 @@ def nelder_mead(score: Objective, n: int, negative: bool) -> np.ndarray:
         weights = np.maximum(weights, 0.0)  # they summed to one, so that at least one is above zero
         return weights / weights.sum()
 
+    def loss(free: np.ndarray) -> float:
+        return -score(to_weights(free))
+
     equal = np.full(n, 1 / n)
     corners = [equal, *((equal + single) / 2 for single in np.eye(n)[:-1])]
     result = minimize(
-        lambda free: -score(to_weights(free)),
+        loss,
         equal[:-1],
         method="Nelder-Mead",
         options={

@@ -58,8 +58,10 @@ def fit_temperature(task: Task, labels: np.ndarray, predictions: np.ndarray) -> 
         return 1.0
     logits = task.to_logits(predictions[known])
 
-    def loss_at(log_temperature: float) -> float | None:
-        return compute_log_loss(task, y, task.activate(logits / np.exp(log_temperature)))
+    def loss_at(log_temperature: float) -> float:
+        loss = compute_log_loss(task, y, task.activate(logits / np.exp(log_temperature)))
+        assert loss is not None  # there are labels
+        return loss
 
     bounds = (np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE))
     return float(np.exp(minimize_scalar(loss_at, bounds=bounds, method="bounded").x))
