@@ -42,7 +42,7 @@ RETIRED_NAMES = {
 LIBRARY_NAMES = {("hypothesis", "given")}  # `module.name` of a library, which cannot be renamed
 
 # Tests without a module of their own: this file.
-TESTS_OF_NO_MODULE = {"test_structure.py"}
+TESTS_OF_NO_MODULE = {"test_docs.py", "test_structure.py"}
 
 
 @cache
@@ -157,7 +157,8 @@ def test_tests_mirror_the_modules():
         source = ROOT / folder if in_benchmarks else PACKAGE / folder
         words = path.stem.removeprefix("test_").split("_")
         candidates = ["_".join(words[:n]) for n in range(len(words), 0, -1)]
-        if not any((source / f"{module}.py").is_file() for module in candidates):
+        files = [source / f for name in candidates for f in (f"{name}.py", f"{name}/__init__.py")]
+        if not any(file.is_file() for file in files):
             problems.append(
                 f"{path.relative_to(ROOT)}: no module {source.relative_to(ROOT)}/"
                 f"{candidates[0]}.py, nor one that its name starts with"
