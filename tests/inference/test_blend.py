@@ -21,19 +21,19 @@ from conftest import make_backbone, make_experiment, make_frame
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, backbone) -> Path:
+def trained_runs(tmp_path_factory, backbone) -> Path:
     """Two runs: other backbones, lengths, folds, text columns, tasks and orders of test rows."""
-    place = tmp_path_factory.mktemp("blend")
-    other = make_backbone(place / "electra", "electra")
-    make_frame().rename(columns={"text": "words"}).to_csv(place / "other_train.csv", index=False)
-    make_frame().to_csv(place / "train.csv", index=False)
+    folder = tmp_path_factory.mktemp("blend")
+    other = make_backbone(folder / "electra", "electra")
+    make_frame().rename(columns={"text": "words"}).to_csv(folder / "other_train.csv", index=False)
+    make_frame().to_csv(folder / "train.csv", index=False)
     test = make_frame(30, seed=5)[["id", "text"]]
-    test.to_csv(place / "test.csv", index=False)
+    test.to_csv(folder / "test.csv", index=False)
     test.sample(frac=1, random_state=1).rename(columns={"text": "words"}).to_csv(
-        place / "other_test.csv", index=False
+        folder / "other_test.csv", index=False
     )
     sample = pd.DataFrame({"id": sorted(test["id"]), "prediction": 0.0})
-    sample.to_csv(place / "sample.csv", index=False)
+    sample.to_csv(folder / "sample.csv", index=False)
     train = {"epochs": 1, "learning_rate": 1e-2}
     files = {"train": "train.csv", "test": "test.csv", "sample_submission": "sample.csv"}
     first = make_experiment("", backbone, name="first", data=files, train=train)
@@ -45,51 +45,54 @@ def place(tmp_path_factory, backbone) -> Path:
         inference={"average": "logit"},
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
+        patch.chdir(folder)
         for experiment in (first, second):
             create_folds(experiment)
             for fold in range(experiment.folds.n_splits):
                 train_fold(experiment, fold)
             Path(f"{experiment.name}.toml").write_text(to_toml(experiment))
-    return place
+    return folder
 
 
 @pytest.fixture
-def here(place, monkeypatch) -> Path:
-    monkeypatch.chdir(place)
-    return place
+def workdir(trained_runs, monkeypatch) -> Path:
+    monkeypatch.chdir(trained_runs)
+    return trained_runs
 
 
-def predictions_of_runs() -> list[pd.DataFrame]:
-    """Each run's own predictions by its script, by id, in the order of the sample submission."""
-    made = []
+def predict_runs() -> list[pd.DataFrame]:
+    """The predictions of each run by its script, by id, in the order of the sample submission."""
+    predictions = []
     for name in ("first", "second"):
         run_script(
             "inference", "--config", f"{name}.toml", "--all-tasks", "--output", f"{name}.csv"
         )
-        made.append(pd.read_csv(f"{name}.csv").set_index("id"))
-    return made
+        predictions.append(pd.read_csv(f"{name}.csv").set_index("id"))
+    return predictions
 
 
-def test_the_submission_is_the_weighted_mean_of_the_runs(here, capsys):
+def test_the_submission_is_the_weighted_mean_of_the_runs(workdir, capsys):
     run_script("blend", "--runs", "first,second", "--method", "hill_climbing", "--average", "logit",
            "--metric", "main/log_loss", "--name", "climbed", "--draws", "10")  # fmt: skip
     record = json.loads(Path("outputs/climbed/blend.json").read_text())
-    record["weights"]["toxic"] = [0.3, 0.7]  # whatever was found: something to see
+    record["weights"]["toxic"] = [
+        0.3,
+        0.7,
+    ]  # instead of the fitted weights, so that both runs count
     Path("outputs/climbed/blend.json").write_text(json.dumps(record))
     run_script("inference", "--blend", "outputs/climbed")
     assert "30 rows, 2 runs, 5 models blended" in capsys.readouterr().out
-    made = pd.read_csv("outputs/climbed/submission.csv")
+    submission = pd.read_csv("outputs/climbed/submission.csv")
     sample = pd.read_csv("sample.csv")
-    assert made.columns.tolist() == ["id", "prediction"]
-    assert made["id"].tolist() == sample["id"].tolist()
-    first, second = (p.loc[made["id"], "toxic"].to_numpy() for p in predictions_of_runs())
+    assert submission.columns.tolist() == ["id", "prediction"]
+    assert submission["id"].tolist() == sample["id"].tolist()
+    first, second = (p.loc[submission["id"], "toxic"].to_numpy() for p in predict_runs())
     logit = 0.3 * np.log(first / (1 - first)) + 0.7 * np.log(second / (1 - second))
-    np.testing.assert_allclose(made["prediction"], 1 / (1 + np.exp(-logit)), atol=1e-5)
+    np.testing.assert_allclose(submission["prediction"], 1 / (1 + np.exp(-logit)), atol=1e-5)
     assert np.abs(first - second).max() > 1e-2
 
 
-def test_every_column_by_weights_of_its_own_and_ranks(here):
+def test_every_column_by_weights_of_its_own_and_ranks(workdir):
     run_script("blend", "--runs", "first,second", "--method", "nelder_mead", "--average", "rank",
            "--metric", "auc", "--by", "column", "--name", "ranked", "--draws", "0")  # fmt: skip
     record = json.loads(Path("outputs/ranked/blend.json").read_text())
@@ -101,27 +104,27 @@ def test_every_column_by_weights_of_its_own_and_ranks(here):
     run_script(
         "inference", "--blend", "outputs/ranked", "--input", "new.csv", "--output", "out.csv"
     )
-    made = pd.read_csv("out.csv").set_index("id")
-    assert made.index.tolist() == test["id"].tolist()
-    first, second = (p.loc[made.index].rank() / 30 for p in predictions_of_runs())
-    for column, (one, two) in record["weights"].items():
-        expected = one * first[column] + two * second[column]
-        np.testing.assert_allclose(made[column], expected, atol=0.04)  # near-ties may turn round
+    predictions = pd.read_csv("out.csv").set_index("id")
+    assert predictions.index.tolist() == test["id"].tolist()
+    first, second = (p.loc[predictions.index].rank() / 30 for p in predict_runs())
+    for column, (first_weight, second_weight) in record["weights"].items():
+        expected = first_weight * first[column] + second_weight * second[column]
+        np.testing.assert_allclose(predictions[column], expected, atol=0.04)  # near-ties may swap
 
 
-def test_other_ids_other_runs_and_options_without_effect_are_refused(here, capsys):
+def test_other_ids_other_runs_and_options_without_effect_are_refused(workdir, capsys):
     run_script("blend", "--runs", "first,second", "--method", "mean", "--draws", "0")
     blend = ("inference", "--blend", "outputs/blend")
-    kept = Path("other_test.csv").read_text()
-    Path("other_test.csv").write_text("\n".join(kept.splitlines()[:-2]) + "\nnew,rain\n")
+    text = Path("other_test.csv").read_text()
+    Path("other_test.csv").write_text("\n".join(text.splitlines()[:-2]) + "\nnew,rain\n")
     try:
-        told = refusal_of_script(capsys, *blend)
+        message = refusal_of_script(capsys, *blend)
         assert (
             "other_test.csv does not hold the ids of test.csv: of 30 ids it lacks 2 and has 1"
-            in told
+            in message
         )
     finally:
-        Path("other_test.csv").write_text(kept)
+        Path("other_test.csv").write_text(text)
     pd.read_csv("test.csv").assign(words="rain").to_csv("both.csv", index=False)
     for options, expected in (
         (["--folds", "0"], "--folds has no effect"),
@@ -134,17 +137,16 @@ def test_other_ids_other_runs_and_options_without_effect_are_refused(here, capsy
         capsys, "inference", "--blend", "outputs/first"
     )
     run = Path("outputs/second/fold_0/run.json")
-    kept = run.read_text()
+    text = run.read_text()
     try:
-        told = json.loads(kept)
-        run.write_text(json.dumps({**told, "experiment_fingerprint": "x"}))
+        run.write_text(json.dumps({**json.loads(text), "experiment_fingerprint": "x"}))
         assert "outputs/second is not the run that was blended" in refusal_of_script(capsys, *blend)
     finally:
-        run.write_text(kept)
+        run.write_text(text)
     assert not Path("outputs/blend/submission.csv").exists()
 
 
-def test_a_blend_of_one_runs_weight_is_that_run(here):
+def test_a_blend_of_one_runs_weight_is_that_run(workdir):
     run_script(
         "blend", "--runs", "first,second", "--method", "mean", "--name", "one", "--draws", "0"
     )
@@ -152,149 +154,162 @@ def test_a_blend_of_one_runs_weight_is_that_run(here):
     path.write_text(json.dumps({**json.loads(path.read_text()), "weights": {"toxic": [0.0, 1.0]}}))
     blend = Blend.from_folder("outputs/one")
     tables = blend.tables(None)
-    made = blend.predict(tables, show=False)["main"][:, 0]
+    blended = blend.predict(tables, show=False)["main"][:, 0]
     ensemble = Ensemble.from_folder("outputs/second")
-    own = ensemble.predict(tables[1], ensemble.tasks(), "logit", show=False)["every"][:, 1]
-    by_id = pd.Series(own, index=tables[1].ids).loc[tables[0].ids]
-    np.testing.assert_allclose(made, by_id, atol=1e-12)
+    predictions = ensemble.predict(tables[1], ensemble.select_tasks(), "logit", show=False)[
+        "every"
+    ][:, 1]
+    by_id = pd.Series(predictions, index=tables[1].ids).loc[tables[0].ids]
+    np.testing.assert_allclose(blended, by_id, atol=1e-12)
 
 
-def blended(name: str, *options: str) -> dict:
+def fit_blend(name: str, *options: str) -> dict:
     run_script(
         "blend", "--runs", "first,second", "--name", name, "--draws", "0", "--method", *options
     )
     return json.loads(Path(f"outputs/{name}/blend.json").read_text())
 
 
-def predicted(name: str, *options: str) -> np.ndarray:
+def predict_blend(name: str, *options: str) -> np.ndarray:
     run_script("inference", "--blend", f"outputs/{name}", *options, "--output", "made.csv")
     return pd.read_csv("made.csv")["prediction"].to_numpy()
 
 
-def test_a_blend_is_calibrated_and_decided_by_what_its_own_rows_gave(here, capsys):
-    stored = blended("post", "mean", "--precision", "0.8")["postprocess"]
-    said = capsys.readouterr().out
+def test_a_blend_is_calibrated_and_decided_by_what_its_own_rows_gave(workdir, capsys):
+    stored = fit_blend("post", "mean", "--target-precision", "0.8")["postprocess"]
+    output = capsys.readouterr().out
     assert list(stored) == ["toxic"]
     assert list(stored["toxic"]["thresholds"]) == ["f1", "precision=0.8"]
-    assert "toxic, precision=0.8" in said and "calibrated on the other folds" in said
+    assert "toxic, precision=0.8" in output and "calibrated on the other folds" in output
     oof = pd.read_parquet("outputs/post/oof.parquet").set_index("id")["toxic"]
     truth = pd.read_csv("train.csv").set_index("id")["toxic"].loc[oof.index]
-    cut = stored["toxic"]["thresholds"]["f1"]
+    threshold = stored["toxic"]["thresholds"]["f1"]
 
-    def f1(at: float) -> float:
-        hits = ((oof >= at) & (truth == 1)).sum()
-        return 2 * hits / ((oof >= at).sum() + (truth == 1).sum())
+    def f1(threshold: float) -> float:
+        hits = ((oof >= threshold) & (truth == 1)).sum()
+        return 2 * hits / ((oof >= threshold).sum() + (truth == 1).sum())
 
-    assert f1(cut) == max(f1(at) for at in oof), "the best threshold on the blend's own rows"
-    plain = predicted("post")
-    assert predicted("post", "--decide", "f1").tolist() == (plain >= cut).astype(int).tolist()
+    assert f1(threshold) == max(f1(threshold) for threshold in oof), (
+        "the best threshold on the blend's own rows"
+    )
+    plain = predict_blend("post")
+    assert (
+        predict_blend("post", "--threshold", "f1").tolist()
+        == (plain >= threshold).astype(int).tolist()
+    )
     temperature = stored["toxic"]["calibration"]["temperature"]
     logit = np.log(plain / (1 - plain)) / temperature
-    cooled = predicted("post", "--calibrate", "temperature")
+    cooled = predict_blend("post", "--calibrate", "temperature")
     np.testing.assert_allclose(cooled, 1 / (1 + np.exp(-logit)), atol=1e-6)
     assert temperature != pytest.approx(1.0, abs=1e-3)
 
 
-def test_ranks_and_older_blends_have_nothing_to_calibrate_with(here, capsys):
-    assert "postprocess" not in blended("post_rank", "rank")
+def test_ranks_and_older_blends_cannot_be_calibrated(workdir, capsys):
+    assert "postprocess" not in fit_blend("post_rank", "rank")
     assert "mean ranks are no probabilities" in capsys.readouterr().out
-    told = refusal_of_script(
+    message = refusal_of_script(
         capsys, "inference", "--blend", "outputs/post_rank", "--calibrate", "isotonic"
     )
-    assert "'rank' gives none" in told
-    record = blended("post_old", "mean")
+    assert "'rank' gives none" in message
+    record = fit_blend("post_old", "mean")
     del record["postprocess"]
     Path("outputs/post_old/blend.json").write_text(json.dumps(record))
-    told = refusal_of_script(capsys, "inference", "--blend", "outputs/post_old", "--decide", "f1")
-    assert "run scripts/blend.py again" in told
-    told = refusal_of_script(
-        capsys, "blend", "--runs", "first,second", "--name", "no", "--precision", "1.5"
+    message = refusal_of_script(
+        capsys, "inference", "--blend", "outputs/post_old", "--threshold", "f1"
     )
-    assert "--precision 1.5" in told and not Path("outputs/no").exists()
+    assert "run scripts/blend.py again" in message
+    message = refusal_of_script(
+        capsys, "blend", "--runs", "first,second", "--name", "no", "--target-precision", "1.5"
+    )
+    assert "--target-precision 1.5" in message and not Path("outputs/no").exists()
 
 
-def test_a_blend_predicts_a_table_of_other_names_without_ids(here, capsys):
-    blended("named", "mean")
+def test_a_blend_predicts_a_table_of_other_names_without_ids(workdir, capsys):
+    fit_blend("named", "mean")
     test = pd.read_csv("test.csv").sort_values("id")
     pd.DataFrame({"post": test["text"], "words": test["text"]}).to_csv("posts.csv", index=False)
     run_script("inference", "--blend", "outputs/named", "--input", "posts.csv", "--rename",
                "post=text", "--without-ids", "--output", "posts_out.csv")  # fmt: skip
-    made = pd.read_csv("posts_out.csv")
-    assert made["id"].tolist() == list(range(30))
-    np.testing.assert_allclose(made["toxic"], predicted("named"), atol=1e-5)
-    told = refusal_of_script(
+    predictions = pd.read_csv("posts_out.csv")
+    assert predictions["id"].tolist() == list(range(30))
+    np.testing.assert_allclose(predictions["toxic"], predict_blend("named"), atol=1e-5)
+    message = refusal_of_script(
         capsys, "inference", "--blend", "outputs/named", "--rename", "post=text"
     )
-    assert "for the table of --input" in told
-    told = refusal_of_script(capsys, "inference", "--blend", "outputs/named", "--input", "posts.csv",
-                          "--rename", "post=txt", "--output", "no.csv")  # fmt: skip
-    assert "'post' is renamed to 'txt', which is not read" in told
+    assert "for the table of --input" in message
+    files = ("--input", "posts.csv", "--output", "no.csv")
+    message = refusal_of_script(
+        capsys, "inference", "--blend", "outputs/named", *files, "--rename", "post=txt"
+    )
+    assert "'post' is renamed to 'txt', which is not read" in message
 
 
-def test_a_run_without_a_weight_is_not_asked(here, monkeypatch):
-    record = blended("light", "mean")
+def test_a_run_without_a_weight_is_not_computed(workdir, monkeypatch):
+    record = fit_blend("light", "mean")
     record["weights"] = {"toxic": [0.0, 1.0]}
     Path("outputs/light/blend.json").write_text(json.dumps(record))
     blend = Blend.from_folder("outputs/light")
-    asked = []
+    predicted_runs = []
     predict = Ensemble.predict
 
-    def told(ensemble: Ensemble, *given: object) -> dict:
-        asked.append(ensemble.experiment.name)
-        return predict(ensemble, *given)
+    def record_call(ensemble: Ensemble, *args: object) -> dict:
+        predicted_runs.append(ensemble.experiment.name)
+        return predict(ensemble, *args)
 
-    monkeypatch.setattr(Ensemble, "predict", told)
+    monkeypatch.setattr(Ensemble, "predict", record_call)
     blend.predict(blend.tables(None), show=False)
-    assert asked == ["second"]
+    assert predicted_runs == ["second"]
 
 
-def test_a_blend_in_python_is_the_script(here, monkeypatch, tmp_path):
-    record = blended("loaded", "logit")
+def test_a_blend_in_python_is_the_script(workdir, monkeypatch, tmp_path):
+    record = fit_blend("loaded", "logit")
     record["weights"] = {"toxic": [0.3, 0.7]}
     Path("outputs/loaded/blend.json").write_text(json.dumps(record))
-    expected = predicted("loaded")
-    calibrated = predicted("loaded", "--calibrate", "temperature")
+    expected = predict_blend("loaded")
+    calibrated = predict_blend("loaded", "--calibrate", "temperature")
     sample = pd.read_csv("sample.csv")["id"]
     texts = pd.read_csv("test.csv").set_index("id").loc[sample]
-    monkeypatch.chdir(tmp_path)  # found from elsewhere: the runs lie beside the blend
-    model = auxfold.load(here / "outputs/loaded")
-    made = model.predict(texts.assign(words=texts["text"]))
-    assert made.columns.tolist() == ["toxic"] and made.index.tolist() == sample.tolist()
-    np.testing.assert_allclose(made["toxic"], expected, atol=1e-5)
-    made = model.predict(texts["text"].tolist(), calibrate="temperature")
-    np.testing.assert_allclose(made["toxic"], calibrated, atol=1e-5)
+    monkeypatch.chdir(tmp_path)  # in another folder: the runs are next to the blend
+    model = auxfold.load(workdir / "outputs/loaded")
+    predictions = model.predict(texts.assign(words=texts["text"]))
+    assert (
+        predictions.columns.tolist() == ["toxic"] and predictions.index.tolist() == sample.tolist()
+    )
+    np.testing.assert_allclose(predictions["toxic"], expected, atol=1e-5)
+    predictions = model.predict(texts["text"].tolist(), calibrate="temperature")
+    np.testing.assert_allclose(predictions["toxic"], calibrated, atol=1e-5)
     with pytest.raises(InputError, match="the table has no text column 'words'"):
         model.predict(texts)
     with pytest.raises(InputError, match="a blend: its runs predict with all"):
-        auxfold.load(here / "outputs/loaded", folds=[0])
+        auxfold.load(workdir / "outputs/loaded", folds=[0])
 
 
-def test_a_run_that_ranks_gives_its_probabilities_to_a_blend(here):
-    blended("ranks_within", "mean")
-    expected = predicted("ranks_within")
+def test_a_run_that_ranks_gives_its_probabilities_to_a_blend(workdir):
+    fit_blend("ranks_within", "mean")
+    expected = predict_blend("ranks_within")
     files = list(Path("outputs/first").glob("fold_*/experiment.toml"))
-    kept = [path.read_text() for path in files]
+    texts = [path.read_text() for path in files]
     try:
         for path in files:
             text = path.read_text()
             path.write_text(text.replace('average = "probability"', 'average = "rank"'))
         assert Ensemble.from_folder("outputs/first").experiment.inference.average == "rank"
-        np.testing.assert_allclose(predicted("ranks_within"), expected, atol=1e-9)
+        np.testing.assert_allclose(predict_blend("ranks_within"), expected, atol=1e-9)
     finally:
-        for path, text in zip(files, kept, strict=True):
+        for path, text in zip(files, texts, strict=True):
             path.write_text(text)
 
 
-def test_a_blend_is_found_from_elsewhere_again_and_again(here, monkeypatch, tmp_path):
-    blended("far", "mean")
-    expected = predicted("far")
+def test_a_blend_is_found_from_elsewhere_again_and_again(workdir, monkeypatch, tmp_path):
+    fit_blend("far", "mean")
+    expected = predict_blend("far")
     monkeypatch.chdir(tmp_path)
-    texts = pd.read_csv(here / "test.csv")
+    texts = pd.read_csv(workdir / "test.csv")
     texts.assign(words=texts["text"]).to_csv("posts.csv", index=False)
     for _ in range(2):
-        run_script("inference", "--blend", str(here / "outputs/far"), "--input", "posts.csv",
+        run_script("inference", "--blend", str(workdir / "outputs/far"), "--input", "posts.csv",
                    "--output", "out.csv")  # fmt: skip
-    made = pd.read_csv("out.csv").set_index("id")["toxic"]
-    sample = pd.read_csv(here / "sample.csv")["id"]
-    np.testing.assert_allclose(made.loc[sample], expected, atol=1e-5)
+    predictions = pd.read_csv("out.csv").set_index("id")["toxic"]
+    sample = pd.read_csv(workdir / "sample.csv")["id"]
+    np.testing.assert_allclose(predictions.loc[sample], expected, atol=1e-5)
     assert not Path("outputs").exists()

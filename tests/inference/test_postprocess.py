@@ -1,4 +1,4 @@
-"""What evaluate.py found is applied at inference, on every way to a prediction, or refused."""
+"""Stored calibration and thresholds are applied on every way to a prediction, or refused."""
 
 from __future__ import annotations
 
@@ -37,48 +37,48 @@ TASKS: list[dict] = [
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, backbone) -> Path:
+def trained_run(tmp_path_factory, backbone) -> Path:
     """A run of every kind of task, evaluated with a precision, and its raw test predictions."""
-    place = tmp_path_factory.mktemp("postprocess")
+    folder = tmp_path_factory.mktemp("postprocess")
     frame = make_frame(80)
     frame["mood"] = np.where(frame["toxic"] > 0.5, "bad", "good")
     frame["score"] = np.arange(80.0)
-    frame.to_csv(place / "train.csv", index=False)
-    make_frame(30, seed=5)[["id", "text"]].to_csv(place / "test.csv", index=False)
+    frame.to_csv(folder / "train.csv", index=False)
+    make_frame(30, seed=5)[["id", "text"]].to_csv(folder / "test.csv", index=False)
     experiment = make_experiment(
         "", backbone, data={"train": "train.csv", "test": "test.csv"}, tasks=TASKS,
         train={"epochs": 2, "learning_rate": 1e-2},
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
+        patch.chdir(folder)
         Path("e.toml").write_text(to_toml(experiment))
         create_folds(experiment)
         for fold in (0, 1):
             train_fold(experiment, fold)
-        run_script("evaluate", "--config", "e.toml", "--precision", "0.5")
+        run_script("evaluate", "--config", "e.toml", "--target-precision", "0.5")
         run_script("inference", "--config", "e.toml", "--all-tasks", "--output", "raw.csv")
-    return place
+    return folder
 
 
 @pytest.fixture
-def here(place, monkeypatch) -> Path:
-    monkeypatch.chdir(place)
-    return place
+def workdir(trained_run, monkeypatch) -> Path:
+    monkeypatch.chdir(trained_run)
+    return trained_run
 
 
-def stored() -> dict:
+def stored_columns() -> dict:
     return json.loads(Path("outputs/tiny/postprocess.json").read_text())["columns"]
 
 
-def made_by(*options: str) -> pd.DataFrame:
+def run_inference(*options: str) -> pd.DataFrame:
     run_script("inference", "--config", "e.toml", *options, "--output", "made.csv")
     return pd.read_csv("made.csv").set_index("id")
 
 
-def test_what_is_stored_is_what_the_scores_tell_of(here):
+def test_what_is_stored_is_what_the_scores_tell_of(workdir):
     cv = json.loads(Path("outputs/tiny/cv.json").read_text())
-    assert list(stored()) == ["toxic", "insult", "threat", "mood"]
-    assert stored()["insult"]["thresholds"] == {
+    assert list(stored_columns()) == ["toxic", "insult", "threat", "mood"]
+    assert stored_columns()["insult"]["thresholds"] == {
         "f1": cv["thresholds"]["values"]["insult"],
         "precision=0.5": cv["precision"]["precision=0.5"]["values"]["insult"],
     }
@@ -88,57 +88,59 @@ def test_what_is_stored_is_what_the_scores_tell_of(here):
     assert "calibrated on the other folds" in page
 
 
-def test_calibrated_probabilities(here):
+def test_calibrated_probabilities(workdir):
     raw = pd.read_csv("raw.csv").set_index("id")
-    by_temperature = made_by("--task", "aux", "--calibrate", "temperature")
+    by_temperature = run_inference("--task", "aux", "--calibrate", "temperature")
     for column in ("insult", "threat"):
-        t = stored()[column]["calibration"]["temperature"]
+        t = stored_columns()[column]["calibration"]["temperature"]
         odds = (raw[column] / (1 - raw[column])) ** (1 / t)
         np.testing.assert_allclose(by_temperature[column], odds / (1 + odds), atol=1e-9)
-    by_steps = made_by("--calibrate", "isotonic")
-    knots = stored()["toxic"]["calibration"]["isotonic"]
+    by_steps = run_inference("--calibrate", "isotonic")
+    knots = stored_columns()["toxic"]["calibration"]["isotonic"]
     np.testing.assert_allclose(by_steps["toxic"], isotonic(raw["toxic"].to_numpy(), knots))
-    mood = made_by("--task", "mood", "--calibrate", "temperature")
-    t = stored()["mood"]["calibration"]["temperature"]
+    mood = run_inference("--task", "mood", "--calibrate", "temperature")
+    t = stored_columns()["mood"]["calibration"]["temperature"]
     powers = raw[["mood_bad", "mood_good"]] ** (1 / t)
     expected = powers.div(powers.sum(axis=1), axis=0)
     np.testing.assert_allclose(mood[["mood_bad", "mood_good"]], expected, atol=1e-9)
     assert mood["mood"].tolist() == raw["mood"].tolist()
 
 
-def test_answers_by_the_stored_thresholds(here):
+def test_predictions_of_1_and_0_by_the_stored_thresholds(workdir):
     raw = pd.read_csv("raw.csv").set_index("id")
-    made = made_by("--task", "aux", "--decide", "f1")
+    decisions = run_inference("--task", "aux", "--threshold", "f1")
     for column in ("insult", "threat"):
-        cut = stored()[column]["thresholds"]["f1"]
-        assert made[column].tolist() == (raw[column] >= cut).astype(int).tolist()
+        threshold = stored_columns()[column]["thresholds"]["f1"]
+        assert decisions[column].tolist() == (raw[column] >= threshold).astype(int).tolist()
     assert "0.0" not in Path("made.csv").read_text(), "integers"
-    precise = made_by("--decide", "precision=0.5")
-    cut = stored()["toxic"]["thresholds"]["precision=0.5"]
-    assert precise["toxic"].tolist() == (raw["toxic"] >= cut).astype(int).tolist()
+    precise = run_inference("--threshold", "precision=0.5")
+    threshold = stored_columns()["toxic"]["thresholds"]["precision=0.5"]
+    assert precise["toxic"].tolist() == (raw["toxic"] >= threshold).astype(int).tolist()
 
 
-def test_a_precision_that_was_never_reached_is_answered_with_no(here):
+def test_a_precision_that_no_threshold_reached_predicts_0(workdir):
     ensemble = Ensemble.from_folder("outputs/tiny")
-    (task,) = ensemble.tasks()
+    (task,) = ensemble.select_tasks()
     columns = {"toxic": {"thresholds": {"precision=1": None}}}
-    after = Postprocess(None, "precision=1", columns)
-    made = after.apply([task], {"main": np.array([[0.2], [1.0]])})
-    assert made["main"].tolist() == [[0], [0]]
-    at = Postprocess(None, "f1", {"toxic": {"thresholds": {"f1": 0.2}}})
+    postprocess = Postprocess(None, "precision=1", columns)
+    decisions = postprocess.apply([task], {"main": np.array([[0.2], [1.0]])})
+    assert decisions["main"].tolist() == [[0], [0]]
+    at_boundary = Postprocess(None, "f1", {"toxic": {"thresholds": {"f1": 0.2}}})
     values = np.array([[0.2], [np.nextafter(0.2, 0)]])
-    assert at.apply([task], {"main": values})["main"].tolist() == [[1], [0]], ">= is yes"
+    assert at_boundary.apply([task], {"main": values})["main"].tolist() == [[1], [0]], ">= is yes"
 
 
-def test_in_python_and_on_kaggle(here, tmp_path, capsys):
+def test_in_python_and_on_kaggle(workdir, tmp_path, capsys):
     raw = pd.read_csv("raw.csv").set_index("id")
     texts = pd.read_csv("test.csv")
     model = auxfold.load("outputs/tiny")
-    made = model.predict(texts, calibrate="isotonic")["toxic"]
-    expected = isotonic(raw["toxic"].to_numpy(), stored()["toxic"]["calibration"]["isotonic"])
-    np.testing.assert_allclose(made, expected, atol=1e-5)
-    decided = model.predict(texts, tasks=["main", "aux"], decide="f1")
-    assert set(np.unique(decided)) <= {0, 1} and decided.dtypes.eq(np.int64).all()
+    calibrated = model.predict(texts, calibrate="isotonic")["toxic"]
+    expected = isotonic(
+        raw["toxic"].to_numpy(), stored_columns()["toxic"]["calibration"]["isotonic"]
+    )
+    np.testing.assert_allclose(calibrated, expected, atol=1e-5)
+    decisions = model.predict(texts, tasks=["main", "aux"], threshold="f1")
+    assert set(np.unique(decisions)) <= {0, 1} and decisions.dtypes.eq(np.int64).all()
     run_script("inference", "--config", "e.toml", "--text", "goose", "--calibrate", "isotonic")
     ensemble = Ensemble.from_experiment(load_experiment("e.toml"))
     notebook = ROOT / "notebooks/kaggle_inference.ipynb"
@@ -153,44 +155,46 @@ def test_in_python_and_on_kaggle(here, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--all-tasks", "--calibrate", "temperature"], "a regression task, which has no"),
+        (["--all-tasks", "--calibrate", "temperature"], "regression task, which has no"),
         (["--task", "mood", "--calibrate", "isotonic"], "multiclass task, which has temperature"),
-        (["--task", "mood", "--decide", "f1"], "is a multiclass task; thresholds are for binary"),
-        (["--decide", "precision=0.7"], "stored are f1, precision=0.5; for another precision run"),
-        (["--decide", "f1", "--calibrate", "isotonic"], "exclude each other"),
+        (["--task", "mood", "--threshold", "f1"], "multiclass task; thresholds are for binary"),
+        (["--threshold", "precision=0.7"], "stored are f1, precision=0.5; for another"),
+        (["--threshold", "f1", "--calibrate", "isotonic"], "exclude each other"),
         (["--calibrate", "isotonic", "--set", "inference.average=rank"], "'rank' gives none"),
     ],
 )  # fmt: skip
-def test_what_was_not_found_cannot_be_applied(here, capsys, options, expected):
-    told = refusal_of_script(
+def test_what_is_not_stored_cannot_be_applied(workdir, capsys, options, expected):
+    message = refusal_of_script(
         capsys, "inference", "--config", "e.toml", *options, "--output", "no.csv"
     )
-    assert expected in told and not Path("no.csv").exists()
+    assert expected in message and not Path("no.csv").exists()
 
 
 @pytest.mark.parametrize(
     ("script", "options", "expected"),
     [
         ("evaluate", ["--metric", "auc"], "--metric goes with --labels"),
-        ("evaluate", ["--labels", "train.csv", "--predictions", "raw.csv", "--precision", "0.9"],
-         "--precision tunes thresholds out of fold"),
+        ("evaluate", ["--labels", "train.csv", "--predictions", "raw.csv",
+                      "--target-precision", "0.9"],
+         "--target-precision tunes thresholds out of fold"),
         ("inference", ["--text", "goose", "--output", "x.csv"], "--output has no effect"),
         ("inference", ["--text", "goose", "--without-ids"], "--without-ids has no effect"),
     ],
 )  # fmt: skip
-def test_options_without_effect_are_refused(here, capsys, script, options, expected):
+def test_options_without_effect_are_refused(workdir, capsys, script, options, expected):
     assert expected in refusal_of_script(capsys, script, "--config", "e.toml", *options)
 
 
-def test_other_folds_and_no_folds_are_refused(here, capsys):
-    assert "--precision 1.5" in refusal_of_script(capsys, "evaluate", "--config", "e.toml",
-                                        "--precision", "1.5")  # fmt: skip
+def test_other_folds_and_no_folds_are_refused(workdir, capsys):
+    assert "--target-precision 1.5" in refusal_of_script(
+        capsys, "evaluate", "--config", "e.toml", "--target-precision", "1.5"
+    )
     path = Path("outputs/tiny/postprocess.json")
-    kept = path.read_text()
-    path.write_text(json.dumps({**json.loads(kept), "data_fingerprint": "x"}))
+    stored_text = path.read_text()
+    path.write_text(json.dumps({**json.loads(stored_text), "data_fingerprint": "x"}))
     try:
         with pytest.raises(InputError, match="is of other folds than these"):
-            auxfold.load("outputs/tiny").predict("goose", decide="f1")
+            auxfold.load("outputs/tiny").predict("goose", threshold="f1")
         files = ("--labels", "train.csv", "--predictions", "outputs/tiny/oof.parquet")
         assert "is of other folds" in refusal_of_script(
             capsys, "evaluate", "--config", "e.toml", *files, "--metric", "f1_tuned"
@@ -199,7 +203,7 @@ def test_other_folds_and_no_folds_are_refused(here, capsys):
         with pytest.raises(InputError, match="run scripts/evaluate.py first"):
             auxfold.load("outputs/tiny/fold_0").predict("goose", calibrate="temperature")
     finally:
-        path.write_text(kept)
+        path.write_text(stored_text)
 
 
 ALONE = """
@@ -219,7 +223,7 @@ from auxfold.inference.blend import Blend
 
 texts = ["silly goose", "the garden is good", "rain"]
 model = auxfold.load("outputs/tiny")
-for options in ({"calibrate": "isotonic"}, {"decide": "f1"}, {"average": "rank"}):
+for options in ({"calibrate": "isotonic"}, {"threshold": "f1"}, {"average": "rank"}):
     print(model.predict(texts, **options)["toxic"].tolist())
 Path("outputs/alone").mkdir()
 run = json.loads(Path("outputs/tiny/fold_0/run.json").read_text())
@@ -232,13 +236,13 @@ print(len(blend.predict(blend.tables(None), show=False)["main"]))
 """
 
 
-def test_prediction_needs_neither_scipy_nor_scikit_learn(here):
+def test_prediction_needs_neither_scipy_nor_scikit_learn(workdir):
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True,
+    process = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True,
                           timeout=300, env=environment)  # fmt: skip
     shutil.rmtree("outputs/alone")
-    assert done.returncode == 0, done.stderr
-    *_, rows = done.stdout.splitlines()
+    assert process.returncode == 0, process.stderr
+    *_, rows = process.stdout.splitlines()
     assert rows == "30"
     with pytest.raises(InputError, match="holds no trained fold"):
         auxfold.load("outputs/alone")

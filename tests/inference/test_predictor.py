@@ -1,4 +1,4 @@
-"""Texts in, a DataFrame out: the numbers of the scripts, in the order and index given."""
+"""Texts in, a DataFrame out: the same numbers as of the scripts, in the order of the texts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TEXTS = ["silly goose", "the garden is good", "", "goose " * 30, "rain"]
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory, backbone):
-    """``outputs/`` with two folds of an experiment on texts and one on pairs."""
-    place = tmp_path_factory.mktemp("predictor")
+    """``outputs/`` with two folds each of an experiment on texts and of one on pairs."""
+    workdir = tmp_path_factory.mktemp("predictor")
     frame = make_frame(40)
     frame["title"] = frame["text"].str.split().str[0]
-    frame.to_csv(place / "train.csv", index=False)
+    frame.to_csv(workdir / "train.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
+        patch.chdir(workdir)
         for name, text in (("tiny", "text"), ("pairs", ["title", "text"])):
             data = {"train": "train.csv", "text": text}
             experiment = make_experiment("train.csv", backbone, name=name, data=data,
@@ -33,7 +33,7 @@ def outputs(tmp_path_factory, backbone):
             create_folds(experiment)
             for fold in (0, 1):
                 train_fold(experiment, fold)
-    return place / "outputs"
+    return workdir / "outputs"
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +60,20 @@ def test_every_shape_of_input_gives_the_same_rows_under_its_own_index(model):
     as_frame = model.predict(pd.DataFrame({"text": TEXTS, "other": 1}, index=index))
     as_array = model.predict(np.array(TEXTS, dtype=object))
     assert as_series.index.tolist() == as_frame.index.tolist() == index
-    for made in (as_series, as_frame, as_array):
-        np.testing.assert_array_equal(made.to_numpy(), expected.to_numpy())
+    for predictions in (as_series, as_frame, as_array):
+        np.testing.assert_array_equal(predictions.to_numpy(), expected.to_numpy())
     np.testing.assert_allclose(model.predict(TEXTS[0]), expected.iloc[:1], atol=1e-6)
     assert model.predict([]).shape == (0, 1)
 
 
-def test_many_rows_go_in_pieces_and_over_devices(outputs, model, monkeypatch):
+def test_many_rows_go_in_chunks_and_over_devices(outputs, model, monkeypatch):
     texts = make_frame(33, seed=4)["text"].tolist()
     expected = model.predict(texts, tasks=["aux", "main"])
     assert list(expected.columns) == ["insult", "threat", "toxic"]
-    monkeypatch.setattr(predictor, "ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(predictor, "CHUNK_SIZE", 10)
     several = auxfold.load(outputs / "tiny", devices=["cpu", "cpu", "cpu"])
-    made = several.predict(texts, tasks=["aux", "main"])
-    np.testing.assert_allclose(made, expected, atol=1e-6)
+    predictions = several.predict(texts, tasks=["aux", "main"])
+    np.testing.assert_allclose(predictions, expected, atol=1e-6)
     np.testing.assert_allclose(several.predict(texts[0]), expected[["toxic"]].iloc[:1], atol=1e-6)
 
 
@@ -82,9 +82,9 @@ def test_pairs(outputs):
     pairs = [("goose", "the garden"), ("rain", "goose goose")]
     expected = model.predict(pairs)
     frame = pd.DataFrame(pairs, columns=["title", "text"], index=[7, 3])
-    made = model.predict(frame)
-    assert made.index.tolist() == [7, 3]
-    np.testing.assert_array_equal(made.to_numpy(), expected.to_numpy())
+    predictions = model.predict(frame)
+    assert predictions.index.tolist() == [7, 3]
+    np.testing.assert_array_equal(predictions.to_numpy(), expected.to_numpy())
     swapped = model.predict([(b, a) for a, b in pairs])
     assert np.abs(swapped.to_numpy() - expected.to_numpy()).max() > 1e-6
 
@@ -104,7 +104,7 @@ def test_other_averages_and_the_rows_that_a_rank_depends_on(outputs, model, monk
     power = model.predict(texts, average="power")["toxic"]
     np.testing.assert_allclose(power, (sum(s**3.5 for s in single) / 2) ** (1 / 3.5), atol=1e-6)
     expected = sum(s.rank() for s in single) / 2 / 33
-    monkeypatch.setattr(predictor, "ROWS_AT_ONCE", 10)  # ranks are among all rows of the call
+    monkeypatch.setattr(predictor, "CHUNK_SIZE", 10)  # ranks are among all rows of the call
     several = auxfold.load(outputs / "tiny", devices=["cpu", "cpu"])
     np.testing.assert_allclose(several.predict(texts, average="rank")["toxic"], expected, atol=0.05)
     assert abs(several.predict(texts, average="rank")["toxic"].mean() - 17 / 33) < 1e-9

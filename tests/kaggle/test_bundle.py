@@ -31,10 +31,10 @@ NAMES = KaggleNames("ada", "auxfold tiny", COMPETITION)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, backbone) -> Path:
+def workdir(tmp_path_factory, backbone) -> Path:
     """Two trained folds, their submission by the script, and their bundle."""
-    place = tmp_path_factory.mktemp("kaggle")
-    data = place / "input" / COMPETITION
+    workdir = tmp_path_factory.mktemp("kaggle")
+    data = workdir / "input" / COMPETITION
     data.mkdir(parents=True)
     make_frame().to_csv(data / "train.csv", index=False)
     test = make_frame(31, seed=5)[["id", "text"]]
@@ -44,47 +44,47 @@ def place(tmp_path_factory, backbone) -> Path:
     files = {key: f"input/{COMPETITION}/{key}.csv" for key in ("train", "test")}
     files["sample_submission"] = f"input/{COMPETITION}/sample_submission.csv"
     experiment = make_experiment("", backbone, data=files)
-    (place / "e.toml").write_text(to_toml(experiment))
+    (workdir / "e.toml").write_text(to_toml(experiment))
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
+        patch.chdir(workdir)
         create_folds(experiment)
         for fold in (0, 1):
             train_fold(experiment, fold)
-        script("inference", "--config", "e.toml", cwd=place)
-        script("bundle_kaggle", "--config", "e.toml", "--owner", "ada", cwd=place)
-    return place
+        run_script_in("inference", "--config", "e.toml", cwd=workdir)
+        run_script_in("bundle_kaggle", "--config", "e.toml", "--owner", "ada", cwd=workdir)
+    return workdir
 
 
-def script(name: str, *arguments: str, cwd: Path) -> str:
+def run_script_in(name: str, *arguments: str, cwd: Path) -> str:
     command = [sys.executable, str(ROOT / f"scripts/{name}.py"), *arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
-def bundle_of(place: Path) -> Path:
-    return place / "outputs/tiny/kaggle/dataset"
+def bundle_folder(workdir: Path) -> Path:
+    return workdir / "outputs/tiny/kaggle/dataset"
 
 
-def mounted(place: Path, folder: Path, layout: str) -> Path:
+def mount_inputs(workdir: Path, folder: Path, layout: str) -> Path:
     """``/kaggle/input`` in its older and its newer form."""
     root = folder / "input"
     parts = {"old": (COMPETITION, "auxfold-tiny"),
              "new": (f"competitions/{COMPETITION}", "datasets/ada/auxfold-tiny")}  # fmt: skip
     competition, dataset = parts[layout]
-    shutil.copytree(bundle_of(place), root / dataset)
+    shutil.copytree(bundle_folder(workdir), root / dataset)
     (root / competition).mkdir(parents=True)
     for name in ("test.csv", "sample_submission.csv"):
-        shutil.copy(place / "input" / COMPETITION / name, root / competition)
+        shutil.copy(workdir / "input" / COMPETITION / name, root / competition)
     return root
 
 
-def expected(place: Path) -> pd.DataFrame:
-    return pd.read_csv(place / "outputs/tiny/submission.csv")
+def read_submission(workdir: Path) -> pd.DataFrame:
+    return pd.read_csv(workdir / "outputs/tiny/submission.csv")
 
 
-def test_metadata_is_what_kaggle_asks_for(place):
-    folder = place / "outputs/tiny/kaggle"
+def test_metadata_is_what_kaggle_expects(workdir):
+    folder = workdir / "outputs/tiny/kaggle"
     dataset = json.loads((folder / "dataset/dataset-metadata.json").read_text())
     assert dataset["id"] == "ada/auxfold-tiny" and dataset["title"] == "auxfold tiny"
     assert len(dataset["licenses"]) == 1
@@ -102,9 +102,9 @@ def test_metadata_is_what_kaggle_asks_for(place):
     assert f"competitions submit {COMPETITION} -k ada/auxfold-tiny-inference" in typed
 
 
-def test_the_dataset_holds_what_inference_needs_in_half_precision(place):
-    bundle = bundle_of(place)
-    trained = load_file(place / "outputs/tiny/fold_1/model.safetensors")
+def test_the_dataset_holds_what_inference_needs_in_half_precision(workdir):
+    bundle = bundle_folder(workdir)
+    trained = load_file(workdir / "outputs/tiny/fold_1/model.safetensors")
     stored = load_file(bundle / "fold_1/model.safetensors")
     assert trained.keys() == stored.keys()
     assert {v.dtype for v in stored.values()} == {torch.float16}
@@ -120,32 +120,34 @@ def test_the_dataset_holds_what_inference_needs_in_half_precision(place):
 
 
 @pytest.mark.parametrize("layout", ["old", "new"])
-def test_predictions_are_those_of_the_script(place, tmp_path, layout):
-    root = mounted(place, tmp_path, layout)
+def test_predictions_are_those_of_the_script(workdir, tmp_path, layout):
+    root = mount_inputs(workdir, tmp_path, layout)
     bundle = next(root.rglob("auxfold_manifest.json")).parent
     test, sample = kernel.find_inputs(bundle, root)
     frame, folds = kernel.predict(bundle, test, sample, hours=1, devices=["cpu", "cpu", "cpu"])
     assert folds == ["fold_0", "fold_1"]
     kernel.write_submission(frame, sample, tmp_path / "submission.csv")
-    made = pd.read_csv(tmp_path / "submission.csv")
-    assert made["id"].tolist() == expected(place)["id"].tolist()
-    np.testing.assert_allclose(made["prediction"], expected(place)["prediction"], atol=2e-3)
+    predictions = pd.read_csv(tmp_path / "submission.csv")
+    assert predictions["id"].tolist() == read_submission(workdir)["id"].tolist()
+    np.testing.assert_allclose(
+        predictions["prediction"], read_submission(workdir)["prediction"], atol=2e-3
+    )
 
 
-def test_every_column_of_the_sample_is_predicted(place, tmp_path):
-    root = mounted(place, tmp_path, "old")
+def test_every_column_of_the_sample_is_predicted(workdir, tmp_path):
+    root = mount_inputs(workdir, tmp_path, "old")
     sample = root / COMPETITION / "sample_submission.csv"
     ids = pd.read_csv(sample)["id"]
     pd.DataFrame({"id": ids, "threat": 0.5, "toxic": 0.5}).to_csv(sample, index=False)
     bundle = root / "auxfold-tiny"
     frame, _ = kernel.predict(bundle, root / COMPETITION / "test.csv", sample, hours=1)
     assert list(frame.columns) == ["id", "threat", "toxic"]
-    np.testing.assert_allclose(frame["toxic"], expected(place)["prediction"], atol=2e-3)
+    np.testing.assert_allclose(frame["toxic"], read_submission(workdir)["prediction"], atol=2e-3)
 
 
-def test_a_spent_budget_costs_folds_and_not_the_submission(place, tmp_path, monkeypatch, capsys):
-    """The second fold's time never comes: the first one alone is submitted."""
-    root = mounted(place, tmp_path, "old")
+def test_a_spent_budget_costs_folds_and_not_the_submission(workdir, tmp_path, monkeypatch, capsys):
+    """There never is time for the second fold: only the first one is submitted."""
+    root = mount_inputs(workdir, tmp_path, "old")
     bundle = root / "auxfold-tiny"
     slow = bundle / "src/auxfold/kaggle/workers.py"
     slow.write_text(slow.read_text().replace(
@@ -155,58 +157,58 @@ def test_a_spent_budget_costs_folds_and_not_the_submission(place, tmp_path, monk
     frame, folds = kernel.predict(bundle, test, sample, hours=1)
     assert folds == ["fold_0"]
     assert "ONLY 1 OF 2 FOLDS are averaged: fold_0" in capsys.readouterr().out
-    single = script("inference", "--config", "e.toml", "--folds", "0", "--output", "one.csv",
-                    cwd=place)  # fmt: skip
-    assert "one.csv" in single
-    one = pd.read_csv(place / "one.csv")["prediction"]
-    np.testing.assert_allclose(frame["prediction"], one, atol=2e-3)
+    output = run_script_in("inference", "--config", "e.toml", "--folds", "0", "--output", "one.csv",
+                    cwd=workdir)  # fmt: skip
+    assert "one.csv" in output
+    expected = pd.read_csv(workdir / "one.csv")["prediction"]
+    np.testing.assert_allclose(frame["prediction"], expected, atol=2e-3)
     with pytest.raises(InputError, match="no fold was finished within"):
         kernel.predict(bundle, test, sample, hours=0)
 
 
-def test_what_is_bundled_predicts_by_its_own_inference_settings(place, tmp_path, monkeypatch):
+def test_what_is_bundled_predicts_by_its_own_inference_settings(workdir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "outputs").symlink_to(place / "outputs")
+    (tmp_path / "outputs").symlink_to(workdir / "outputs")
     test = "data.test=elsewhere/test.csv"
-    experiment = load_experiment(place / "e.toml", ["inference.average=rank", test])
-    shutil.move(place / "outputs/tiny/kaggle", tmp_path / "kept")
+    experiment = load_experiment(workdir / "e.toml", ["inference.average=rank", test])
+    shutil.move(workdir / "outputs/tiny/kaggle", tmp_path / "kept")
     try:
         notebook = ROOT / "notebooks/kaggle_inference.ipynb"
         folder = write_bundle(Ensemble.from_experiment(experiment), NAMES, notebook, "fp32")
         bundle = folder / "dataset"
-        data = place / "input" / COMPETITION
+        data = workdir / "input" / COMPETITION
         frame, _ = kernel.predict(bundle, data / "test.csv", None, hours=1)
         ranks = np.sort(frame["toxic"].to_numpy()) * 31  # of two folds' ranks, the mean
         assert ranks.max() > 25 and ranks.min() < 6, "ranks, not probabilities"
         assert kernel.LoadedBundle.from_folder(bundle).experiment.data.test == "elsewhere/test.csv"
     finally:
-        shutil.rmtree(place / "outputs/tiny/kaggle", ignore_errors=True)
-        shutil.move(tmp_path / "kept", place / "outputs/tiny/kaggle")
+        shutil.rmtree(workdir / "outputs/tiny/kaggle", ignore_errors=True)
+        shutil.move(tmp_path / "kept", workdir / "outputs/tiny/kaggle")
 
 
-def test_a_failing_fold_costs_itself_and_not_the_submission(place, tmp_path, capsys):
-    root = mounted(place, tmp_path, "old")
+def test_a_failing_fold_costs_itself_and_not_the_submission(workdir, tmp_path, capsys):
+    root = mount_inputs(workdir, tmp_path, "old")
     bundle = root / "auxfold-tiny"
     (bundle / "fold_1/model.safetensors").write_bytes(b"broken")
     test, sample = kernel.find_inputs(bundle, root)
     _, folds = kernel.predict(bundle, test, sample, hours=1)
-    said = capsys.readouterr().out
-    assert folds == ["fold_0"] and "A PROCESS FAILED" in said and "ONLY 1 OF 2 FOLDS" in said
+    output = capsys.readouterr().out
+    assert folds == ["fold_0"] and "A PROCESS FAILED" in output and "ONLY 1 OF 2 FOLDS" in output
 
 
-def test_zipped_inputs_of_the_competition_come_before_others_of_that_name(place, tmp_path):
-    root = mounted(place, tmp_path, "old")
-    own, other = root / COMPETITION, root / "some-dataset"
+def test_zipped_inputs_of_the_competition_come_before_others_of_that_name(workdir, tmp_path):
+    root = mount_inputs(workdir, tmp_path, "old")
+    competition, other = root / COMPETITION, root / "some-dataset"
     other.mkdir()
-    shutil.copy(own / "test.csv", other)
-    pd.read_csv(own / "test.csv").to_csv(own / "test.csv.zip", index=False)
-    (own / "test.csv").unlink()
+    shutil.copy(competition / "test.csv", other)
+    pd.read_csv(competition / "test.csv").to_csv(competition / "test.csv.zip", index=False)
+    (competition / "test.csv").unlink()
     test, _ = kernel.find_inputs(root / "auxfold-tiny", root)
-    assert test == own / "test.csv.zip"
+    assert test == competition / "test.csv.zip"
 
 
-def test_a_damaged_bundle_is_refused(place, tmp_path):
-    bundle = mounted(place, tmp_path, "old") / "auxfold-tiny"
+def test_a_damaged_bundle_is_refused(workdir, tmp_path):
+    bundle = mount_inputs(workdir, tmp_path, "old") / "auxfold-tiny"
     weights = bundle / "fold_0/model.safetensors"
     save_file({**load_file(weights), "heads.main.bias": torch.ones(1)}, weights)
     with pytest.raises(InputError, match="not the file that was bundled"):
@@ -216,15 +218,15 @@ def test_a_damaged_bundle_is_refused(place, tmp_path):
         kernel.check_bundle(bundle)
 
 
-def test_inputs_that_are_not_attached_are_named(place, tmp_path):
-    root = mounted(place, tmp_path, "new")
+def test_inputs_that_are_not_attached_are_named(workdir, tmp_path):
+    root = mount_inputs(workdir, tmp_path, "new")
     shutil.rmtree(root / "competitions")
     with pytest.raises(InputError, match="no test.csv of tiny-comments.*attach"):
         kernel.find_inputs(root / "datasets/ada/auxfold-tiny", root)
 
 
-def test_a_bundle_is_not_overwritten_unasked(place, monkeypatch):
-    monkeypatch.chdir(place)
+def test_a_bundle_is_not_overwritten_without_the_option(workdir, monkeypatch):
+    monkeypatch.chdir(workdir)
     ensemble = Ensemble.from_experiment(load_experiment("e.toml"))
     with pytest.raises(InputError, match="give --overwrite"):
         write_bundle(ensemble, NAMES, ROOT / "notebooks/kaggle_inference.ipynb", "fp16")
@@ -283,18 +285,20 @@ def no_network() -> list[str]:
     pytest.skip("this machine allows no network namespaces")
 
 
-def test_the_notebook_runs_with_no_network(place, tmp_path):
-    root = mounted(place, tmp_path, "new")
+def test_the_notebook_runs_with_no_network(workdir, tmp_path):
+    root = mount_inputs(workdir, tmp_path, "new")
     (tmp_path / "block").mkdir()
     (tmp_path / "block/sitecustomize.py").write_text(BLOCK)
-    notebook = place / "outputs/tiny/kaggle/kernel/kaggle_inference.ipynb"
+    notebook = workdir / "outputs/tiny/kaggle/kernel/kaggle_inference.ipynb"
     environment = {**os.environ, "AUXFOLD_INPUT": str(root), "PYTHONPATH": str(tmp_path / "block")}
     command = [*no_network(), sys.executable, "-c", EXECUTE, str(notebook)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True,
+    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True,
                           timeout=300)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert str(root / "datasets/ada/auxfold-tiny/src/auxfold") in done.stdout
-    assert "31 rows from fold_0, fold_1" in done.stdout
-    made = pd.read_csv(tmp_path / "submission.csv")
-    assert made["id"].tolist() == expected(place)["id"].tolist()
-    np.testing.assert_allclose(made["prediction"], expected(place)["prediction"], atol=2e-3)
+    assert process.returncode == 0, process.stderr
+    assert str(root / "datasets/ada/auxfold-tiny/src/auxfold") in process.stdout
+    assert "31 rows from fold_0, fold_1" in process.stdout
+    predictions = pd.read_csv(tmp_path / "submission.csv")
+    assert predictions["id"].tolist() == read_submission(workdir)["id"].tolist()
+    np.testing.assert_allclose(
+        predictions["prediction"], read_submission(workdir)["prediction"], atol=2e-3
+    )

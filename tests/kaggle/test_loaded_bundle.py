@@ -23,16 +23,16 @@ BUNDLE = Path("outputs/both/kaggle/dataset")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, backbone) -> Path:
+def trained_runs(tmp_path_factory, backbone) -> Path:
     """Two runs on one competition, of other backbones, folds and tasks, and their blend."""
-    place = tmp_path_factory.mktemp("blended")
-    other = make_backbone(place / "electra", "electra")
-    (place / DATA).mkdir(parents=True)
-    make_frame().to_csv(place / DATA / "train.csv", index=False)
+    folder = tmp_path_factory.mktemp("blended")
+    other = make_backbone(folder / "electra", "electra")
+    (folder / DATA).mkdir(parents=True)
+    make_frame().to_csv(folder / DATA / "train.csv", index=False)
     test = make_frame(30, seed=5)[["id", "text"]]
-    test.to_csv(place / DATA / "test.csv", index=False)
+    test.to_csv(folder / DATA / "test.csv", index=False)
     sample = pd.DataFrame({"id": sorted(test["id"]), "prediction": 0.0})
-    sample.to_csv(place / DATA / "sample_submission.csv", index=False)
+    sample.to_csv(folder / DATA / "sample_submission.csv", index=False)
     files = {key: f"{DATA}/{key}.csv" for key in ("train", "test", "sample_submission")}
     train = {"epochs": 6, "learning_rate": 1e-2}
     first = make_experiment("", backbone, name="first", data=files, train=train)
@@ -42,7 +42,7 @@ def place(tmp_path_factory, backbone) -> Path:
         model={"backbone": other, "max_length": 12}, inference={"average": "logit"},
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
+        patch.chdir(folder)
         for experiment in (first, second):
             create_folds(experiment)
             for fold in experiment.folds.names:
@@ -50,17 +50,17 @@ def place(tmp_path_factory, backbone) -> Path:
             Path(f"{experiment.name}.toml").write_text(to_toml(experiment))
         run_script("blend", "--runs", "first,second", "--method", "nelder_mead", "--average",
                    "logit", "--name", "both", "--draws", "0")  # fmt: skip
-    return place
+    return folder
 
 
 @pytest.fixture
-def here(place, monkeypatch) -> Path:
-    monkeypatch.chdir(place)
-    return place
+def workdir(trained_runs, monkeypatch) -> Path:
+    monkeypatch.chdir(trained_runs)
+    return trained_runs
 
 
-def bundled(weights: list[float]) -> pd.DataFrame:
-    """The blend with other weights, bundled anew; its submission by the script, by id."""
+def bundle_with_weights(weights: list[float]) -> pd.DataFrame:
+    """Bundle the blend again with these weights; its submission by the script, by id."""
     path = Path("outputs/both/blend.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "weights": {"toxic": weights}}))
     run_script("inference", "--blend", "outputs/both")
@@ -68,133 +68,137 @@ def bundled(weights: list[float]) -> pd.DataFrame:
     return pd.read_csv("outputs/both/submission.csv")
 
 
-def predicted(**options: object) -> tuple[pd.DataFrame, list[str]]:
-    """What the notebook would submit."""
+def predict_bundle(**options: object) -> tuple[pd.DataFrame, list[str]]:
+    """The submission of the notebook, and the finished folds."""
     test, sample = kernel.find_inputs(BUNDLE, Path("input"))
     return kernel.predict(BUNDLE, test, sample, hours=1, **options)
 
 
-def test_the_bundle_predicts_as_the_blend_does(here):
-    expected = bundled([0.3, 0.7])
+def test_the_bundle_predicts_as_the_blend_does(workdir):
+    expected = bundle_with_weights([0.3, 0.7])
     manifest = kernel.check_bundle(BUNDLE)
     assert manifest["experiment"] == "both" and manifest["competition"] == "tiny-comments"
     assert manifest["folds"] == [
         "runs/first/fold_0", "runs/second/fold_0", "runs/first/fold_1", "runs/second/fold_1",
         "runs/second/fold_2",
     ]  # fmt: skip
-    made, folds = predicted(devices=["cpu", "cpu"])
+    predictions, folds = predict_bundle(devices=["cpu", "cpu"])
     assert folds == manifest["folds"]
-    assert made.columns.tolist() == ["id", "prediction"]
-    assert made["id"].tolist() == expected["id"].tolist()
-    np.testing.assert_allclose(made["prediction"], expected["prediction"], atol=2e-3)
-    assert made["prediction"].std() > 0.02
+    assert predictions.columns.tolist() == ["id", "prediction"]
+    assert predictions["id"].tolist() == expected["id"].tolist()
+    np.testing.assert_allclose(predictions["prediction"], expected["prediction"], atol=2e-3)
+    assert predictions["prediction"].std() > 0.02
 
 
-def test_a_run_without_a_weight_costs_nothing(here):
-    expected = bundled([0.0, 1.0])
+def test_a_run_without_a_weight_costs_nothing(workdir):
+    expected = bundle_with_weights([0.0, 1.0])
     manifest = kernel.check_bundle(BUNDLE)
     assert manifest["runs"] == {
         "runs/first": ["fold_0"],  # for its ids and its sample submission
         "runs/second": ["fold_0", "fold_1", "fold_2"],
     }
     assert not any("first" in fold for fold in manifest["folds"])
-    made, _ = predicted()
-    np.testing.assert_allclose(made["prediction"], expected["prediction"], atol=2e-3)
-    bundled([1.0, 0.0])
+    predictions, _ = predict_bundle()
+    np.testing.assert_allclose(predictions["prediction"], expected["prediction"], atol=2e-3)
+    bundle_with_weights([1.0, 0.0])
     assert list(kernel.check_bundle(BUNDLE)["runs"]) == ["runs/first"]
 
 
-def test_a_run_whose_folds_fail_leaves_its_weight_to_the_others(here, capsys):
-    bundled([0.25, 0.75])
+def test_a_run_whose_folds_fail_leaves_its_weight_to_the_others(workdir, capsys):
+    bundle_with_weights([0.25, 0.75])
     for weights in Path(BUNDLE / "runs/second").glob("*/model.safetensors"):
         weights.write_bytes(b"broken")
     capsys.readouterr()
-    made, folds = predicted()
-    said = capsys.readouterr().out
+    predictions, folds = predict_bundle()
+    output = capsys.readouterr().out
     assert folds == ["runs/first/fold_0", "runs/first/fold_1"], "the others are not given up"
-    assert "runs/second/fold_0 FAILED" in said and "A PROCESS FAILED" in said
-    assert "NO FOLD OF runs/second: the other runs' weights are scaled up" in said
+    assert "runs/second/fold_0 FAILED" in output and "A PROCESS FAILED" in output
+    assert "NO FOLD OF runs/second: the other runs' weights are scaled up" in output
     run_script("inference", "--config", "first.toml", "--output", "one.csv")
-    alone = pd.read_csv("one.csv").set_index("id").loc[made["id"]]
-    np.testing.assert_allclose(made["prediction"], alone.iloc[:, 0], atol=2e-3)
+    alone = pd.read_csv("one.csv").set_index("id").loc[predictions["id"]]
+    np.testing.assert_allclose(predictions["prediction"], alone.iloc[:, 0], atol=2e-3)
 
 
-def test_a_slow_run_does_not_cost_the_folds_of_a_quick_one(here, monkeypatch, capsys):
-    bundled([0.5, 0.5])
+def test_a_slow_run_does_not_cost_the_folds_of_a_quick_one(workdir, monkeypatch, capsys):
+    bundle_with_weights([0.5, 0.5])
     slow = BUNDLE / "src/auxfold/kaggle/workers.py"
     slow.write_text(slow.read_text().replace(
         "longest[run] = max(longest[run], seconds)",
         'longest[run] = 1e9 if "second" in run else 0.0'))  # fmt: skip
     monkeypatch.setattr(workers, "__file__", str(slow.resolve()))
-    _, folds = predicted()
+    _, folds = predict_bundle()
     assert folds == ["runs/first/fold_0", "runs/second/fold_0", "runs/first/fold_1"]
     assert "ONLY 3 OF 5 FOLDS are averaged" in capsys.readouterr().out
 
 
-def test_weights_of_what_is_left_keep_their_ratio_and_their_sum(here):
+def test_weights_of_what_is_left_keep_their_ratio_and_their_sum(workdir):
     blend = Blend.from_folder("outputs/both")
     blend.record["weights"] = {"toxic": [0.2, 0.6, 0.4], "insult": [-0.5, 1.2, 0.5]}
-    made = blend._weights([0, 2])
-    np.testing.assert_allclose(made["toxic"], [0.4, 0.8])
-    np.testing.assert_allclose(made["insult"], [0.6, 0.6], err_msg="nothing to scale: equal")
-    np.testing.assert_array_equal(blend._weights([0, 1, 2])["insult"], [-0.5, 1.2, 0.5])
+    weights = blend._scaled_weights([0, 2])
+    np.testing.assert_allclose(weights["toxic"], [0.4, 0.8])
+    np.testing.assert_allclose(weights["insult"], [0.6, 0.6], err_msg="nothing to scale: equal")
+    np.testing.assert_array_equal(blend._scaled_weights([0, 1, 2])["insult"], [-0.5, 1.2, 0.5])
     blend.record["weights"] = {"toxic": [0.6, -0.55, 0.95], "insult": [0.05, 0.15, 0.8]}
-    made = blend._weights([0, 1])
+    weights = blend._scaled_weights([0, 1])
     np.testing.assert_allclose(
-        made["toxic"], [0.5, 0.5], err_msg="12 and -11 would be an explosion"
+        weights["toxic"], [0.5, 0.5], err_msg="12 and -11 would be far too large"
     )
-    np.testing.assert_allclose(made["insult"], [0.25, 0.75])
+    np.testing.assert_allclose(weights["insult"], [0.25, 0.75])
 
 
-def test_calibrated_on_kaggle_as_at_home(here):
-    bundled([0.3, 0.7])
+def test_calibrated_on_kaggle_as_at_home(workdir):
+    bundle_with_weights([0.3, 0.7])
     run_script("inference", "--blend", "outputs/both", "--calibrate", "isotonic", "--output",
                "calibrated.csv")  # fmt: skip
     expected = pd.read_csv("calibrated.csv").set_index("id")
-    made, _ = predicted(calibrate="isotonic")
-    plain, _ = predicted()
-    assert np.abs(made["prediction"] - plain["prediction"]).max() > 0.05
-    close = np.isclose(made["prediction"], expected.loc[made["id"]].iloc[:, 0], atol=0.01)
+    calibrated, _ = predict_bundle(calibrate="isotonic")
+    plain, _ = predict_bundle()
+    assert np.abs(calibrated["prediction"] - plain["prediction"]).max() > 0.05
+    close = np.isclose(
+        calibrated["prediction"], expected.loc[calibrated["id"]].iloc[:, 0], atol=0.01
+    )
     assert close.mean() > 0.9, "all but rows at a step of the isotonic curve"
 
 
-def test_a_bundle_is_a_blend_for_python_too(here):
-    expected = bundled([0.0, 1.0])
+def test_a_bundle_is_a_blend_for_python_too(workdir):
+    expected = bundle_with_weights([0.0, 1.0])
     texts = pd.read_csv(f"{DATA}/test.csv").set_index("id").loc[expected["id"]]
-    made = auxfold.load(BUNDLE).predict(texts)
-    np.testing.assert_allclose(made["toxic"], expected["prediction"], atol=2e-3)
+    predictions = auxfold.load(BUNDLE).predict(texts)
+    np.testing.assert_allclose(predictions["toxic"], expected["prediction"], atol=2e-3)
 
 
-def test_what_would_fail_on_kaggle_is_refused_at_home(here, capsys):
-    bundled([0.3, 0.7])
+def test_what_would_fail_on_kaggle_is_refused_at_home(workdir, capsys):
+    bundle_with_weights([0.3, 0.7])
     blend = ("bundle_kaggle", "--blend", "outputs/both", "--owner", "ada", "--overwrite")
     fold = Path("outputs/second/fold_0/experiment.toml")
     for change, expected in (
         (('test = "input/tiny-comments/test.csv"', 'test = "input/other.csv"'), "one test file"),
         (('text = "text"', 'text = "words"'), "data.text = 'words'"),
     ):
-        kept = [p.read_text() for p in sorted(fold.parents[1].glob("fold_*/experiment.toml"))]
+        stored_texts = [
+            p.read_text() for p in sorted(fold.parents[1].glob("fold_*/experiment.toml"))
+        ]
         paths = sorted(fold.parents[1].glob("fold_*/experiment.toml"))
         try:
-            for path, text in zip(paths, kept, strict=True):
+            for path, text in zip(paths, stored_texts, strict=True):
                 assert change[0] in text
                 path.write_text(text.replace(*change))
             assert expected in refusal_of_script(capsys, *blend)
         finally:
-            for path, text in zip(paths, kept, strict=True):
+            for path, text in zip(paths, stored_texts, strict=True):
                 path.write_text(text)
     sample = Path(f"{DATA}/sample_submission.csv")
-    kept = sample.read_text()
+    stored_text = sample.read_text()
     try:
         pd.read_csv(sample).assign(insult=0.0, toxic=0.0).to_csv(sample, index=False)
-        told = refusal_of_script(capsys, *blend)
-        assert "wants column 'prediction'" in told and "blend.py --metric" in told
+        message = refusal_of_script(capsys, *blend)
+        assert "has the column 'prediction'" in message and "blend.py --metric" in message
     finally:
-        sample.write_text(kept)
+        sample.write_text(stored_text)
     assert list(kernel.check_bundle(BUNDLE)["runs"]) == ["runs/first", "runs/second"], "untouched"
 
 
-def test_what_names_an_experiment_is_refused(here, capsys):
+def test_what_names_an_experiment_is_refused(workdir, capsys):
     blend = ("bundle_kaggle", "--blend", "outputs/both", "--owner", "ada")
     assert "--folds has no effect with --blend" in refusal_of_script(capsys, *blend, "--folds", "0")
     assert "--config has no effect" in refusal_of_script(capsys, *blend, "--config", "first.toml")

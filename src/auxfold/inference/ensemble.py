@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,182 +12,196 @@ import numpy as np
 import torch
 
 from auxfold.config.experiment import Experiment
-from auxfold.data.batches import tokenize_dataset
+from auxfold.data.dataset import tokenize_dataset
 from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
 from auxfold.inference.predict import predict_logits
+from auxfold.model.amp import choose_amp_dtype, default_device
 from auxfold.model.multitask import MultiTaskModel
-from auxfold.model.precision import best_device, choose_precision
 from auxfold.postprocessing.averaging import check_average, from_scale, to_scale
-from auxfold.storage.run_folder import (
-    FULL,
-    FoldFolder,
-    RunFolder,
-    check_together,
-    check_trained_with,
-    trained_folds,
-)
-from auxfold.tasks import Task, make_tasks
+from auxfold.storage.run_folder import FULL, FoldFolder, RunFolder
+from auxfold.storage.trained import check_together, check_trained_with, trained_folds
+from auxfold.tasks import Task, TaskSet
 from auxfold.tracking.progress import Display
 
-PREDICTED = ("test", "sample_submission", "test_labels")  # keys of [data] that no model depends on
+# Keys of [data] for the table to predict; no model depends on them.
+PREDICTION_KEYS = ("test", "sample_submission", "test_labels")
+
+FoldCallback = Callable[[FoldFolder, dict[str, np.ndarray]], object]
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Finished folds of one experiment, known to belong together.
+    """Trained folds of one experiment, checked to belong together.
 
     Attributes:
-        experiment: as the folds were trained.
-        folders: the fold folders, in the order asked for.
+        experiment: the experiment that the folds were trained with.
+        folders: the fold folders, in the order in which they were named.
     """
 
     experiment: Experiment
     folders: list[FoldFolder]
 
     @classmethod
-    def of(cls, experiment: Experiment, folds: list[int | str] | None = None) -> Ensemble:
-        """The named folds, or all of them, below the current directory.
+    def from_experiment(
+        cls, experiment: Experiment, folds: list[int | str] | None = None
+    ) -> Ensemble:
+        """The named folds of an experiment below the current directory; None: all of them.
 
         Raises:
             InputError: a fold is not trained, or the folds differ in experiment or data.
         """
-        names = list(experiment.folds.names) if folds is None else folds
+        names = [*experiment.folds.names] if folds is None else folds
         folders = trained_folds(RunFolder.of(experiment), names)
         trained = check_trained_with(folders, experiment)
-        # [inference] and what there is to predict are the user's to change; the rest is as trained.
-        paths = {name: getattr(experiment.data, name) for name in PREDICTED}
+        # The user may change [inference] and what there is to predict. The rest is as trained.
+        paths = {key: getattr(experiment.data, key) for key in PREDICTION_KEYS}
         data = trained.data.model_copy(update=paths)
         update = {"inference": experiment.inference, "data": data}
         return cls(trained.model_copy(update=update), folders)
 
     @classmethod
-    def at(cls, path: str | Path, folds: list[int | str] | None = None) -> Ensemble:
-        """The folds in a run folder (``outputs/<name>``), or the one fold of a fold folder.
+    def from_folder(cls, path: str | Path, folds: list[int | str] | None = None) -> Ensemble:
+        """The folds in a run folder (``outputs/<name>``), or the only one of a fold folder.
 
         Args:
-            path: where they are.
-            folds: which; all when left out, or ``full`` where there is nothing else.
+            path: the folder.
+            folds: names of the folds; None: all, or ``full`` where there is nothing else.
 
         Raises:
-            InputError: nothing trained there, a fold is missing, or folds do not belong together.
+            InputError: nothing is trained there, a fold is missing, or the folds do not belong
+                together.
         """
         if FoldFolder(Path(path)).exists() and folds is None:
             folders = [FoldFolder(Path(path))]
             return cls(check_together(folders), folders)
         run_folder = RunFolder(Path(path))
-        there = run_folder.finished()
+        trained = run_folder.finished()
         if run_folder.blend.is_file():
             raise InputError(f"{path} is a blend of runs; scripts/inference.py --blend predicts it")
-        if not there:
+        if not trained:
             raise InputError(
                 f"{path} holds no trained fold; expected a run folder such as outputs/<name>, or "
                 f"one of its folds such as outputs/<name>/fold_0"
             )
-        names = folds or (there if there == [FULL] else run_folder.fold_names())
-        folders = trained_folds(run_folder, names)
+        if not folds:
+            folds = trained if trained == [FULL] else [*run_folder.fold_names()]
+        folders = trained_folds(run_folder, folds)
         return cls(check_together(folders), folders)
 
-    def tasks(self, names: list[str] | None = None) -> list[Task]:
-        """The named tasks, or the main task alone.
+    @cached_property
+    def tasks(self) -> TaskSet:
+        """All tasks of the experiment."""
+        return TaskSet.from_experiment(self.experiment)
+
+    def select_tasks(self, names: list[str] | None = None) -> TaskSet:
+        """The named tasks, or only the main task.
 
         Raises:
             InputError: an unknown task name.
         """
-        known = {task.name: task for task in make_tasks(self.experiment)}
         for name in names or []:
-            if name not in known:
-                listed = ", ".join(known)
-                raise InputError(f"no task {name!r}{nearest(name, known)}; tasks: {listed}")
-        return [known[n] for n in dict.fromkeys(names or [self.experiment.main_task.name])]
+            if name not in self.tasks.by_name:
+                raise InputError(
+                    f"no task {name!r}{nearest(name, self.tasks.names)}; "
+                    f"tasks: {', '.join(self.tasks.names)}"
+                )
+        return self.tasks.subset(names or [self.tasks.main.name])
 
     def predict(
         self,
         table: Table,
-        tasks: list[Task],
+        tasks: TaskSet,
         average: str,
         show: bool = True,
-        on_fold: Callable[[FoldFolder, dict[str, np.ndarray]], object] = lambda *_: None,
+        on_fold: FoldCallback = lambda folder, logits: None,
     ) -> dict[str, np.ndarray]:
         """Task name to predictions ``(rows, n_outputs)``, in the order of the table.
 
-        One model after the other is in memory; the tokens are kept beside the folds.
+        Only one model is in memory at a time. The tokens are stored next to the folds.
 
         Args:
             table: ids and texts.
-            tasks: whose heads are computed; no other head is.
+            tasks: the tasks to predict; no other head is computed.
             average: one of ``auxfold.postprocessing.averaging.AVERAGES``.
-            show: a progress bar.
-            on_fold: told each fold and its logits by task name.
+            show: whether to show a progress bar.
+            on_fold: called with each fold and its logits by task name.
 
         Raises:
-            InputError: an average that is not for one of the tasks, or for one row.
+            InputError: the average does not suit one of the tasks, or a single row.
         """
         check_average(average, tasks, len(table))
         display = Display("predict", len(self.folders) * len(table), quiet=not show)
         try:
-            logits = self._logits_of_folds(table, tasks, display, on_fold)
-            return average_folds(logits, tasks, average, self.experiment.inference.power)
+            fold_logits = self._iterate_folds(table, tasks, display, on_fold)
+            return average_folds(fold_logits, tasks, average, self.experiment.inference.power)
         finally:
             display.close()
 
-    def _logits_of_folds(
-        self,
-        table: Table,
-        tasks: list[Task],
-        display: Display,
-        on_fold: Callable[[FoldFolder, dict[str, np.ndarray]], object],
+    def _iterate_folds(
+        self, table: Table, tasks: TaskSet, display: Display, on_fold: FoldCallback
     ) -> Iterator[dict[str, np.ndarray]]:
         for folder in self.folders:
-            logits = self._logits(folder, table, tasks, display)
+            logits = self._predict_fold(folder, table, tasks, display)
             on_fold(folder, logits)
             yield logits
 
-    def _logits(
-        self, folder: FoldFolder, table: Table, tasks: list[Task], display: Display
+    def _predict_fold(
+        self, folder: FoldFolder, table: Table, tasks: TaskSet, display: Display
     ) -> dict[str, np.ndarray]:
-        device = best_device()
+        device = default_device()
         model, tokenizer = load_fold(folder, device)
         cache = RunFolder(folder.path.parent).tokens
-        rows = tokenize_dataset(table.texts, tokenizer, self.experiment.model, cache)
+        dataset = tokenize_dataset(table.texts, tokenizer, self.experiment.model, cache)
         return predict_logits(
             model,
-            rows,
+            dataset,
             np.arange(len(table)),
-            tasks=[task.name for task in tasks],
+            tasks=tasks.names,
             max_tokens=self.experiment.inference.max_tokens_per_batch,
-            precision=choose_precision(self.experiment.train.precision, device),
+            amp_dtype=choose_amp_dtype(self.experiment.train.precision, device),
             on_batch=display.advance,
         )
 
 
 def average_folds(
-    folds: Iterable[dict[str, np.ndarray]], tasks: list[Task], average: str, power: float
+    fold_logits: Iterable[dict[str, np.ndarray]],
+    tasks: Iterable[Task],
+    average: str,
+    power: float,
 ) -> dict[str, np.ndarray]:
-    """The mean over folds, task by task.
+    """The mean prediction over folds, task by task.
 
     Args:
-        folds: of every fold, task name to logits ``(rows, n_outputs)``; taken one at a time.
-        tasks: the tasks at hand.
+        fold_logits: for every fold, task name to logits ``(rows, n_outputs)``; only one fold is in
+            memory at a time.
+        tasks: the predicted tasks.
         average: one of ``auxfold.postprocessing.averaging.AVERAGES``.
-        power: the exponent of ``power``.
+        power: the exponent of the average ``power``.
+
+    Returns:
+        Task name to predictions ``(rows, n_outputs)``.
     """
+    tasks = list(tasks)
     sums: dict[str, np.ndarray] = {}
-    count = 0
-    for logits in folds:
-        count += 1
+    n_folds = 0
+    for logits in fold_logits:
+        n_folds += 1
         for task in tasks:
             values = logits[task.name].astype(np.float64)
             if average != "logit":
                 values = to_scale(task, task.activate(values), average, power)
             sums[task.name] = sums[task.name] + values if task.name in sums else values
-    return {t.name: from_scale(t, sums[t.name] / count, average, power) for t in tasks}
+    return {
+        task.name: from_scale(task, sums[task.name] / n_folds, average, power) for task in tasks
+    }
 
 
 def load_fold(folder: FoldFolder, device: torch.device) -> tuple[MultiTaskModel, Any]:
-    """The model of a fold on its device, in fp32, and its tokenizer."""
+    """The model of a fold in fp32 on ``device``, in evaluation mode, and its tokenizer."""
     from transformers import AutoTokenizer
 
     model = MultiTaskModel.from_pretrained(folder.path, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(folder.path)
-    return model.to(device).eval(), tokenizer
+    model.to(device)  # type: ignore[arg-type]  # the wrapper of transformers hides the overloads
+    return model.eval(), tokenizer

@@ -1,4 +1,4 @@
-"""Prediction files as one, joined by id, by weights that somebody gives."""
+"""Average prediction files, joined by id, with the weights that the user chooses."""
 
 from __future__ import annotations
 
@@ -7,44 +7,45 @@ import pandas as pd
 
 from auxfold.config import BinarySettings, RegressionSettings
 from auxfold.data.files import read_columns
+from auxfold.data.ids import check_same_ids, check_unique_ids
 from auxfold.errors import InputError
-from auxfold.inference.blend import check_ids
 from auxfold.postprocessing.averaging import check_average, from_scale, to_scale
-from auxfold.tasks import KINDS, Task
+from auxfold.tasks import Task, create_task
 
 
 def blend_files(
     paths: list[str], weights: list[float] | None, average: str, power: float
 ) -> pd.DataFrame:
-    """Prediction files as one, joined by id: in the order and with the columns of the first.
+    """Average prediction files: joined by id, in the order and with the columns of the first.
 
     Args:
-        paths: two or more files, the id column first. Every other column is averaged, but a column
-            of classes beside those of their probabilities: it tells the likeliest class after it.
-        weights: one per file, of whatever sum above zero; equal when left out.
-        average: one of ``averaging.AVERAGES``.
-        power: the exponent of ``power``.
+        paths: two or more files, with the id column first. All other columns are averaged, except
+            one that names a class next to columns with the classes' probabilities. It names the
+            most probable class of the average.
+        weights: one per file, with a sum above zero; None: equal weights.
+        average: one of ``auxfold.postprocessing.averaging.AVERAGES``.
+        power: the exponent of the average ``power``.
 
     Raises:
-        InputError: other ids or columns, an id twice, a value that is no number or, for ``logit``
-            and ``power``, no probability, weights that do not fit.
+        InputError: the files differ in ids or columns, an id is there twice, a value is no number
+            (or no probability, which ``logit`` and ``power`` need), or the weights do not fit.
     """
-    shares = _shares(weights, len(paths))
-    given = [_read(path) for path in paths]
-    classes = _classes(given[0])
+    shares = _normalize_weights(weights, len(paths))
+    tables = [_read_predictions(path) for path in paths]
+    classes = _class_columns(tables[0])
     frames = [
-        _numbers(f.drop(columns=[*classes], errors="ignore"), p)
-        for f, p in zip(given, paths, strict=True)
+        _to_numbers(table.drop(columns=[*classes], errors="ignore"), path)
+        for table, path in zip(tables, paths, strict=True)
     ]
     ids, columns = frames[0].index, list(frames[0].columns)
     for path, frame in zip(paths[1:], frames[1:], strict=True):
         if set(frame.columns) != set(columns) or frame.index.name != ids.name:
             raise InputError(
-                f"{path} has the columns {', '.join([frame.index.name, *frame.columns])}; those of "
-                f"{paths[0]} are {', '.join([ids.name, *columns])}"
+                f"{path} has the columns {_format_columns(frame)}; those of "
+                f"{paths[0]} are {_format_columns(frames[0])}"
             )
-        check_ids(ids.to_numpy(), frame.index.to_numpy(), paths[0], path)
-    task = _task_of(columns, average)
+        check_same_ids(ids, frame.index, paths[0], path)
+    task = _create_file_task(columns, average)
     check_average(average, [task], len(ids))
     total = np.zeros((len(ids), len(columns)))
     for path, share, frame in zip(paths, shares, frames, strict=True):
@@ -53,74 +54,74 @@ def blend_files(
             raise InputError(f"{path}: {average} is for probabilities; a value lies outside 0 to 1")
         total += share * to_scale(task, values, average, power)
     if average == "power" and (total < 0).any():
-        raise InputError("--weights: a power mean has no root where weights below zero prevail")
-    made = pd.DataFrame(from_scale(task, total, average, power), index=ids, columns=columns)
+        raise InputError("--weights: a power mean below zero has no root; give larger weights")
+    blended = pd.DataFrame(from_scale(task, total, average, power), index=ids, columns=columns)
     for column, names in classes.items():
-        likeliest = made[[f"{column}_{name}" for name in names]].to_numpy().argmax(axis=1)
-        made[column] = np.array(names, dtype=object)[likeliest]
-    return made[given[0].columns].reset_index()
+        most_probable = blended[[f"{column}_{name}" for name in names]].to_numpy().argmax(axis=1)
+        blended[column] = np.array(names, dtype=object)[most_probable]
+    return blended[tables[0].columns].reset_index()
 
 
-def _read(path: str) -> pd.DataFrame:
-    """Strings by id.
+def _read_predictions(path: str) -> pd.DataFrame:
+    """The predictions as strings, with the ids as index.
 
     Raises:
-        InputError: no columns, or an id twice.
+        InputError: there are no predictions, or an id is there twice.
     """
     frame = read_columns(path)
     frame = frame.set_index(frame.columns[0])
     if frame.shape[1] == 0:
         raise InputError(f"{path} has an id column and no predictions")
-    if frame.index.duplicated().any():
-        twice = frame.index[frame.index.duplicated()][0]
-        raise InputError(f"{path}: id {twice!r} stands there twice")
+    check_unique_ids(frame.index, path)
     return frame
 
 
-def _classes(frame: pd.DataFrame) -> dict[str, list[str]]:
-    """Columns that name the likeliest class, and the classes: ``mood`` with ``mood_bad``, ….
+def _format_columns(frame: pd.DataFrame) -> str:
+    return ", ".join(map(str, [frame.index.name, *frame.columns]))
 
-    Every value of such a column is the end of a column of probabilities.
+
+def _class_columns(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """Columns that name a class, and their classes: ``mood`` with ``mood_bad``, ….
+
+    Every value of such a column is the end of the name of a column of probabilities.
     """
-    made = {}
+    classes = {}
     for column in frame.columns:
-        start = f"{column}_"
-        names = [other.removeprefix(start) for other in frame.columns if other.startswith(start)]
+        prefix = f"{column}_"
+        names = [name.removeprefix(prefix) for name in frame.columns if name.startswith(prefix)]
         if len(names) > 1 and set(frame[column]) <= set(names):
-            made[column] = names
-    return made
+            classes[column] = names
+    return classes
 
 
-def _numbers(frame: pd.DataFrame, path: str) -> pd.DataFrame:
-    """The values as numbers.
+def _to_numbers(frame: pd.DataFrame, path: str) -> pd.DataFrame:
+    """The values as float64.
 
     Raises:
-        InputError: a value is none.
+        InputError: a value is not a finite number.
     """
     numbers = frame.apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    wrong = ~np.isfinite(numbers)
-    if wrong.to_numpy().any():
-        column = wrong.columns[wrong.any()][0]
-        given = frame.loc[wrong[column], column].iloc[0]
+    invalid = ~np.isfinite(numbers)
+    if invalid.to_numpy().any():
+        column = invalid.columns[invalid.any()][0]
+        value = frame.loc[invalid[column], column].iloc[0]
         raise InputError(
-            f"{path}: column {column!r}: {given!r} is not a number; only numbers can be averaged"
+            f"{path}: column {column!r}: {value!r} is not a number; only numbers can be averaged"
         )
     return numbers
 
 
-def _shares(weights: list[float] | None, n: int) -> np.ndarray:
-    shares = np.ones(n) if weights is None else np.array(weights, dtype=np.float64)
-    if len(shares) != n:
-        raise InputError(f"--weights has {len(shares)} numbers for {n} files")
-    if not np.isfinite(shares).all() or not shares.sum() > 0:
+def _normalize_weights(weights: list[float] | None, n_files: int) -> np.ndarray:
+    values = np.ones(n_files) if weights is None else np.array(weights, dtype=np.float64)
+    if len(values) != n_files:
+        raise InputError(f"--weights has {len(values)} numbers for {n_files} files")
+    if not np.isfinite(values).all() or not values.sum() > 0:
         raise InputError("--weights must be numbers whose sum is above zero")
-    return shares / shares.sum()
+    return values / values.sum()
 
 
-def _task_of(columns: list[str], average: str) -> Task:
-    """Columns of a file as a task: of probabilities, or of any numbers where these are averaged."""
+def _create_file_task(columns: list[str], average: str) -> Task:
+    """A task for the columns of a file: of probabilities, or for their mean of any numbers."""
     if average == "probability":
-        settings = RegressionSettings(name="file", kind="regression", columns=columns)
-    else:
-        settings = BinarySettings(name="file", kind="binary", columns=columns)
-    return KINDS[settings.kind](settings)
+        return create_task(RegressionSettings(name="file", kind="regression", columns=columns))
+    return create_task(BinarySettings(name="file", kind="binary", columns=columns))

@@ -8,7 +8,6 @@ import pandas as pd
 from auxfold.inference.ensemble import Ensemble
 from auxfold.storage.atomic import write_frame
 from auxfold.storage.run_folder import FoldFolder, RunFolder
-from auxfold.tasks import prediction_frame
 
 
 class FoldPredictions:
@@ -20,6 +19,7 @@ class FoldPredictions:
 
     def __init__(self, ensemble: Ensemble) -> None:
         self.experiment, self.task = ensemble.experiment, ensemble.tasks.main
+        self.tasks = ensemble.tasks.subset([self.task.name])
         self.by_fold: dict[str, np.ndarray] = {}
 
     def add(self, folder: FoldFolder, logits: dict[str, np.ndarray]) -> None:
@@ -34,8 +34,8 @@ class FoldPredictions:
             return
         frames = []
         for fold, predictions in self.by_fold.items():
-            frame = prediction_frame(
-                self.experiment.data.id_column, ids, [self.task], {self.task.name: predictions}
+            frame = self.tasks.prediction_frame(
+                self.experiment.data.id_column, ids, {self.task.name: predictions}
             )
             frame.insert(1, "fold", fold)
             frames.append(frame)

@@ -1,4 +1,4 @@
-"""Folds with an adapter made plain: the backbone's weights with them, none needed elsewhere."""
+"""Export folds with an adapter as plain models, which include the weights of the backbone."""
 
 from __future__ import annotations
 
@@ -10,37 +10,38 @@ import torch
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
 from auxfold.errors import InputError
-from auxfold.model.multitask import MultiTaskConfig, MultiTaskModel
+from auxfold.model.config import MultiTaskConfig
+from auxfold.model.multitask import MultiTaskModel
 from auxfold.storage.run_folder import FoldFolder
 
 
-def needs_backbone(fold: FoldFolder) -> bool:
-    """Whether a fold holds an adapter only, and refers to its backbone."""
+def refers_to_backbone(fold: FoldFolder) -> bool:
+    """Whether a fold holds only an adapter and the heads, and refers to its backbone."""
     return MultiTaskConfig.from_pretrained(fold.path).reference is not None
 
 
 def merge_fold(fold: FoldFolder, target: Path, overwrite: bool = False) -> FoldFolder:
-    """Write a fold with all its weights, and everything else that it holds, as a fold folder.
+    """Write a fold folder with all weights, and with every other file of the fold.
 
-    LoRA, DoRA and IA3 become part of the weights, which need no peft then; bottlenecks and prefixes
-    are modules of ours and stay.
+    LoRA, DoRA and IA3 become part of the weights, which then need no peft. Bottlenecks and prefixes
+    are modules of auxfold and remain.
 
     Raises:
-        InputError: the fold is plain already, its backbone is not there, or ``target`` exists.
+        InputError: the fold is plain already, its backbone is missing, or ``target`` exists.
     """
-    if not needs_backbone(fold):
+    if not refers_to_backbone(fold):
         raise InputError(f"{fold.path} is a plain model already: there is no adapter to merge")
     if target.exists() and not overwrite:
-        raise InputError(f"{target} exists; give --overwrite to write it anew")
+        raise InputError(f"{target} exists; give --overwrite to replace it")
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    write_plain(fold, partial)
+    write_merged_fold(fold, partial)
     shutil.rmtree(target, ignore_errors=True)
     os.replace(partial, target)
     return FoldFolder(target)
 
 
-def write_plain(fold: FoldFolder, target: Path) -> None:
+def write_merged_fold(fold: FoldFolder, target: Path) -> None:
     """Fill a new folder with the fold's files and its merged model."""
     model = MultiTaskModel.from_pretrained(fold.path, dtype=torch.float32).merge()
     shutil.copytree(

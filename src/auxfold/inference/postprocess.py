@@ -1,8 +1,8 @@
-"""Calibrated probabilities and yes or no answers, by what was found out of fold."""
+"""Apply calibration and thresholds that were fitted out of fold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
-from auxfold.postprocessing.calibration import METHODS_OF, apply
-from auxfold.postprocessing.postprocess import stored_postprocess
+from auxfold.postprocessing.calibration import apply_calibrator
+from auxfold.postprocessing.record import load_postprocess_record
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task
 
@@ -22,128 +22,152 @@ class Postprocess:
 
     Attributes:
         calibrate: ``temperature``, ``isotonic`` or None.
-        decide: ``f1``, ``precision=P`` or None: answers 1 or 0 by stored thresholds.
-        columns: of ``postprocess.json`` or ``blend.json``: label column to what is stored of it.
+        threshold: ``f1``, ``precision=P`` or None. Predictions become 1 or 0 by the thresholds that
+            were stored under this name.
+        columns: label column to what ``postprocess.json`` or ``blend.json`` stores for it.
     """
 
     calibrate: str | None = None
-    decide: str | None = None
+    threshold: str | None = None
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def for_ensemble(
         cls,
         ensemble: Ensemble,
-        tasks: list[Task],
+        tasks: Iterable[Task],
         calibrate: str | None,
-        decide: str | None,
+        threshold: str | None,
         average: str,
     ) -> Postprocess:
-        """Read what is asked for and check it, before anything is computed.
+        """Read and check what is stored for the folds of a run, before anything is computed.
 
         Args:
-            ensemble: the folds; ``postprocess.json`` lies beside them.
-            tasks: what will be predicted.
+            ensemble: the folds; ``postprocess.json`` is in their run folder.
+            tasks: the tasks to predict.
             calibrate: ``temperature``, ``isotonic`` or None.
-            decide: ``f1``, ``precision=P`` or None.
+            threshold: ``f1``, ``precision=P`` or None.
             average: how the folds are averaged.
 
         Raises:
-            InputError: nothing stored, or of other folds; a task that cannot be calibrated or
-                decided so; both at once; ranks, which are no probabilities.
+            InputError: nothing is stored, or it was fitted on other folds; a task has no such
+                calibration or thresholds; both are given; the average is of ranks, which are no
+                probabilities.
         """
+        if calibrate is None and threshold is None:
+            return cls()
+        _check_options(calibrate, threshold, average)
         fold = ensemble.folders[0]
-        folder = RunFolder(fold.path.parent)
-
-        def columns() -> dict[str, Any]:
-            return stored_postprocess(folder, fold)["columns"]
-
-        return cls._checked(tasks, calibrate, decide, average, columns)
+        stored = load_postprocess_record(RunFolder(fold.path.parent), fold)
+        postprocess = cls(calibrate, threshold, stored["columns"])
+        postprocess._check_tasks(tasks)
+        return postprocess
 
     @classmethod
-    def of_blend(
-        cls, record: dict[str, Any], tasks: list[Task], calibrate: str | None, decide: str | None
+    def for_blend(
+        cls,
+        record: dict[str, Any],
+        tasks: Iterable[Task],
+        calibrate: str | None,
+        threshold: str | None,
     ) -> Postprocess:
-        """The same of a blend, from its ``blend.json``.
+        """Check what is stored for a blend, before anything is computed.
+
+        Args:
+            record: the content of ``blend.json``.
+            tasks: the blended tasks.
+            calibrate: ``temperature``, ``isotonic`` or None.
+            threshold: ``f1``, ``precision=P`` or None.
 
         Raises:
-            InputError: as :meth:`of`, or the blend was made before it stored any.
+            InputError: as :meth:`for_ensemble`, or the blend is from a version that stored nothing.
         """
-
-        def columns() -> dict[str, Any]:
-            if "postprocess" not in record:
-                raise InputError(
-                    "blend.json has no thresholds and calibration; run scripts/blend.py again"
-                )
-            return record["postprocess"]
-
-        return cls._checked(tasks, calibrate, decide, record["average"], columns)
-
-    @classmethod
-    def _checked(
-        cls,
-        tasks: list[Task],
-        calibrate: str | None,
-        decide: str | None,
-        average: str,
-        columns: Callable[[], dict[str, dict[str, Any]]],
-    ) -> Postprocess:
-        if calibrate is None and decide is None:
+        if calibrate is None and threshold is None:
             return cls()
-        if calibrate is not None and decide is not None:
+        _check_options(calibrate, threshold, record["average"])
+        if "postprocess" not in record:
             raise InputError(
-                "calibrate and decide exclude each other: thresholds are those of uncalibrated "
-                "predictions, and answers of 1 and 0 have nothing to calibrate"
+                "blend.json has no thresholds and calibration; run scripts/blend.py again"
             )
-        if average == "rank":
-            raise InputError(
-                f"{'calibrate' if calibrate else 'decide'} needs probabilities, and average = "
-                f"'rank' gives none; take probability, logit or power"
-            )
-        made = cls(calibrate, decide, columns())
+        postprocess = cls(calibrate, threshold, record["postprocess"])
+        postprocess._check_tasks(tasks)
+        return postprocess
+
+    def _check_tasks(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
-            made._check(task)
-        return made
+            if self.calibrate is not None:
+                self._check_calibration(task)
+            else:
+                self._check_threshold(task)
 
-    def _check(self, task: Task) -> None:
-        kind = task.settings.kind
-        if self.calibrate is not None:
-            known = METHODS_OF.get(kind, ())
-            if self.calibrate not in known:
-                raise InputError(
-                    f"calibrate = {self.calibrate!r}: task {task.name!r} is a {kind} task, which "
-                    + (f"has {', '.join(known)}" if known else "has no calibration")
-                )
-        elif kind != "binary":
+    def _check_calibration(self, task: Task) -> None:
+        methods = task.calibration_methods
+        if self.calibrate not in methods:
             raise InputError(
-                f"decide = {self.decide!r}: task {task.name!r} is a {kind} task; thresholds are "
-                f"for binary ones"
+                f"calibrate = {self.calibrate!r}: task {task.name!r} is a {task.kind} task, which "
+                + (f"has {', '.join(methods)}" if methods else "has no calibration")
             )
-        else:
-            stored = [set(self.columns[column]["thresholds"]) for column in task.settings.columns]
-            rules = set.intersection(*stored)
-            if self.decide not in rules:
-                raise InputError(
-                    f"decide = {self.decide!r}: stored are {', '.join(sorted(rules))}; for another "
-                    f"precision run scripts/evaluate.py (a blend: blend.py) with --precision P"
-                )
 
-    def apply(self, tasks: list[Task], predictions: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Task name to predictions ``(rows, n_outputs)``, changed; answers are integers."""
-        if self.calibrate is None and self.decide is None:
+    def _check_threshold(self, task: Task) -> None:
+        if not task.has_positive_class:
+            raise InputError(
+                f"threshold = {self.threshold!r}: task {task.name!r} is a {task.kind} task; "
+                f"thresholds are for binary ones"
+            )
+        stored = [set(self.columns[column]["thresholds"]) for column in task.settings.columns]
+        names = set.intersection(*stored)
+        if self.threshold not in names:
+            raise InputError(
+                f"threshold = {self.threshold!r}: stored are {', '.join(sorted(names))}; for "
+                f"another precision run scripts/evaluate.py (a blend: blend.py) with "
+                f"--target-precision P"
+            )
+
+    def apply(
+        self, tasks: Iterable[Task], predictions: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Calibrate predictions, or replace them by integers 1 and 0.
+
+        Args:
+            tasks: the predicted tasks.
+            predictions: task name to predictions ``(rows, n_outputs)``.
+
+        Returns:
+            Task name to values ``(rows, n_outputs)``.
+        """
+        if self.calibrate is None and self.threshold is None:
             return predictions
-        return {task.name: self._of_task(task, predictions[task.name]) for task in tasks}
+        step = self._calibrate if self.threshold is None else self._apply_thresholds
+        return {task.name: step(task, predictions[task.name]) for task in tasks}
 
-    def _of_task(self, task: Task, values: np.ndarray) -> np.ndarray:
+    def _apply_thresholds(self, task: Task, values: np.ndarray) -> np.ndarray:
+        stored = [
+            self.columns[column]["thresholds"][self.threshold] for column in task.settings.columns
+        ]
+        # None: no threshold had the target precision, and every prediction becomes 0.
+        thresholds = [np.inf if threshold is None else threshold for threshold in stored]
+        return (values >= thresholds).astype(np.int64)
+
+    def _calibrate(self, task: Task, values: np.ndarray) -> np.ndarray:
         columns = task.settings.columns
-        if self.decide is not None:
-            cuts = [self.columns[column]["thresholds"][self.decide] for column in columns]
-            # No threshold was that precise: nothing is answered with yes.
-            return (values >= [np.inf if cut is None else cut for cut in cuts]).astype(np.int64)
-        made = np.empty(values.shape)
+        calibrated = np.empty(values.shape)
         width = task.n_outputs // len(columns)  # a multi-class column has all the outputs
-        for place, column in enumerate(columns):
-            own = np.s_[:, place * width : (place + 1) * width]
+        for index, column in enumerate(columns):
+            outputs = np.s_[:, index * width : (index + 1) * width]
             fitted = self.columns[column]["calibration"][self.calibrate]
-            made[own] = apply(task, values[own], fitted, self.calibrate or "")
-        return made
+            method = self.calibrate or ""
+            calibrated[outputs] = apply_calibrator(task, values[outputs], fitted, method)
+        return calibrated
+
+
+def _check_options(calibrate: str | None, threshold: str | None, average: str) -> None:
+    if calibrate is not None and threshold is not None:
+        raise InputError(
+            "calibrate and threshold exclude each other: thresholds are those of uncalibrated "
+            "predictions, and predictions of 1 and 0 cannot be calibrated"
+        )
+    if average == "rank":
+        raise InputError(
+            f"{'calibrate' if calibrate else 'threshold'} needs probabilities, and average = "
+            f"'rank' gives none; take probability, logit or power"
+        )

@@ -1,4 +1,4 @@
-"""Trained folds in Python: texts in, a DataFrame out, in the order and with the index given."""
+"""Trained folds in Python: predict texts and get a DataFrame in the same order."""
 
 from __future__ import annotations
 
@@ -9,175 +9,223 @@ import numpy as np
 import pandas as pd
 import torch
 
-from auxfold.data.batches import TokenizedDataset, tokenize_dataset
+from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
 from auxfold.errors import InputError, nearest
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
 from auxfold.inference.postprocess import Postprocess
-from auxfold.inference.predict import predict_logits
+from auxfold.inference.predict import concatenate_logits, predict_logits, split_logits
+from auxfold.model.amp import all_devices, choose_amp_dtype
 from auxfold.model.multitask import MultiTaskModel
-from auxfold.model.precision import all_devices, choose_precision
 from auxfold.postprocessing.averaging import check_average
-from auxfold.tasks import Task
+from auxfold.tasks import TaskSet
 
-ROWS_AT_ONCE = 50_000  # tokenised and predicted together: bounds the memory beside the texts
+# Rows that are tokenized and predicted together. This bounds the memory in addition to the texts.
+CHUNK_SIZE = 50_000
+
+Texts = str | list[Any] | np.ndarray | pd.Series | pd.DataFrame
 
 
 class Predictor:
-    """All models of an ensemble, kept on every device.
+    """All models of an ensemble, in memory on every device.
 
     Args:
         ensemble: the folds.
-        devices: where to predict, each a share of the rows; every CUDA device, or the CPU.
+        models: for every device, the models of all folds.
+        tokenizer: the tokenizer, which is the same in all folds of one experiment.
+        devices: each of them predicts a part of the rows.
     """
 
-    def __init__(self, ensemble: Ensemble, devices: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        models: list[list[MultiTaskModel]],
+        tokenizer: Any,
+        devices: list[torch.device],
+    ) -> None:
         self.ensemble, self.experiment = ensemble, ensemble.experiment
-        self.devices = [torch.device(d) for d in devices] if devices else all_devices()
-        self.models: list[list[MultiTaskModel]] = []
-        for device in self.devices:
-            loaded = [load_fold(folder, device) for folder in ensemble.folders]
-            self.models.append([model for model, _ in loaded])
-            self.tokenizer = loaded[0][1]  # equal in all folds of one experiment
+        self.models, self.tokenizer, self.devices = models, tokenizer, devices
+
+    @classmethod
+    def load(cls, ensemble: Ensemble, devices: list[str] | None = None) -> Predictor:
+        """Load the models of an ensemble.
+
+        Args:
+            ensemble: the folds.
+            devices: names of the devices; None: every CUDA device, or the CPU.
+        """
+        torch_devices = [torch.device(name) for name in devices] if devices else all_devices()
+        models = []
+        for device in torch_devices:
+            folds = [load_fold(folder, device) for folder in ensemble.folders]
+            models.append([model for model, _ in folds])
+            tokenizer = folds[0][1]
+        return cls(ensemble, models, tokenizer, torch_devices)
 
     def predict(
         self,
-        texts: str | list[Any] | np.ndarray | pd.Series | pd.DataFrame,
+        texts: Texts,
         tasks: str | list[str] | None = None,
         average: str | None = None,
         calibrate: str | None = None,
-        decide: str | None = None,
+        threshold: str | None = None,
     ) -> pd.DataFrame:
-        """Predictions of every text, averaged over the folds.
+        """Predict every text, averaged over the folds.
 
         Args:
-            texts: one string, several, or a table that has the experiment's text columns; for an
-                experiment on text pairs, a list of pairs or such a table.
-            tasks: a task, several, or ``"all"``; the main task when left out.
-            average: ``probability``, ``logit``, ``rank`` or ``power``; the experiment's own when
-                left out. A rank is among the texts of this call.
-            calibrate: ``temperature`` or ``isotonic``, as ``scripts/evaluate.py`` found it.
-            decide: ``f1`` or ``precision=P``: answers 1 or 0 by the thresholds found there.
+            texts: a string, several strings, or a table with the experiment's text columns. For an
+                experiment on text pairs: a list of pairs, or such a table.
+            tasks: the name of a task, several names, or ``"all"``; None: the main task.
+            average: ``probability``, ``logit``, ``rank`` or ``power``; None: as the experiment
+                says. Ranks are those within the texts of this call.
+            calibrate: ``temperature`` or ``isotonic``, as fitted by ``scripts/evaluate.py``.
+            threshold: ``f1`` or ``precision=P``: predict 1 or 0 with the thresholds that
+                ``scripts/evaluate.py`` tuned.
 
         Returns:
-            One column per predicted label (of a multi-class task the likeliest class, then each
-            class's probability); rows in the order and with the index of ``texts``.
+            One column per predicted label (for a multi-class task the most probable class, then the
+            probability of each class). The rows have the order and the index of ``texts``.
 
         Raises:
-            InputError: something that is not a text, a missing column, an unknown task, an
-                average that is not for one of the tasks, the rank of a single text, a calibration
-                or thresholds that are not stored.
+            InputError: something is not a text, a column or a task is missing, the average does
+                not suit one of the tasks or a single text, or there is no stored calibration or
+                threshold.
         """
         names = [tasks] if isinstance(tasks, str) else tasks
         if tasks == "all":
-            names = [task.name for task in self.experiment.tasks]
-        wanted = self.ensemble.tasks(names)
+            names = self.ensemble.tasks.names
+        task_set = self.ensemble.select_tasks(names)
         columns, index = _text_columns(texts, self.experiment.data.text_columns)
         average = average or self.experiment.inference.average
-        check_average(average, wanted, len(index))
-        after = Postprocess.of(self.ensemble, wanted, calibrate, decide, average)
-        return _answers(wanted, after.apply(wanted, self.means(columns, wanted, average)), index)
+        check_average(average, task_set, len(index))
+        postprocess = Postprocess.for_ensemble(
+            self.ensemble, task_set, calibrate, threshold, average
+        )
+        predictions = self.predict_means(columns, task_set, average)
+        return _prediction_frame(task_set, postprocess.apply(task_set, predictions), index)
 
-    def means(
-        self, columns: list[list[str]], tasks: list[Task], average: str
+    def predict_means(
+        self, texts: list[list[str]], tasks: TaskSet, average: str
     ) -> dict[str, np.ndarray]:
-        """The folds' mean by task name, ``(rows, n_outputs)``, of texts column by column."""
-        n_rows = len(columns[0])
-        edges = np.cumsum([0, *(task.n_outputs for task in tasks)])
-        logits = np.empty((len(self.ensemble.folders), n_rows, edges[-1]), dtype=np.float32)
-        for start in range(0, n_rows, ROWS_AT_ONCE):
-            piece = [column[start : start + ROWS_AT_ONCE] for column in columns]
-            logits[:, start : start + ROWS_AT_ONCE] = self._logits(piece, tasks)
-        places = {t.name: slice(edges[i], edges[i + 1]) for i, t in enumerate(tasks)}
-        folds = ({name: one[:, place] for name, place in places.items()} for one in logits)
-        return average_folds(folds, tasks, average, self.experiment.inference.power)
+        """The mean predictions of the folds.
 
-    def _logits(self, texts: list[list[str]], tasks: list[Task]) -> np.ndarray:
-        """``(folds, rows, outputs)``; each device takes every n-th row by length."""
-        rows = tokenize_dataset(texts, self.tokenizer, self.experiment.model)
-        order = np.argsort(rows.lengths(), kind="stable")
+        Args:
+            texts: one list of strings per text column.
+            tasks: the tasks to predict.
+            average: how the folds are averaged.
+
+        Returns:
+            Task name to predictions ``(rows, n_outputs)``.
+        """
+        n_rows, n_outputs = len(texts[0]), sum(task.n_outputs for task in tasks)
+        logits = np.empty((len(self.ensemble.folders), n_rows, n_outputs), dtype=np.float32)
+        for start in range(0, n_rows, CHUNK_SIZE):
+            chunk = [column[start : start + CHUNK_SIZE] for column in texts]
+            logits[:, start : start + CHUNK_SIZE] = self._predict_chunk(chunk, tasks)
+        fold_logits = (split_logits(fold, tasks) for fold in logits)
+        return average_folds(fold_logits, tasks, average, self.experiment.inference.power)
+
+    def _predict_chunk(self, texts: list[list[str]], tasks: TaskSet) -> np.ndarray:
+        """Logits ``(folds, rows, outputs)``; each device takes every n-th row by length."""
+        dataset = tokenize_dataset(texts, self.tokenizer, self.experiment.model)
+        order = np.argsort(dataset.lengths(), kind="stable")
         n_devices = len(self.devices)
-        shares = [order[i::n_devices] for i in range(n_devices)]
+        shards = [order[start::n_devices] for start in range(n_devices)]
         with ThreadPoolExecutor(n_devices) as pool:
             jobs = [
-                pool.submit(self._on_device, number, rows, share, tasks)
-                for number, share in enumerate(shares)
-                if len(share)
+                pool.submit(self._predict_shard, device_index, dataset, indices, tasks)
+                for device_index, indices in enumerate(shards)
+                if len(indices)
             ]
-            done = [job.result() for job in jobs]
-        return np.concatenate(done, axis=1)[:, np.argsort(np.concatenate(shares))]
+            logits = [job.result() for job in jobs]
+        return np.concatenate(logits, axis=1)[:, np.argsort(np.concatenate(shards))]
 
-    def _on_device(
-        self, number: int, rows: TokenizedDataset, share: np.ndarray, tasks: list[Task]
+    def _predict_shard(
+        self, device_index: int, dataset: TokenizedDataset, indices: np.ndarray, tasks: TaskSet
     ) -> np.ndarray:
-        precision = choose_precision(self.experiment.train.precision, self.devices[number])
-        made = []
-        for model in self.models[number]:
+        """Logits ``(folds, len(indices), outputs)`` of some rows, on one device."""
+        device = self.devices[device_index]
+        amp_dtype = choose_amp_dtype(self.experiment.train.precision, device)
+        fold_logits = []
+        for model in self.models[device_index]:
             logits = predict_logits(
                 model,
-                rows,
-                share,
-                tasks=[task.name for task in tasks],
+                dataset,
+                indices,
+                tasks=tasks.names,
                 max_tokens=self.experiment.inference.max_tokens_per_batch,
-                precision=precision,
+                amp_dtype=amp_dtype,
             )
-            made.append(np.concatenate([logits[task.name] for task in tasks], axis=1))
-        return np.stack(made)
+            fold_logits.append(concatenate_logits(logits, tasks.names))
+        return np.stack(fold_logits)
 
 
 class BlendPredictor:
-    """All models of a blend's runs, kept on every device.
+    """All models of a blend's runs, in memory on every device.
 
     Args:
         blend: the runs and their weights.
-        devices: where to predict, each a share of the rows; every CUDA device, or the CPU.
+        predictors: index of the run to its models, for every run with a weight.
     """
 
-    def __init__(self, blend: Blend, devices: list[str] | None = None) -> None:
-        self.blend = blend
-        self.predictors = {n: Predictor(blend.members[n], devices) for n in blend.needed()}
+    def __init__(self, blend: Blend, predictors: dict[int, Predictor]) -> None:
+        self.blend, self.predictors = blend, predictors
 
-    def predict(
-        self,
-        texts: str | list[Any] | np.ndarray | pd.Series | pd.DataFrame,
-        calibrate: str | None = None,
-        decide: str | None = None,
-    ) -> pd.DataFrame:
-        """Predictions of every text by every run, averaged by the blend's weights.
+    @classmethod
+    def load(cls, blend: Blend, devices: list[str] | None = None) -> BlendPredictor:
+        """Load the models of every run with a weight.
 
         Args:
-            texts: as :meth:`Predictor.predict` takes them; a table needs every run's text columns.
-            calibrate: ``temperature`` or ``isotonic``, as ``scripts/blend.py`` found it.
-            decide: ``f1`` or ``precision=P``: answers 1 or 0 by the thresholds found there.
+            blend: the runs and their weights.
+            devices: names of the devices; None: every CUDA device, or the CPU.
+        """
+        weighted = blend.weighted_members()
+        return cls(blend, {i: Predictor.load(blend.members[i], devices) for i in weighted})
+
+    def predict(
+        self, texts: Texts, calibrate: str | None = None, threshold: str | None = None
+    ) -> pd.DataFrame:
+        """Predict every text with every run, averaged with the weights of the blend.
+
+        Args:
+            texts: as for :meth:`Predictor.predict`; a table needs the text columns of every run.
+            calibrate: ``temperature`` or ``isotonic``, as fitted by ``scripts/blend.py``.
+            threshold: ``f1`` or ``precision=P``: predict 1 or 0 with the thresholds that
+                ``scripts/blend.py`` tuned.
 
         Returns:
-            One column per blended label; rows in the order and with the index of ``texts``.
+            One column per blended label. The rows have the order and the index of ``texts``.
 
         Raises:
             InputError: as :meth:`Predictor.predict`.
         """
-        tasks, record = self.blend.tasks(), self.blend.record
-        after = Postprocess.of_blend(record, tasks, calibrate, decide)
-        made, index = {}, pd.RangeIndex(0)
+        blend, tasks = self.blend, self.blend.tasks
+        postprocess = Postprocess.for_blend(blend.record, tasks, calibrate, threshold)
+        member_columns = {}
+        index: pd.Index = pd.RangeIndex(0)
         for number, predictor in self.predictors.items():
-            experiment, own = predictor.experiment, self.blend.member_tasks(predictor.ensemble)
-            columns, index = _text_columns(texts, experiment.data.text_columns)
-            check_average(record["average"], tasks, len(index))
-            means = predictor.means(columns, own, self.blend.average_of(predictor.ensemble))
-            made[number] = self.blend.columns_of(predictor.ensemble, means)
-        return _answers(tasks, after.apply(tasks, self.blend.combine(made, len(index))), index)
+            ensemble = predictor.ensemble
+            columns, index = _text_columns(texts, ensemble.experiment.data.text_columns)
+            check_average(blend.record["average"], tasks, len(index))
+            predictions = predictor.predict_means(
+                columns, blend.member_tasks(ensemble), blend.fold_average(ensemble)
+            )
+            member_columns[number] = blend.predictions_by_column(ensemble, predictions)
+        predictions = postprocess.apply(tasks, blend.combine(member_columns, len(index)))
+        return _prediction_frame(tasks, predictions, index)
 
 
-def _answers(tasks: list[Task], made: dict[str, np.ndarray], index: pd.Index) -> pd.DataFrame:
-    """Predictions by task name as a table."""
-    told: dict[str, np.ndarray] = {}
+def _prediction_frame(
+    tasks: TaskSet, predictions: dict[str, np.ndarray], index: pd.Index
+) -> pd.DataFrame:
+    columns: dict[str, np.ndarray] = {}
     for task in tasks:
-        told |= task.to_columns(made[task.name])
-    return pd.DataFrame(told, index=index)
+        columns |= task.to_columns(predictions[task.name])
+    return pd.DataFrame(columns, index=index)
 
 
 def _text_columns(texts: Any, names: list[str]) -> tuple[list[list[str]], pd.Index]:
-    """One list of strings per text column, and the index of the answer."""
+    """One list of strings per text column, and the index of the predictions."""
     if isinstance(texts, pd.DataFrame):
         for name in names:
             if name not in texts.columns:
@@ -186,21 +234,20 @@ def _text_columns(texts: Any, names: list[str]) -> tuple[list[list[str]], pd.Ind
                 )
         columns, index = [texts[name].tolist() for name in names], texts.index
     else:
-        index = texts.index if isinstance(texts, pd.Series) else None
         if not isinstance(texts, str | list | tuple | np.ndarray | pd.Series):
             raise InputError(f"expected texts, got {type(texts).__name__}; see auxfold.load")
         rows = [texts] if isinstance(texts, str) else list(texts)
-        columns = _unzip(rows) if len(names) == 2 else [rows]
-        index = pd.RangeIndex(len(rows)) if index is None else index
+        columns = _unzip_pairs(rows) if len(names) == 2 else [rows]
+        index = texts.index if isinstance(texts, pd.Series) else pd.RangeIndex(len(rows))
     for column in columns:
-        for place, text in enumerate(column):
+        for position, text in enumerate(column, start=1):
             if not isinstance(text, str):
-                raise InputError(f"row {place + 1} is not a text: {text!r}")
+                raise InputError(f"row {position} is not a text: {text!r}")
     return columns, index
 
 
-def _unzip(rows: list[Any]) -> list[list[Any]]:
-    for place, row in enumerate(rows):
+def _unzip_pairs(rows: list[Any]) -> list[list[Any]]:
+    for position, row in enumerate(rows, start=1):
         if not isinstance(row, tuple | list) or len(row) != 2:
-            raise InputError(f"row {place + 1} is not a pair of texts: {row!r}")
-    return [[row[0] for row in rows], [row[1] for row in rows]]
+            raise InputError(f"row {position} is not a pair of texts: {row!r}")
+    return [[first for first, _ in rows], [second for _, second in rows]]

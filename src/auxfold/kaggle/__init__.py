@@ -1,1 +1,6 @@
-"""From trained folds to a Kaggle dataset and notebook, and what runs there."""
+"""Kaggle: a dataset and a notebook from trained folds, and the code that runs there.
+
+At home, ``bundle`` writes both, with the ``names`` that they get on Kaggle. On Kaggle, ``kernel``
+is what the notebook calls. It reads the dataset with ``loaded_bundle`` and predicts with one
+process per GPU in ``workers``. ``manifest`` is what both sides share.
+"""

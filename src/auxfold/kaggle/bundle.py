@@ -1,4 +1,4 @@
-"""Everything a submission on Kaggle needs, as a dataset folder and a notebook folder."""
+"""Write everything that a submission on Kaggle needs: a dataset folder and a notebook folder."""
 
 from __future__ import annotations
 
@@ -19,49 +19,50 @@ from auxfold.errors import InputError
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.merge import refers_to_backbone, write_merged_fold
-from auxfold.inference.submission import check_columns
+from auxfold.inference.submission import match_columns
 from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
 from auxfold.kaggle.names import KaggleNames
 from auxfold.storage.atomic import atomic_write, write_json, write_text
+from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import FoldFolder, RunFolder
 
 NOTEBOOK = "kaggle_inference.ipynb"
-# What training left for people, not for predictions.
-NOT_NEEDED = ("oof.parquet", "history.jsonl", "README.md")
+# Files of a fold that people read, and that predictions do not need.
+EXCLUDED_FILES = ("oof.parquet", "history.jsonl", "README.md")
 
 
 def write_bundle(
     source: Ensemble | Blend,
     names: KaggleNames,
     notebook: Path,
-    precision: str,
+    dtype_name: str,
     overwrite: bool = False,
 ) -> Path:
     """Write ``outputs/<name>/kaggle/`` with its ``dataset`` and ``kernel`` folders.
 
     Args:
         source: the folds to bundle, or the runs of a blend.
-        names: what things are called on Kaggle.
+        names: names of the dataset and the notebook on Kaggle.
         notebook: the notebook to push.
-        precision: number format of the stored weights, ``fp16`` or ``fp32``.
-        overwrite: replace a bundle that is there.
+        dtype_name: number format of the stored weights, ``fp16`` or ``fp32``.
+        overwrite: whether to replace an existing bundle.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: there is one already, or what would be predicted there is not what the
-            competition asks for.
+        InputError: there is a bundle already, or the predictions would not be what the competition
+            expects.
     """
     check_predictable(source)
     run = source.folder if isinstance(source, Blend) else RunFolder.of(source.experiment)
     folder = run.kaggle
     if folder.exists() and not overwrite:
-        raise InputError(f"{folder} exists; give --overwrite to write it anew")
+        raise InputError(f"{folder} exists; give --overwrite to replace it")
     unfinished = folder.with_name(folder.name + ".partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        _write_dataset(unfinished / "dataset", source, names, precision)
+        _write_dataset(unfinished / "dataset", source, names, dtype_name)
         _write_kernel(unfinished / "kernel", names, notebook)
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
@@ -71,22 +72,22 @@ def write_bundle(
 
 
 def check_predictable(source: Ensemble | Blend) -> None:
-    """Refuse at home what would fail on Kaggle.
+    """Refuse what would fail on Kaggle.
 
     Raises:
-        InputError: runs of a blend that read other columns or another test file than the first, or
-            a sample submission with a column that a blend does not predict.
+        InputError: a run of a blend reads other columns or another test file than the first run, or
+            the sample submission has a column that the blend does not predict.
     """
     if isinstance(source, Ensemble):
         return
     first = source.experiment.data
-    for run in _runs_of(source):
+    for run in _bundled_runs(source):
         name, data = run.ensemble.experiment.name, run.ensemble.experiment.data
-        for what in ("id", "text", "reader"):
-            if getattr(data, what) != getattr(first, what):
+        for key in ("id", "text", "reader"):
+            if getattr(data, key) != getattr(first, key):
                 raise InputError(
-                    f"run {name} has data.{what} = {getattr(data, what)!r}, the first run "
-                    f"{getattr(first, what)!r}: on Kaggle all runs read one test file"
+                    f"run {name} has data.{key} = {getattr(data, key)!r}, the first run "
+                    f"{getattr(first, key)!r}: on Kaggle all runs read one test file"
                 )
         if data.test and first.test and Path(data.test).name != Path(first.test).name:
             raise InputError(
@@ -95,62 +96,70 @@ def check_predictable(source: Ensemble | Blend) -> None:
             )
     sample = first.sample_submission
     if sample and Path(sample).is_file():
-        check_columns(sample, read_header(sample)[1:], source.tasks())
+        match_columns(sample, read_header(sample)[1:], source.tasks)
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One run within the dataset."""
+class BundledRun:
+    """A run within the dataset.
 
-    place: str  # "." where it is the only one
+    Attributes:
+        path: its folder within the dataset; ``.`` for the run of an experiment.
+        ensemble: its folds.
+        index: its index in the blend.
+        predicts: whether its models are used. Otherwise only its experiment is.
+    """
+
+    path: str
     ensemble: Ensemble
-    number: int = 0  # in the blend
+    index: int = 0
     predicts: bool = True
 
     def folds(self) -> list[str]:
-        """The folds' paths within the dataset."""
-        return [(Path(self.place) / fold.path.name).as_posix() for fold in self.ensemble.folders]
+        """The paths of the folds within the dataset."""
+        return [(Path(self.path) / fold.path.name).as_posix() for fold in self.ensemble.folders]
 
 
-def _runs_of(source: Ensemble | Blend) -> list[_Run]:
-    """What is bundled; of a blend the runs that have a weight."""
+def _bundled_runs(source: Ensemble | Blend) -> list[BundledRun]:
+    """The run of an experiment, or the runs of a blend that have a weight."""
     if isinstance(source, Ensemble):
-        return [_Run(".", source)]
-    made, needed = [], source.needed()
-    for number, member in enumerate(source.members):
-        place = f"runs/{member.folders[0].path.parent.name}"
-        if number in needed:
-            made.append(_Run(place, member, number))
-        elif number == 0:  # its ids, tasks and sample submission hold; no model of it is asked
-            made.append(_Run(place, replace(member, folders=member.folders[:1]), predicts=False))
-    return made
+        return [BundledRun(".", source)]
+    runs, weighted = [], source.weighted_members()
+    for index, member in enumerate(source.members):
+        path = f"runs/{member.folders[0].path.parent.name}"
+        if index in weighted:
+            runs.append(BundledRun(path, member, index))
+        elif index == 0:  # its ids, tasks and sample submission are used, but none of its models
+            first_fold = replace(member, folders=member.folders[:1])
+            runs.append(BundledRun(path, first_fold, predicts=False))
+    return runs
 
 
 def _write_dataset(
-    folder: Path, source: Ensemble | Blend, names: KaggleNames, precision: str
+    folder: Path, source: Ensemble | Blend, names: KaggleNames, dtype_name: str
 ) -> None:
-    runs = _runs_of(source)
+    runs = _bundled_runs(source)
     for run in runs:
         for fold in run.ensemble.folders:
-            _copy_fold(fold, folder / run.place / fold.path.name, precision)
-        write_text(folder / run.place / EXPERIMENT, to_toml(run.ensemble.experiment))
+            _copy_fold(fold, folder / run.path / fold.path.name, dtype_name)
+        write_text(folder / run.path / EXPERIMENT, to_toml(run.ensemble.experiment))
         if reader := run.ensemble.experiment.data.reader:
             copy_reader(reader, folder / "src")
-    _write_weights(RunFolder(folder), source, runs)
+    _write_postprocess_and_weights(RunFolder(folder), source, runs)
     package = Path(auxfold.__file__).parent
     shutil.copytree(
         package, folder / "src/auxfold", ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
     )
-    # Fold by fold over the runs, so that a spent budget costs each of them the same.
+    # The runs take turns, fold by fold, so that a spent time budget costs each of them the same.
     rounds = zip_longest(*[run.folds() for run in runs if run.predicts])
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = {
         "auxfold": auxfold.__version__,
         "experiment": source_name(source),
         "competition": names.competition,
-        "runs": {run.place: [fold.path.name for fold in run.ensemble.folders] for run in runs},
-        "folds": [fold for one in rounds for fold in one if fold is not None],
-        "precision": precision,
+        "runs": {run.path: [fold.path.name for fold in run.ensemble.folders] for run in runs},
+        "folds": [fold for folds in rounds for fold in folds if fold is not None],
+        "precision": dtype_name,
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in paths},
     }
     write_json(folder / MANIFEST, manifest)
@@ -158,49 +167,56 @@ def _write_dataset(
     write_json(folder / "dataset-metadata.json", metadata)
 
 
-def _write_weights(folder: RunFolder, source: Ensemble | Blend, runs: list[_Run]) -> None:
-    """Thresholds and calibration beside the folds; of a blend with the weights of its runs."""
+def _write_postprocess_and_weights(
+    folder: RunFolder, source: Ensemble | Blend, runs: list[BundledRun]
+) -> None:
+    """Thresholds and calibration next to the folds; for a blend also the weights of its runs."""
     if isinstance(source, Ensemble):
         stored = RunFolder(source.folders[0].path.parent).postprocess
         if stored.is_file():
             shutil.copy2(stored, folder.postprocess)
         return
-    told = {key: source.record[key] for key in ("method", "average", "power", "tasks")}
+    record = {key: source.record[key] for key in ("method", "average", "power", "tasks")}
     members = source.record["members"]
-    told["members"] = [{**members[run.number], "path": run.place} for run in runs]
-    told["weights"] = {
-        column: [weights[run.number] for run in runs]
+    record["members"] = [{**members[run.index], "path": run.path} for run in runs]
+    record["weights"] = {
+        column: [weights[run.index] for run in runs]
         for column, weights in source.record["weights"].items()
     }
-    told |= {k: v for k, v in source.record.items() if k == "postprocess"}
-    write_json(folder.blend, told)
+    if "postprocess" in source.record:
+        record["postprocess"] = source.record["postprocess"]
+    write_record(folder.blend, record)
 
 
 def source_name(source: Ensemble | Blend) -> str:
-    """What the experiment or the blend is called."""
+    """The name of the experiment or of the blend."""
     return source.folder.path.name if isinstance(source, Blend) else source.experiment.name
 
 
-def _copy_fold(fold: FoldFolder, target: Path, precision: str) -> None:
-    if refers_to_backbone(fold):  # which Kaggle has not, nor peft
+def _copy_fold(fold: FoldFolder, target: Path, dtype_name: str) -> None:
+    if refers_to_backbone(fold):  # there is no hub on Kaggle without internet, and maybe no peft
         write_merged_fold(fold, target)
     else:
         shutil.copytree(fold.path, target)
-    for name in NOT_NEEDED:
+    for name in EXCLUDED_FILES:
         (target / name).unlink(missing_ok=True)
-    for path in target.glob("*.safetensors") if precision == "fp16" else ():
-        # To another file first: what was read may still be mapped from this one.
-        atomic_write(path, partial(save_file, _halved(path), metadata={"format": "pt"}))
+    for path in target.glob("*.safetensors") if dtype_name == "fp16" else ():
+        # Written to another file first, because the tensors may still be mapped from this one.
+        atomic_write(path, partial(save_file, _load_as_fp16(path), metadata={"format": "pt"}))
 
 
-def _halved(path: Path) -> dict[str, torch.Tensor]:
-    """The weights in fp16, the half of the upload; refuses what fp16 cannot hold."""
-    made = {}
+def _load_as_fp16(path: Path) -> dict[str, torch.Tensor]:
+    """The weights in fp16, which halves the upload.
+
+    Raises:
+        InputError: a weight is too large for fp16.
+    """
+    weights = {}
     for name, values in load_file(path).items():
-        made[name] = values.to(torch.float16) if values.is_floating_point() else values
-        if not torch.isfinite(made[name]).all():
+        weights[name] = values.to(torch.float16) if values.is_floating_point() else values
+        if not torch.isfinite(weights[name]).all():
             raise InputError(f"{path}: {name} does not fit into fp16; give --precision fp32")
-    return made
+    return weights
 
 
 def _write_kernel(folder: Path, names: KaggleNames, notebook: Path) -> None:
@@ -224,8 +240,8 @@ def _write_kernel(folder: Path, names: KaggleNames, notebook: Path) -> None:
     write_json(folder / "kernel-metadata.json", metadata)
 
 
-def commands(folder: Path, names: KaggleNames) -> list[str]:
-    """What to type, in order, from the bundle to a score."""
+def kaggle_commands(folder: Path, names: KaggleNames) -> list[str]:
+    """The commands from the bundle to a score, in order."""
     dataset, kernel = folder / "dataset", folder / "kernel"
     return [
         f"kaggle datasets create -p {dataset} -r zip            # the first time",

@@ -1,7 +1,7 @@
-"""What the notebook runs on Kaggle: find the inputs, predict in time, write the submission.
+"""The functions that the notebook calls: find the inputs, predict in time, write the submission.
 
-Whatever folds are finished when the time is up are averaged, so that a slow machine costs folds
-instead of the submission.
+When the time is up, the folds that are finished are averaged. So a slow machine costs folds instead
+of the submission.
 """
 
 from __future__ import annotations
@@ -13,44 +13,54 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auxfold.config.experiment import Experiment
-from auxfold.data.files import header_of, read_columns
+from auxfold.data.files import read_columns, read_header
 from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import average_folds
-from auxfold.inference.submission import SampleSubmission, columns_asked_for
+from auxfold.inference.submission import SampleSubmission, map_submission_columns
 from auxfold.kaggle.loaded_bundle import LoadedBundle, check_bundle
-from auxfold.kaggle.workers import WorkerShard, collect, finished, run_shares
-from auxfold.model.precision import all_devices
+from auxfold.kaggle.workers import WorkerShard, collect_logits, is_finished, run_workers
+from auxfold.model.amp import all_devices
 from auxfold.postprocessing.averaging import check_average
 from auxfold.storage.atomic import write_frame
-from auxfold.tasks import Task, make_tasks, prediction_frame
+from auxfold.tasks import TaskSet
 
 __all__ = ["check_bundle", "find_inputs", "predict", "write_submission"]
-RESERVE = 60.0  # seconds kept for averaging and writing
+RESERVED_SECONDS = 60.0  # for averaging and writing
 
 
 def find_inputs(bundle: Path, root: Path) -> tuple[Path, Path | None]:
-    """The competition's test file and its sample submission, by name, anywhere below ``root``."""
-    bundled = LoadedBundle.at(bundle)
-    data = bundled.experiment.data
-    test = _find(data.test or "test.csv", root, bundled.competition)
+    """Find the competition's test file and its sample submission, by name, below ``root``.
+
+    Args:
+        bundle: the mounted dataset.
+        root: the folder of all inputs.
+
+    Returns:
+        The test file, and the sample submission or None where the experiment has none.
+
+    Raises:
+        InputError: a file is not there.
+    """
+    loaded = LoadedBundle.from_folder(bundle)
+    data = loaded.experiment.data
+    test = _find_file(data.test or "test.csv", root, loaded.competition)
     sample = data.sample_submission
-    return test, _find(sample, root, bundled.competition) if sample else None
+    return test, _find_file(sample, root, loaded.competition) if sample else None
 
 
-def _find(wanted: str, root: Path, competition: str) -> Path:
-    # Some competitions are mounted as they were zipped, one by one.
-    name = Path(wanted).name.removesuffix(".zip")
-    found = sorted([*root.rglob(name), *root.rglob(f"{name}.zip")])
-    own = [path for path in found if competition in path.parts]
-    if not own:
-        listed = ", ".join(map(str, found)) or "none anywhere"
+def _find_file(path: str, root: Path, competition: str) -> Path:
+    # Some competitions are mounted with each file zipped, as it was downloaded.
+    name = Path(path).name.removesuffix(".zip")
+    matches = sorted([*root.rglob(name), *root.rglob(f"{name}.zip")])
+    of_competition = [match for match in matches if competition in match.parts]
+    if not of_competition:
+        others = ", ".join(map(str, matches)) or "none anywhere"
         raise InputError(
-            f"no {name} of {competition} below {root} (found {listed}); attach the competition "
+            f"no {name} of {competition} below {root} (found {others}); attach the competition "
             f"to the notebook, or name another one with bundle_kaggle.py --competition"
         )
-    return own[0]
+    return of_competition[0]
 
 
 def predict(
@@ -60,105 +70,107 @@ def predict(
     hours: float,
     devices: list[str] | None = None,
     calibrate: str | None = None,
-    decide: str | None = None,
+    threshold: str | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Predictions of the main task, or of every task whose columns the sample submission has.
+    """Predict the main task, or every task whose columns the sample submission has.
 
-    A blend predicts what it blends.
+    A blend predicts the tasks that it blends.
 
     Args:
-        bundle: the dataset as mounted.
+        bundle: the mounted dataset.
         test: the table to predict.
         sample: the sample submission.
-        hours: time budget, counted from now.
-        devices: one process each; every CUDA device, or the CPU.
-        calibrate: ``temperature`` or ``isotonic``, by what was bundled.
-        decide: ``f1`` or ``precision=P``: answers 1 or 0 by the bundled thresholds.
+        hours: the time budget, counted from now.
+        devices: one process each; None: every CUDA device, or the CPU.
+        calibrate: ``temperature`` or ``isotonic``, as it was bundled.
+        threshold: ``f1`` or ``precision=P``: predict 1 or 0 with the bundled thresholds.
 
     Returns:
         The submission, and the folds that were finished in time, as paths in the bundle.
 
     Raises:
-        InputError: not one fold was finished, or the ids are not the sample's.
+        InputError: no fold was finished in time, or the ids are not those of the sample.
     """
-    until = time.time() + 3600 * hours - RESERVE
-    bundled = LoadedBundle.at(bundle)
-    table = bundled.table(test)
+    deadline = time.time() + 3600 * hours - RESERVED_SECONDS
+    loaded = LoadedBundle.from_folder(bundle)
+    table = loaded.table(test)
     ids = table.ids
-    tasks = bundled.tasks(_task_names(bundled.experiment, sample))
-    heads = {run: bundled.run_tasks(run, tasks) for run in bundled.runs}
-    for run, own in heads.items():
-        check_average(bundled.average_of(run), own, len(ids))
-    after = bundled.postprocess(tasks, calibrate, decide)
-    shape = SampleSubmission.read(str(sample), ids, tasks) if sample else None
+    tasks = loaded.select_tasks(_sample_tasks(loaded.tasks, sample))
+    run_tasks = {run: loaded.run_tasks(run, tasks) for run in loaded.runs}
+    for run, tasks_of_run in run_tasks.items():
+        check_average(loaded.fold_average(run), tasks_of_run, len(ids))
+    postprocess = loaded.postprocess(tasks, calibrate, threshold)
+    submission = SampleSubmission.read(str(sample), ids, tasks) if sample else None
     with tempfile.TemporaryDirectory() as out:
         names = (devices or [str(device) for device in all_devices()])[: len(ids)]
-        shares = [
-            WorkerShard(str(bundle), str(test), out, device, number, len(names), until)
+        shards = [
+            WorkerShard(str(bundle), str(test), out, device, number, len(names), deadline)
             for number, device in enumerate(names)
         ]
-        run_shares(shares, {run: [task.name for task in own] for run, own in heads.items()})
-        done = [fold for fold in bundled.folds if finished(shares, fold)]
-        if not done:
+        run_workers(shards, {run: tasks_of_run.names for run, tasks_of_run in run_tasks.items()})
+        folds = [fold for fold in loaded.folds if is_finished(shards, fold)]
+        if not folds:
             raise InputError(
                 f"no fold was finished within {hours:g} hours (see the output above); "
                 f"nothing to submit"
             )
-        made = _averages(bundled, shares, done, table, heads)
-    _tell_what_is_missing(bundled, done)
-    means = after.apply(tasks, bundled.combine(made, len(ids)))
-    frame = prediction_frame(bundled.experiment.data.id_column, ids, tasks, means)
-    return (shape.fill(frame) if shape else frame), done
+        run_predictions = _average_runs(loaded, shards, folds, table, run_tasks)
+    _report_missing_folds(loaded, folds)
+    predictions = postprocess.apply(tasks, loaded.combine(run_predictions, len(ids)))
+    frame = tasks.prediction_frame(loaded.experiment.data.id_column, ids, predictions)
+    return (submission.fill(frame) if submission else frame), folds
 
 
-def _averages(
-    bundled: LoadedBundle,
-    shares: list[WorkerShard],
-    done: list[str],
+def _average_runs(
+    loaded: LoadedBundle,
+    shards: list[WorkerShard],
+    finished_folds: list[str],
     table: Table,
-    heads: dict[str, list[Task]],
+    run_tasks: dict[str, TaskSet],
 ) -> dict[str, dict[str, np.ndarray]]:
     """The mean of every run's finished folds, by run and task name."""
-    made = {}
-    for run, one in bundled.runs.items():
-        folds = [fold for fold in done if bundled.run_of(fold) == run]
+    predictions = {}
+    for run, ensemble in loaded.runs.items():
+        folds = [fold for fold in finished_folds if loaded.run_of_fold(fold) == run]
         if folds:
-            logits = (collect(shares, fold, table, heads[run]) for fold in folds)
-            average, power = bundled.average_of(run), one.experiment.inference.power
-            made[run] = average_folds(logits, heads[run], average, power)
-    return made
+            tasks = run_tasks[run]
+            logits = (collect_logits(shards, fold, table, tasks) for fold in folds)
+            average, power = loaded.fold_average(run), ensemble.experiment.inference.power
+            predictions[run] = average_folds(logits, tasks, average, power)
+    return predictions
 
 
-def _tell_what_is_missing(bundled: LoadedBundle, done: list[str]) -> None:
-    if len(done) < len(bundled.folds):
-        print(f"ONLY {len(done)} OF {len(bundled.folds)} FOLDS are averaged: {', '.join(done)}")
-    runs, there = ({bundled.run_of(fold) for fold in folds} for folds in (bundled.folds, done))
-    if runs - there:
-        print(
-            f"NO FOLD OF {', '.join(sorted(runs - there))}: the other runs' weights are scaled up"
-        )
+def _report_missing_folds(loaded: LoadedBundle, folds: list[str]) -> None:
+    if len(folds) < len(loaded.folds):
+        print(f"ONLY {len(folds)} OF {len(loaded.folds)} FOLDS are averaged: {', '.join(folds)}")
+    runs = {loaded.run_of_fold(fold) for fold in loaded.folds}
+    missing = sorted(runs - {loaded.run_of_fold(fold) for fold in folds})
+    if missing:
+        print(f"NO FOLD OF {', '.join(missing)}: the other runs' weights are scaled up")
 
 
 def write_submission(frame: pd.DataFrame, sample: Path | None, path: Path) -> None:
-    """Write ``submission.csv`` whole, read it back, and compare its ids with the sample's.
+    """Write ``submission.csv`` atomically, read it again, and compare its ids with the sample's.
 
     Raises:
-        InputError: what was written is not what the competition asks for.
+        InputError: the written file is not what the competition expects; it is then removed.
     """
     write_frame(path, frame)
     if sample is None:
         return
-    made, asked = read_columns(path), read_columns(sample)
-    same = list(made.columns) == list(asked.columns)
-    if not same or made.iloc[:, 0].tolist() != asked.iloc[:, 0].tolist():
+    written, expected = read_columns(path), read_columns(sample)
+    same_columns = list(written.columns) == list(expected.columns)
+    if not same_columns or written.iloc[:, 0].tolist() != expected.iloc[:, 0].tolist():
         path.unlink()
-        raise InputError(f"{path} has not the columns and ids of {sample}; it was removed")
+        raise InputError(
+            f"{path} does not have the columns and ids of {sample}; it was removed, so check that "
+            f"{sample.name} belongs to the competition"
+        )
 
 
-def _task_names(experiment: Experiment, sample: Path | None) -> list[str] | None:
-    """Every task that the sample submission has columns of; None: the main task alone."""
+def _sample_tasks(tasks: TaskSet, sample: Path | None) -> list[str] | None:
+    """Every task of which the sample submission has a column; None: only the main task."""
     if sample is None:
         return None
-    wanted = set(header_of(sample)[1:])
-    names = [t.name for t in make_tasks(experiment) if wanted & set(columns_asked_for([t]))]
-    return names or None
+    columns = set(read_header(sample)[1:])
+    return [task.name for task in tasks if columns & set(map_submission_columns([task]))] or None

@@ -1,7 +1,8 @@
-"""A bundle as it lies on Kaggle: the folds of one run, or of every run of a blend."""
+"""A bundle on Kaggle: the folds of one run, or those of every run of a blend."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from auxfold.config.experiment import Experiment, load_experiment
-from auxfold.data.table import Table, read_texts
+from auxfold.data.loading import read_prediction_table
+from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
@@ -17,16 +19,16 @@ from auxfold.inference.postprocess import Postprocess
 from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
 from auxfold.storage.atomic import read_json
 from auxfold.storage.run_folder import RunFolder
-from auxfold.tasks import Task
+from auxfold.tasks import Task, TaskSet
 
 
 def check_bundle(bundle: Path) -> dict[str, Any]:
-    """The manifest, every file of it compared with its digest.
+    """Compare every file of a bundle with its digest, and return the manifest.
 
     Raises:
-        InputError: a file is missing or is not what was bundled.
+        InputError: a file is missing or is not the one that was bundled.
     """
-    manifest = read_json(bundle / MANIFEST)
+    manifest: dict[str, Any] = read_json(bundle / MANIFEST)
     for name, digest in manifest["files"].items():
         path = bundle / name
         if not path.is_file():
@@ -38,15 +40,15 @@ def check_bundle(bundle: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class LoadedBundle:
-    """What a bundle predicts with.
+    """The runs of a bundle, and how they are combined.
 
     Attributes:
-        path: of the bundle.
-        competition: whose test file it is for.
-        runs: one, or a blend's, by their folders within the bundle; the first one's ids, tasks and
-            sample submission hold.
+        path: the folder of the bundle.
+        competition: the name of the competition whose test file it predicts.
+        runs: folder within the bundle to run: one run, or those of a blend. The ids, tasks and
+            sample submission of the first are used.
         folds: every fold that predicts, as a path within the bundle, in the order of the work.
-        blend: the weights, where there are several runs.
+        blend: the weights; None where there is one run.
     """
 
     path: Path
@@ -56,75 +58,98 @@ class LoadedBundle:
     blend: Blend | None
 
     @classmethod
-    def at(cls, bundle: Path) -> LoadedBundle:
+    def from_folder(cls, bundle: Path) -> LoadedBundle:
         """The bundle in a folder."""
         manifest = read_json(bundle / MANIFEST)
         runs = {}
         for run, folds in manifest["runs"].items():
-            ensemble = Ensemble.at(bundle / run, [_number(fold) for fold in folds])
+            ensemble = Ensemble.from_folder(bundle / run, [_fold_name(fold) for fold in folds])
             # As it was bundled: [inference] and the test file may be others than in training.
             experiment = load_experiment(bundle / run / EXPERIMENT)
             runs[run] = replace(ensemble, experiment=experiment)
         folder, blend = RunFolder(bundle), None
         if folder.blend.is_file():
-            blend = Blend(folder, read_json(folder.blend), list(runs.values()))
+            blend = Blend(folder, folder.read_blend(), list(runs.values()))
         return cls(bundle, manifest["competition"], runs, manifest["folds"], blend)
 
     @property
     def experiment(self) -> Experiment:
-        """The first run's."""
-        return next(iter(self.runs.values())).experiment
+        """The experiment of the first run."""
+        return self._first_run.experiment
 
-    def run_of(self, fold: str) -> str:
+    @property
+    def tasks(self) -> TaskSet:
+        """All tasks of the first run."""
+        return self._first_run.tasks
+
+    def run_of_fold(self, fold: str) -> str:
         """The run that a fold belongs to."""
         return Path(fold).parent.as_posix()
 
-    def tasks(self, names: list[str] | None) -> list[Task]:
-        """What is predicted: a blend's tasks; of one run the named ones, or the main task."""
-        return self.blend.tasks() if self.blend else self._only.tasks(names)
+    def select_tasks(self, names: list[str] | None) -> TaskSet:
+        """The tasks to predict: those of a blend; of one run the named ones, or the main task."""
+        return self.blend.tasks if self.blend else self._first_run.select_tasks(names)
 
-    def run_tasks(self, run: str, tasks: list[Task]) -> list[Task]:
-        """Whose heads of a run are computed for these tasks."""
+    def run_tasks(self, run: str, tasks: TaskSet) -> TaskSet:
+        """The tasks of a run whose heads are computed to predict ``tasks``."""
         return self.blend.member_tasks(self.runs[run]) if self.blend else tasks
 
-    def average_of(self, run: str) -> str:
-        """How a run's folds are averaged."""
-        one = self.runs[run]
-        return self.blend.average_of(one) if self.blend else one.experiment.inference.average
+    def fold_average(self, run: str) -> str:
+        """How the folds of a run are averaged."""
+        ensemble = self.runs[run]
+        if self.blend:
+            return self.blend.fold_average(ensemble)
+        return ensemble.experiment.inference.average
 
     def table(self, test: Path) -> Table:
         """The rows to predict: all runs read the same columns of the same file.
 
         Raises:
-            InputError: as ``read_texts``.
+            InputError: as ``read_prediction_table``.
         """
-        return read_texts(self.experiment, str(test))
+        return read_prediction_table(self.experiment, str(test))
 
     def postprocess(
-        self, tasks: list[Task], calibrate: str | None, decide: str | None
+        self, tasks: Iterable[Task], calibrate: str | None, threshold: str | None
     ) -> Postprocess:
-        """What happens to predictions in the end."""
-        if self.blend:
-            return Postprocess.of_blend(self.blend.record, tasks, calibrate, decide)
-        average = self.experiment.inference.average
-        return Postprocess.of(self._only, tasks, calibrate, decide, average)
+        """The last step, after folds and runs are averaged.
 
-    def combine(self, made: dict[str, dict[str, np.ndarray]], n_rows: int) -> dict[str, np.ndarray]:
-        """The predictions of the runs that were finished, by run and task, as one."""
+        Raises:
+            InputError: as :meth:`Postprocess.for_ensemble`.
+        """
+        if self.blend:
+            return Postprocess.for_blend(self.blend.record, tasks, calibrate, threshold)
+        average = self.experiment.inference.average
+        return Postprocess.for_ensemble(self._first_run, tasks, calibrate, threshold, average)
+
+    def combine(
+        self, predictions: dict[str, dict[str, np.ndarray]], n_rows: int
+    ) -> dict[str, np.ndarray]:
+        """The average of the runs.
+
+        Args:
+            predictions: run to its predictions by task name, ``(rows, n_outputs)``; only those runs
+                of which a fold was finished.
+            n_rows: the number of rows.
+
+        Returns:
+            Task name to predictions ``(rows, n_outputs)``.
+        """
         if self.blend is None:
-            return made["."]
+            return predictions["."]
         columns = {
-            number: self.blend.columns_of(self.runs[run], made[run])
-            for number, run in enumerate(self.runs)
-            if run in made
+            index: self.blend.predictions_by_column(ensemble, predictions[run])
+            for index, (run, ensemble) in enumerate(self.runs.items())
+            if run in predictions
         }
         return self.blend.combine(columns, n_rows)
 
     @property
-    def _only(self) -> Ensemble:
-        return self.runs["."]
+    def _first_run(self) -> Ensemble:
+        return next(iter(self.runs.values()))
 
 
-def _number(fold: str) -> int | str:
-    name = fold.removeprefix("fold_")
+def _fold_name(folder: str) -> int | str:
+    """``2`` of ``fold_2``, ``"full"`` of ``fold_full``."""
+    name = folder.removeprefix("fold_")
     return int(name) if name.isdecimal() else name

@@ -1,4 +1,4 @@
-"""What the dataset and the notebook of a bundle are called on Kaggle."""
+"""Names of a bundle's dataset and notebook on Kaggle."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from auxfold.errors import InputError
 
 @dataclass(frozen=True)
 class KaggleNames:
-    """What the dataset and the notebook are called on Kaggle.
+    """Names of the dataset and the notebook on Kaggle.
 
-    Titles have 6 to 50 characters, slugs are the titles in lower case with dashes: Kaggle refuses a
-    notebook whose slug is not its title's.
+    A title has 6 to 50 characters. A slug is the title in lower case with dashes, and Kaggle
+    refuses a notebook whose slug does not match its title.
+
+    Attributes:
+        owner: the user name on Kaggle.
+        title: the title of the dataset.
+        competition: the name in the competition's address.
 
     Raises:
         InputError: a name that Kaggle would refuse.
@@ -28,13 +33,13 @@ class KaggleNames:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.owner):
             raise InputError(
-                f"--owner {self.owner!r}: your Kaggle user name as it stands in your profile's "
-                f"address, lower-case letters, digits and dashes"
+                f"--owner {self.owner!r}: expected is your Kaggle user name as in your profile's "
+                f"address, with lower-case letters, digits and dashes"
             )
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.competition):
             raise InputError(
-                f"--competition {self.competition!r}: the name in the competition's address, "
-                f"lower-case letters, digits and dashes"
+                f"--competition {self.competition!r}: expected is the name in the competition's "
+                f"address, with lower-case letters, digits and dashes"
             )
         for title in (self.title, self.notebook_title):
             if not re.fullmatch(r"[A-Za-z0-9]+([ -][A-Za-z0-9]+)*", title):
@@ -69,7 +74,11 @@ def slugify(title: str) -> str:
 
 
 def competition_name(experiment: Experiment) -> str:
-    """The competition's name: that of the folder in ``input/`` which its test file lies in."""
+    """The competition's name: that of the folder in ``input/`` that holds its test file.
+
+    Raises:
+        InputError: the experiment has no test file.
+    """
     if experiment.data.test is None:
         raise InputError("the experiment has no data.test; give --competition")
     return Path(experiment.data.test).parent.name

@@ -1,4 +1,4 @@
-"""One process per GPU, each with every n-th row, fold after fold until the time is up."""
+"""One process per GPU: each predicts every n-th row, fold after fold, until the time is up."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from auxfold.config.experiment import Experiment
-from auxfold.data.batches import TokenizedDataset, tokenize_dataset
+from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
 from auxfold.data.table import Table
 from auxfold.inference.ensemble import load_fold
-from auxfold.inference.predict import predict_logits
+from auxfold.inference.predict import concatenate_logits, predict_logits, split_logits
 from auxfold.kaggle.loaded_bundle import LoadedBundle
-from auxfold.model.precision import choose_precision
+from auxfold.model.amp import choose_amp_dtype
 from auxfold.storage.atomic import atomic_write
 from auxfold.storage.run_folder import FoldFolder
-from auxfold.tasks import Task
+from auxfold.tasks import TaskSet
 
 
 class OutOfTime(Exception):
@@ -33,60 +34,69 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True)
 class WorkerShard:
-    """One process's part of the work: every ``of``-th row, for every fold."""
+    """The rows of one process: every ``n_shards``-th row, for every fold.
+
+    Attributes:
+        bundle: the folder of the bundle.
+        test: the table to predict.
+        out: the folder for the logits.
+        device: the name of the device, such as ``cuda:0``.
+        number: the number of the shard, from 0.
+        n_shards: the number of shards.
+        deadline: when to stop, in seconds since the epoch.
+    """
 
     bundle: str
     test: str
     out: str
     device: str
     number: int
-    of: int
-    until: float  # seconds since the epoch
+    n_shards: int
+    deadline: float
 
-    def rows(self, table: Table) -> np.ndarray:
-        """The rows of this share; by length of text, so that shares take equally long."""
+    def indices(self, table: Table) -> np.ndarray:
+        """The rows of this shard; by length of text, so that all shards take equally long."""
         lengths = [sum(len(column[row]) for column in table.texts) for row in range(len(table))]
-        return np.argsort(lengths, kind="stable")[self.number :: self.of]
+        return np.argsort(lengths, kind="stable")[self.number :: self.n_shards]
 
-    def result(self, fold: str) -> Path:
-        """Where the logits of one fold are left, ``(rows, heads' widths)``."""
+    def logits_path(self, fold: str) -> Path:
+        """The file for the logits of one fold, ``(rows of the shard, widths of all heads)``."""
         return Path(self.out) / f"{fold.replace('/', ' ')}.{self.number}.npy"
 
 
-def run_shares(shares: list[WorkerShard], tasks: dict[str, list[str]]) -> None:
-    """A process per share, what it prints relayed: a notebook shows its own prints only.
+def run_workers(shards: list[WorkerShard], tasks: dict[str, list[str]]) -> None:
+    """Run a process per shard, and print its output: a notebook shows only what it prints itself.
 
     Args:
-        shares: of the rows.
-        tasks: whose heads are computed, by run of the bundle.
+        shards: the rows of each process.
+        tasks: run of the bundle to the names of its tasks whose heads are computed.
     """
-    with ThreadPoolExecutor(len(shares)) as pool:
-        codes = list(pool.map(lambda share: _process(share, tasks), shares))
-    if any(codes):
-        print(f"A PROCESS FAILED: exit codes {codes}, see the output above")
+    with ThreadPoolExecutor(len(shards)) as pool:
+        exit_codes = list(pool.map(lambda shard: _run_process(shard, tasks), shards))
+    if any(exit_codes):
+        print(f"A PROCESS FAILED: exit codes {exit_codes}, see the output above")
 
 
-def finished(shares: list[WorkerShard], fold: str) -> bool:
-    """Whether every share has predicted a fold."""
-    return all(share.result(fold).is_file() for share in shares)
+def is_finished(shards: list[WorkerShard], fold: str) -> bool:
+    """Whether a fold is predicted for every shard."""
+    return all(shard.logits_path(fold).is_file() for shard in shards)
 
 
-def collect(
-    shares: list[WorkerShard], fold: str, table: Table, tasks: list[Task]
+def collect_logits(
+    shards: list[WorkerShard], fold: str, table: Table, tasks: TaskSet
 ) -> dict[str, np.ndarray]:
-    """The logits of one fold by task name, in the order of the table."""
+    """Task name to the logits ``(rows, n_outputs)`` of one fold, in the order of the table."""
     width = sum(task.n_outputs for task in tasks)
     logits = np.empty((len(table), width), dtype=np.float32)
-    for share in shares:
-        logits[share.rows(table)] = np.load(share.result(fold))
-    edges = np.cumsum([0, *[task.n_outputs for task in tasks]])
-    return {t.name: logits[:, edges[i] : edges[i + 1]] for i, t in enumerate(tasks)}
+    for shard in shards:
+        logits[shard.indices(table)] = np.load(shard.logits_path(fold))
+    return split_logits(logits, tasks)
 
 
-def _process(share: WorkerShard, tasks: dict[str, list[str]]) -> int:
+def _run_process(shard: WorkerShard, tasks: dict[str, list[str]]) -> int:
     source = str(Path(__file__).resolve().parents[2])
     command = [sys.executable, "-m", "auxfold.kaggle.workers"]
-    command += [json.dumps({"share": asdict(share), "tasks": tasks})]
+    command += [json.dumps({"shard": asdict(shard), "tasks": tasks})]
     paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "HF_HUB_OFFLINE": "1"}
     with subprocess.Popen(
@@ -97,75 +107,84 @@ def _process(share: WorkerShard, tasks: dict[str, list[str]]) -> int:
     return process.returncode
 
 
-def _work(share: WorkerShard, tasks: dict[str, list[str]]) -> bool:
-    """Predict one share with fold after fold, until the time is up; whether every fold could be."""
-    bundled = LoadedBundle.at(Path(share.bundle))
-    table = bundled.table(Path(share.test))
-    mine = share.rows(table)
-    texts = [[column[row] for row in mine] for column in table.texts]
-    tokens: dict[str, TokenizedDataset] = {}
-    longest = dict.fromkeys(bundled.runs, 0.0)
+def predict_shard(shard: WorkerShard, tasks: dict[str, list[str]]) -> bool:
+    """Predict the rows of one shard with fold after fold, until the time is up.
+
+    Args:
+        shard: the rows, and where they are predicted.
+        tasks: run of the bundle to the names of its tasks whose heads are computed.
+
+    Returns:
+        Whether no fold failed; a fold for which there was no time did not fail.
+    """
+    loaded = LoadedBundle.from_folder(Path(shard.bundle))
+    table = loaded.table(Path(shard.test))
+    indices = shard.indices(table)
+    texts = [[column[index] for index in indices] for column in table.texts]
+    datasets: dict[str, TokenizedDataset] = {}
+    longest = dict.fromkeys(loaded.runs, 0.0)
     succeeded = True
-    for fold in bundled.folds:
-        started, run = time.time(), bundled.run_of(fold)
-        if started + longest[run] > share.until:
-            continue  # it would not be finished; another run's may be quicker
+    for fold in loaded.folds:
+        started, run = time.time(), loaded.run_of_fold(fold)
+        if started + longest[run] > shard.deadline:
+            continue  # it would not be finished; a fold of another run may be faster
         try:
-            values = _logits(share, bundled, fold, texts, tokens, tasks[run])
+            logits = _predict_fold(shard, loaded, fold, texts, datasets, tasks[run])
         except OutOfTime:
             break
-        except Exception:  # out of memory, say: the other folds still count
+        except Exception:  # out of memory, for example: the other folds still count
             traceback.print_exc()
-            print(f"{share.device}: {fold} FAILED, see above", flush=True)
+            print(f"{shard.device}: {fold} FAILED, see above", flush=True)
             succeeded = False
             continue
-        atomic_write(share.result(fold), lambda p, values=values: np.save(p, values))
+        atomic_write(shard.logits_path(fold), partial(np.save, arr=logits))
         seconds = time.time() - started
         longest[run] = max(longest[run], seconds)
-        print(f"{share.device}: {fold}, {len(values):,} rows in {seconds:.0f} s", flush=True)
+        print(f"{shard.device}: {fold}, {len(logits):,} rows in {seconds:.0f} s", flush=True)
     return succeeded
 
 
-def _logits(
-    share: WorkerShard,
-    bundled: LoadedBundle,
+def _predict_fold(
+    shard: WorkerShard,
+    loaded: LoadedBundle,
     fold: str,
     texts: list[list[str]],
-    tokens: dict[str, TokenizedDataset],
+    datasets: dict[str, TokenizedDataset],
     tasks: list[str],
 ) -> np.ndarray:
-    """One fold's logits of a share's rows, task after task, ``(rows, heads' widths)``.
+    """One fold's logits for the rows of a shard, task after task, ``(rows, widths of all heads)``.
 
-    ``tokens`` are kept by run: its folds have one tokenizer.
+    ``datasets`` caches the tokens by run, because its folds have the same tokenizer.
     """
-    run = bundled.run_of(fold)
-    experiment, device = bundled.runs[run].experiment, torch.device(share.device)
-    model, tokenizer = load_fold(FoldFolder(bundled.path / fold), device)
-    if run not in tokens:
-        tokens[run] = tokenize_dataset(texts, tokenizer, experiment.model)
+    run = loaded.run_of_fold(fold)
+    experiment, device = loaded.runs[run].experiment, torch.device(shard.device)
+    model, tokenizer = load_fold(FoldFolder(loaded.path / fold), device)
+    if run not in datasets:
+        datasets[run] = tokenize_dataset(texts, tokenizer, experiment.model)
     logits = predict_logits(
         model,
-        tokens[run],
+        datasets[run],
         np.arange(len(texts[0])),
         tasks=tasks,
         max_tokens=experiment.inference.max_tokens_per_batch,
-        precision=_precision(experiment, device),
-        on_batch=lambda _: _check_time(share.until),
+        amp_dtype=_choose_amp_dtype(experiment, device),
+        on_batch=lambda _: _check_time(shard.deadline),
     )
-    return np.concatenate([logits[task] for task in tasks], axis=1)
+    return concatenate_logits(logits, tasks)
 
 
-def _precision(experiment: Experiment, device: torch.device) -> str:
-    """As trained, but that the T4 has no bf16: the best half precision of the device."""
-    asked = experiment.train.precision
-    return choose_precision("auto" if asked in ("bf16", "fp16") else asked, device)
+def _choose_amp_dtype(experiment: Experiment, device: torch.device) -> str:
+    """As in training, but half precision in the best format of the device: a T4 has no bf16."""
+    setting = experiment.train.precision
+    return choose_amp_dtype("auto" if setting in ("bf16", "fp16") else setting, device)
 
 
-def _check_time(until: float) -> None:
-    if time.time() > until:
+def _check_time(deadline: float) -> None:
+    if time.time() > deadline:
         raise OutOfTime
 
 
 if __name__ == "__main__":
-    told = json.loads(sys.argv[1])
-    sys.exit(0 if _work(WorkerShard(**told["share"]), told["tasks"]) else 1)
+    arguments = json.loads(sys.argv[1])
+    success = predict_shard(WorkerShard(**arguments["shard"]), arguments["tasks"])
+    sys.exit(0 if success else 1)

@@ -70,8 +70,11 @@ def load_with_reference(
     )
     model = model_class(config, backbone=backbone)
     file = cached_file(path, SAFE_WEIGHTS_NAME, **select_hub_options(options))
+    assert file is not None  # otherwise cached_file raises
     load_trainable_state_dict(model, load_file(file))
-    return model.to(options.get("dtype") or torch.float32).eval()
+    dtype = options.get("dtype") or torch.float32
+    model.to(dtype)  # type: ignore[arg-type]  # the wrapper of transformers hides the overloads
+    return model.eval()
 
 
 def _check_options(options: dict[str, Any]) -> None:

@@ -150,8 +150,10 @@ class MultiTaskModel(PreTrainedModel):
 
     def set_head_bias(self, task: str, bias: torch.Tensor) -> None:
         """Set the bias ``(width,)`` that a head starts with."""
+        head = self.heads[task]
+        assert isinstance(head, nn.Linear)
         with torch.no_grad():
-            self.heads[task].bias.copy_(bias)
+            head.bias.copy_(bias)
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear):
@@ -237,7 +239,8 @@ def _check_pooler(backbone: PreTrainedModel, pooling: str) -> None:
                 f"model.pooling = 'pooler': {backbone.config.model_type} has no pooler"
             )
     elif pooler is not None:
-        backbone.pooler = None  # it would be stored without ever being trained
+        # It would be stored without ever being trained.
+        backbone.pooler = None  # type: ignore[assignment]
 
 
 AutoConfig.register("auxfold", MultiTaskConfig, exist_ok=True)

@@ -60,7 +60,7 @@ def load_numbered_heads(
 
 
 def _multitask_config(backbone: PreTrainedConfig, heads: dict[str, int]) -> MultiTaskConfig:
-    dropout = getattr(backbone, "classifier_dropout", None)
+    dropout: Any = getattr(backbone, "classifier_dropout", None)
     if dropout is None:
         dropout = getattr(backbone, "hidden_dropout_prob", 0.1)
     return MultiTaskConfig(

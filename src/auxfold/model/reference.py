@@ -50,7 +50,7 @@ def backbone_sha256(backbone: nn.Module) -> str:
         if not name.startswith("pooler."):
             values = parameter.detach().cpu().to(torch.float32).contiguous()
             digest = hashlib.sha256(str(tuple(values.shape)).encode())
-            digest.update(memoryview(values.view(-1).view(torch.uint8).numpy()))
+            digest.update(values.view(-1).view(torch.uint8).numpy().data)
             digests.append(digest.hexdigest())
     return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
 
