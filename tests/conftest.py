@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 from auxfold.config.experiment import Experiment, experiment_from_dict, to_toml
 from auxfold.storage.run_folder import FoldFolder, RunFolder
 from auxfold.training.fold import train_fold
-from auxfold.training.loop import Loop
+from auxfold.training.loop import StepTrainer
 from commands import command_line
 
 WORDS = (
@@ -163,16 +163,16 @@ def assert_resumes_exactly(
 ) -> None:
     """Interrupted in a step and resumed, fold 0 has the very weights of an uninterrupted one."""
     weights = load_file(train_fold(experiment, 0).path / "model.safetensors")
-    calls, original = 0, Loop.train_step
+    calls, original = 0, StepTrainer.train_step
 
-    def interrupted(self, rows):
+    def interrupt(self, indices):
         nonlocal calls
         calls += 1
         if calls == step:
             os.kill(os.getpid(), signal.SIGINT)
-        return original(self, rows)
+        return original(self, indices)
 
-    monkeypatch.setattr(Loop, "train_step", interrupted)
+    monkeypatch.setattr(StepTrainer, "train_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train_fold(experiment, 0, overwrite=True)
     resumed = train_fold(experiment, 0, resume=True)

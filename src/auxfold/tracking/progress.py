@@ -56,10 +56,10 @@ class Display:
             left = (self.total - self.done) / max(self._rate(now), 1e-9)
             self.say(f"{self._line(now)}  {self.done / self.total:.0%}, {left:.0f} s left")
 
-    def step(self, progress: Any, rows: int) -> None:
+    def step(self, progress: Any) -> None:
         """Count one training step; ``progress`` holds the losses since the last evaluation."""
-        self.losses = {k: v / progress.steps for k, v in progress.losses.items()}
-        self.advance(rows)
+        self.losses = {k: v / progress.window_steps for k, v in progress.losses.items()}
+        self.advance(progress.rows - self.done)
 
     def evaluation(self, record: dict[str, Any], is_best: bool) -> None:
         """Show one evaluation."""

@@ -1,1 +1,1 @@
-"""Training one fold: objective, optimizer, loop, checkpoints."""
+"""Train a fold: its rows, the optimizer steps, evaluation, checkpoints and the fold folder."""

@@ -14,18 +14,18 @@ from torch import nn
 
 from auxfold.config import Selection
 from auxfold.errors import InputError
-from auxfold.model.adapters.injection import load_trained_state, trained_state
+from auxfold.model.adapters.injection import load_trainable_state_dict, trainable_state_dict
 from auxfold.storage.atomic import atomic_write
 from auxfold.storage.run_folder import FoldFolder
 
 
 @dataclass
 class Progress:
-    """Where a training stands.
+    """How far a training has come.
 
     Attributes:
         epoch: the current epoch, from 0.
-        step: optimizer steps done in this epoch.
+        step_in_epoch: optimizer steps done in this epoch.
         best: the best value of the selection metric so far.
         best_at: ``(epoch, step)`` of that value.
         since_best: evaluations since then.
@@ -34,15 +34,15 @@ class Progress:
         stopped: whether early stopping ended the training.
         history: one record per evaluation.
         losses: per task, summed since the last evaluation.
-        labelled: per task the steps in it that had a label of the task.
-        steps: over how many steps.
-        gradient_norm: before clipping, summed likewise over the steps in which it is finite.
-        norms: over how many steps that is (fp16 overflows now and then and skips a step).
-        tracking_id: of the W&B run, so that a resumed training continues it.
+        labeled_steps: per task, the steps of that sum that had a label of the task.
+        window_steps: steps since the last evaluation.
+        gradient_norm: before clipping, summed over those steps in which it is finite.
+        finite_norm_steps: the number of these steps (fp16 overflows now and then and skips one).
+        tracking_id: the id of the W&B run, so that a resumed training continues it.
     """
 
     epoch: int = 0
-    step: int = 0
+    step_in_epoch: int = 0
     best: float | None = None
     best_at: list[int] | None = None
     since_best: int = 0
@@ -51,55 +51,100 @@ class Progress:
     stopped: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
     losses: dict[str, float] = field(default_factory=dict)
-    labelled: dict[str, int] = field(default_factory=dict)
-    steps: int = 0
+    labeled_steps: dict[str, int] = field(default_factory=dict)
+    window_steps: int = 0
     gradient_norm: float = 0.0
-    norms: int = 0
+    finite_norm_steps: int = 0
     tracking_id: str | None = None
+
+    def add_step(self, losses: dict[str, float], grad_norm: float, n_rows: int) -> None:
+        """Count one finished optimizer step.
+
+        Args:
+            losses: the loss of each task that has a label in the step.
+            grad_norm: the gradient's norm before clipping.
+            n_rows: rows of the step.
+        """
+        self.step_in_epoch += 1
+        self.window_steps += 1
+        self.rows += n_rows
+        if np.isfinite(grad_norm):
+            self.gradient_norm += grad_norm
+            self.finite_norm_steps += 1
+        for name, loss in losses.items():
+            self.losses[name] = self.losses.get(name, 0.0) + loss
+            self.labeled_steps[name] = self.labeled_steps.get(name, 0) + 1
+
+    def pop_window(self) -> dict[str, Any]:
+        """The mean losses per task and the mean gradient norm since the last call."""
+        steps = self.finite_norm_steps
+        means = {
+            "train_loss": {k: v / self.labeled_steps[k] for k, v in self.losses.items()},
+            "gradient_norm": self.gradient_norm / steps if steps else None,
+        }
+        self.losses, self.labeled_steps, self.window_steps = {}, {}, 0
+        self.gradient_norm, self.finite_norm_steps = 0.0, 0
+        return means
+
+    def select(self, value: float | None, higher_is_better: bool) -> bool:
+        """Compare an evaluation with the best so far; whether it is the best now.
+
+        An undefined value (a correlation of constant predictions) is worse than any other.
+        """
+        sign = 1 if higher_is_better else -1
+        is_better = value is not None and (self.best is None or sign * value > sign * self.best)
+        if self.best_at is None or is_better:
+            self.best, self.since_best = value, 0
+            self.best_at = [self.epoch, self.step_in_epoch]
+            return True
+        self.since_best += 1
+        return False
 
 
 class WeightStore:
-    """What a fold keeps of its evaluations' weights, in files of its working folder.
+    """The weights of a fold's evaluations, in files of its working folder.
 
-    Of ``selection.keep`` = ``best`` and ``last`` one file; of ``average`` one for each of the last
-    ``selection.checkpoints`` evaluations, and of those since the last saved state.
+    For ``selection.keep`` = ``best`` and ``last`` there is one file. For ``average`` there is one
+    for each of the last ``selection.checkpoints`` evaluations, and for those since the last saved
+    state.
     """
 
     def __init__(self, folder: FoldFolder, selection: Selection) -> None:
-        self.folder, self.n = folder, selection.checkpoints
+        self.folder, self.n_checkpoints = folder, selection.checkpoints
         self.averages = selection.keep == "average"
 
-    def keep(self, weights: dict[str, torch.Tensor], evaluation: int) -> None:
+    def save(self, weights: dict[str, torch.Tensor], evaluation: int) -> None:
         """Store the weights of an evaluation, counted from 0."""
-        path = self.folder.kept(evaluation) if self.averages else self.folder.best
+        path = self.folder.evaluation_weights(evaluation) if self.averages else self.folder.best
         atomic_write(path, lambda p: torch.save(weights, p))
 
-    def forget(self, evaluations: int) -> None:
-        """Remove what no mean will need after so many evaluations.
+    def prune(self, n_evaluations: int) -> None:
+        """Remove what no average will need after so many evaluations.
 
-        Only when a state was saved: who resumes from an older one needs older weights.
+        Call it only when a state has been saved: resuming from an older one needs older weights.
         """
-        for evaluation, path in self.folder.all_kept():
-            if evaluation < evaluations - self.n:
+        for evaluation, path in self.folder.list_evaluation_weights():
+            if evaluation < n_evaluations - self.n_checkpoints:
                 path.unlink()
 
-    def weights(self, evaluations: int, device: torch.device) -> dict[str, torch.Tensor] | None:
-        """The weights of the fold after so many evaluations; None: nothing was kept."""
+    def load(self, n_evaluations: int, device: torch.device) -> dict[str, torch.Tensor] | None:
+        """The weights of the fold after so many evaluations, or None where none are stored."""
         if self.averages:
-            last = range(max(0, evaluations - self.n), evaluations)
-            return mean_of_weights([self.folder.kept(n) for n in last], device)
+            last = range(max(0, n_evaluations - self.n_checkpoints), n_evaluations)
+            return average_weights([self.folder.evaluation_weights(n) for n in last], device)
         best = self.folder.best
         return torch.load(best, map_location=device) if best.is_file() else None
 
-    def record(self, evaluations: int) -> dict[str, int]:
-        """For ``run.json``: of how many evaluations' weights a mean was taken."""
-        return {"averaged": min(self.n, evaluations)} if self.averages else {}
+    def n_averaged(self, n_evaluations: int) -> int | None:
+        """The number of evaluations whose weights are averaged, or None where none are."""
+        return min(self.n_checkpoints, n_evaluations) if self.averages else None
 
 
-def mean_of_weights(paths: list[Path], device: torch.device) -> dict[str, torch.Tensor]:
+def average_weights(paths: list[Path], device: torch.device) -> dict[str, torch.Tensor]:
     """The mean of stored weights, tensor by tensor (SWA, Izmailov et al. 2018).
 
-    Only one file and the mean are in memory. What is no floating point number is the last file's.
+    Only one file and the mean are in memory. Tensors that hold no floating-point numbers are those
+    of the last file.
     """
     mean: dict[str, torch.Tensor] = {}
     for count, path in enumerate(paths, start=1):
@@ -116,7 +161,7 @@ def save_state(path: Path, progress: Progress, parts: dict[str, Any], signature:
     content = {
         "signature": signature,
         "progress": asdict(progress),
-        "parts": {name: _state(part) for name, part in parts.items()},
+        "parts": {name: _state_dict(part) for name, part in parts.items()},
         "random": _random_states(),
     }
     atomic_write(path, lambda p: torch.save(content, p))
@@ -128,26 +173,23 @@ def load_state(path: Path, parts: dict[str, Any], signature: str) -> Progress:
     Raises:
         InputError: the state belongs to another experiment or other data.
     """
-    # Own file, written by this program on this machine; it holds random states as objects.
+    # The file was written by this program on this machine; it holds random states as objects.
     content = torch.load(path, map_location="cpu", weights_only=False)
     if content["signature"] != signature:
         raise InputError(
             f"{path.parent} was started with another experiment, other data, or on another kind of "
-            f"device; give --overwrite to start anew"
+            f"device; give --overwrite to start again"
         )
     for name, part in parts.items():
-        load = partial(load_trained_state, part) if _is_model(part) else part.load_state_dict
+        is_model = isinstance(part, nn.Module)
+        load = partial(load_trainable_state_dict, part) if is_model else part.load_state_dict
         load(content["parts"][name])
     _set_random_states(content["random"])
     return Progress(**content["progress"])
 
 
-def _is_model(part: Any) -> bool:
-    return isinstance(part, nn.Module)
-
-
-def _state(part: Any) -> dict[str, Any]:
-    return trained_state(part) if _is_model(part) else part.state_dict()
+def _state_dict(part: Any) -> dict[str, Any]:
+    return trainable_state_dict(part) if isinstance(part, nn.Module) else part.state_dict()
 
 
 def _random_states() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a training would do, found out by doing a little of it: nothing is written."""
+"""What a training would do, learned by doing a little of it; nothing is written."""
 
 from __future__ import annotations
 
@@ -9,37 +9,26 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from accelerate.utils import set_seed
 
 from auxfold.config.experiment import Experiment
-from auxfold.data.batches import TokenizedDataset, tokenize_dataset
-from auxfold.data.sampling import rows_of_epoch, steps_per_epoch
+from auxfold.data.dataset import TokenizedDataset
 from auxfold.data.table import Table
-from auxfold.model.backbone import (
-    load_tokenizer,
-    new_model,
-    parameter_count,
-    parameters_in_words,
-)
+from auxfold.model.backbone import count_trainable_parameters, describe_parameters
 from auxfold.storage.run_folder import FULL, RunFolder
-from auxfold.tasks import label_summary, make_tasks, selection_metric
-from auxfold.training.checkpoint import Progress
-from auxfold.training.fold import start_accelerator, start_heads
-from auxfold.training.loop import Loop, evaluation_steps
-from auxfold.training.objective import Objective
-from auxfold.training.optimizer import make_optimizer, make_schedule
-from auxfold.training.split import all_negative_mask, load_training_table, planned_split
-from auxfold.training.weighting.task_weighting import TaskWeighting
+from auxfold.tasks import TaskSet
+from auxfold.training.build import FoldParts, build_fold, start_accelerator
+from auxfold.training.epochs import EpochPlan, evaluation_steps
+from auxfold.training.split import load_training_table, plan_split
 
-SAMPLE = 2_000  # rows that are tokenised, and from which steps are cut and timed
-SECONDS = 20.0  # of timed steps
+SAMPLE_ROWS = 2_000  # rows that are tokenized, and from which steps are made and timed
+MAX_SECONDS = 20.0  # of timed steps
 
 
 def plan_fold(experiment: Experiment, fold: int | str, n_folds: int = 1) -> str:
     """What training a fold would do, with steps, memory, time and disk, line by line.
 
-    A few real steps are run on rows of the table: the longest ones, which show the memory, then
-    as many as fit into 20 seconds.
+    A few real steps are run on rows of the table: first the longest rows, which show the memory,
+    then as many steps as fit into 20 seconds.
 
     Args:
         experiment: what would be trained.
@@ -49,226 +38,208 @@ def plan_fold(experiment: Experiment, fold: int | str, n_folds: int = 1) -> str:
     Raises:
         InputError: whatever would end the training at its start.
     """
-    table = load_training_table(experiment)
-    train_rows, valid_rows = planned_split(experiment, table, fold)
+    tasks = TaskSet.from_experiment(experiment)
+    table = load_training_table(experiment, tasks)
+    train_indices, valid_indices = plan_split(experiment, tasks, table, fold)
     random = np.random.default_rng(experiment.seed)
-    drawn = train_rows[random.permutation(len(train_rows))[:SAMPLE]]
-    trial = _Trial(experiment, table.take(drawn))
-    speed = trial.run()
-    sources, negatives = (
-        table.sources_of(train_rows),
-        all_negative_mask(experiment, table, train_rows),
+    sample = train_indices[random.permutation(len(train_indices))[:SAMPLE_ROWS]]
+    sample_table, accelerator = table.take(sample), start_accelerator(experiment)
+    parts = build_fold(
+        _with_all_negatives(experiment),
+        tasks,
+        sample_table,
+        np.arange(len(sample)),
+        accelerator,
+        experiment.seed,
     )
-    sampled = (experiment.train, len(train_rows), sources, negatives)
-    counts = rows_of_epoch(*sampled)
+    # The plan of the whole fold, whose tokens nobody needs here.
+    dataset = parts.stepper.dataset
+    epochs = EpochPlan.for_rows(experiment, tasks, table, dataset, train_indices)
+    speed = measure_speed(parts)
     return "\n".join(
         [
             f"fold {fold} of {experiment.name}; nothing is written",
-            *_rows(experiment, table, train_rows, valid_rows),
-            *_identities(experiment, table, train_rows),
-            _texts(trial.rows, experiment),
-            _model(experiment, trial),
-            *_sources(experiment, sources, counts),
-            *_negatives(experiment, negatives, int(counts.sum())),
-            _steps(experiment, steps_per_epoch(*sampled)),
-            f"memory     {speed.memory:.1f} GB at the longest batch, on {trial.device}",
-            _time(experiment, speed, int(counts.sum()), len(valid_rows), n_folds),
-            _disk(experiment, fold, parameter_count(trial.model)),
+            *_describe_rows(tasks, table, train_indices, valid_indices),
+            *_describe_identities(experiment, table, train_indices),
+            _describe_texts(dataset, experiment),
+            _describe_model(experiment, tasks, parts),
+            *_describe_sources(experiment, epochs),
+            *_describe_negatives(experiment, epochs),
+            _describe_steps(experiment, tasks, epochs.steps_per_epoch),
+            f"memory     {speed.gigabytes:.1f} GB at the longest batch, on "
+            f"{accelerator.device.type}",
+            _describe_time(experiment, speed, epochs.rows_per_epoch, len(valid_indices), n_folds),
+            _describe_disk(experiment, fold, count_trainable_parameters(parts.model)),
         ]
     )
 
 
+def _with_all_negatives(experiment: Experiment) -> Experiment:
+    """The experiment for the sampled rows, which may hold no negative one."""
+    train = experiment.train.model_copy(update={"negative_sample_rate": 1.0})
+    return experiment.model_copy(update={"train": train})
+
+
 @dataclass(frozen=True)
 class Speed:
-    """What a few steps showed: rows per second, over how many steps, and the peak in GB."""
+    """What a few steps measured: rows per second, over how many steps, and the peak memory."""
 
     rows_per_second: float
-    steps: int
-    memory: float
+    n_steps: int
+    gigabytes: float
 
 
-class _Trial:
-    """A model and a loop over a few rows."""
-
-    def __init__(self, experiment: Experiment, table: Table) -> None:
-        set_seed(experiment.seed)
-        accelerator, self.precision = start_accelerator(experiment)
-        self.device = accelerator.device.type
-        self.tasks = make_tasks(experiment)
-        self.rows = tokenize_dataset(
-            table.texts, load_tokenizer(experiment.model), experiment.model
-        )
-        heads = {task.name: task.head_width for task in self.tasks}
-        self.model = new_model(experiment, heads, self.device)
-        start_heads(self.model, experiment, self.tasks, table.labels)
-        task_weighting = TaskWeighting(experiment, accelerator)
-        optimizer = make_optimizer(self.model, experiment.train, task_weighting.group())
-        model, optimizer = accelerator.prepare(self.model, optimizer)
-        self.loop = Loop(
-            experiment=experiment,
-            accelerator=accelerator,
-            model=model,
-            optimizer=optimizer,
-            schedule=make_schedule(optimizer.optimizer, experiment.train, 10_000),
-            objective=Objective(self.tasks, table, accelerator.device),
-            task_weighting=task_weighting,
-            rows=self.rows,
-            train_rows=np.arange(len(table)),
-            sources=table.sources,
-            progress=Progress(),
-            metric=selection_metric(experiment),
-            evaluate=None,
-            keep=lambda: None,
-            save=lambda: None,
-            on_step=lambda *_: None,
-            on_evaluation=lambda _: None,
-        )
-
-    def run(self) -> Speed:
-        """The step with the longest rows first, which shows the memory and warms up."""
-        self.loop.model.train()
-        steps = self.loop.steps(0)
-        lengths = self.rows.lengths()
-        longest = max(steps, key=lambda rows: int(lengths[rows].sum()))
-        for _ in range(2):
-            self.loop.train_step(longest)
-        started, rows, done = time.perf_counter(), 0, 0
-        for step in steps:
-            self.loop.train_step(step)
-            rows, done = rows + len(step), done + 1
-            if time.perf_counter() - started > SECONDS:
-                break
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        return Speed(rows / (time.perf_counter() - started), done, _peak_memory())
+def measure_speed(parts: FoldParts) -> Speed:
+    """Time steps of the first epoch; the one with the longest rows first, which warms up."""
+    stepper = parts.stepper
+    stepper.model.train()
+    steps, lengths = parts.epochs.steps(0), stepper.dataset.lengths()
+    longest = max(steps, key=lambda indices: int(lengths[indices].sum()))
+    for _ in range(2):
+        stepper.train_step(longest).read()
+    started, n_rows, n_steps = time.perf_counter(), 0, 0
+    for indices in steps:
+        stepper.train_step(indices).read()
+        n_rows, n_steps = n_rows + len(indices), n_steps + 1
+        if time.perf_counter() - started > MAX_SECONDS:
+            break
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return Speed(n_rows / (time.perf_counter() - started), n_steps, _peak_gigabytes())
 
 
-def _peak_memory() -> float:
-    """GB of the GPU, else of this process."""
+def _peak_gigabytes() -> float:
+    """The peak memory of the GPU, or of this process where there is no GPU."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_reserved() / 1e9
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-def _rows(
-    experiment: Experiment, table: Table, train_rows: np.ndarray, valid_rows: np.ndarray
+def _describe_rows(
+    tasks: TaskSet, table: Table, train_indices: np.ndarray, valid_indices: np.ndarray
 ) -> list[str]:
-    told = label_summary(make_tasks(experiment), table.labels[train_rows])
-    labels = ", ".join(f"{name} {value}" for name, value in told.items())
-    unlabelled = int(np.isnan(table.labels[train_rows]).all(axis=1).sum())
-    without = f"; {unlabelled:,} without any label" if unlabelled else ""
+    train_labels = table.labels[train_indices]
+    summary = tasks.label_summary(train_labels)
+    labels = ", ".join(f"{name} {value}" for name, value in summary.items())
+    unlabeled = int(np.isnan(train_labels).all(axis=1).sum())
+    without = f"; {unlabeled:,} without any label" if unlabeled else ""
     return [
-        f"rows       {len(table):,} of {table.path}: {len(train_rows):,} to train on, "
-        f"{len(valid_rows):,} to validate{without}",
+        f"rows       {len(table):,} of {table.path}: {len(train_indices):,} to train on, "
+        f"{len(valid_indices):,} to validate{without}",
         f"labels     {labels}",
     ]
 
 
-def _identities(experiment: Experiment, table: Table, rows: np.ndarray) -> list[str]:
-    """How many of the rows mention an identity, and what row weights by name make of the rows."""
-    told, scheme = [], experiment.sample_weights.scheme
+def _describe_identities(experiment: Experiment, table: Table, indices: np.ndarray) -> list[str]:
+    """The rows that mention an identity, and the weights that schemes give to the rows."""
+    lines, scheme = [], experiment.sample_weights.scheme
     if experiment.identities.columns:
-        shares = table.identities[rows]
+        shares = table.identities[indices]
         known = int((~np.isnan(shares)).any(axis=1).sum())
         some = int((shares >= 0.5).any(axis=1).sum())
-        told.append(f"identities {known:,} of the rows to train on annotated, {some:,} have one")
+        lines.append(f"identities {known:,} of the rows to train on annotated, {some:,} have one")
     if scheme:
         name = experiment.main_task.name
-        weights = table.task_weights[name][rows]
-        told.append(
+        weights = table.task_weights[name][indices]
+        lines.append(
             f"weights    of {name} by {' times '.join(scheme)}: {weights.min():.2f} to "
-            f"{weights.max():.2f}, {weights.mean():.2f} in the mean"
+            f"{weights.max():.2f}, {weights.mean():.2f} on average"
         )
-    return told
+    return lines
 
 
-def _texts(rows: TokenizedDataset, experiment: Experiment) -> str:
-    lengths = rows.lengths()
-    whole = sum(column.lengths() for column in rows.columns) + rows.template.extra
-    cut = (whole > experiment.model.max_length).mean()
+def _describe_texts(dataset: TokenizedDataset, experiment: Experiment) -> str:
+    lengths = dataset.lengths()
+    whole = np.sum([column.lengths() for column in dataset.columns], axis=0)
+    cut = (whole + dataset.template.n_tokens > experiment.model.max_length).mean()
     return (
-        f"texts      {lengths.mean():.0f} tokens in the mean, 95 % up to "
+        f"texts      {lengths.mean():.0f} tokens on average, 95 % up to "
         f"{np.quantile(lengths, 0.95):.0f}; {cut:.1%} of the rows are longer than "
-        f"{experiment.model.max_length} and cut ({len(rows):,} rows looked at)"
+        f"{experiment.model.max_length} and cut ({len(dataset):,} rows sampled)"
     )
 
 
-def _model(experiment: Experiment, trial: _Trial) -> str:
-    heads = ", ".join(f"{task.name} {task.n_outputs}" for task in trial.tasks)
+def _describe_model(experiment: Experiment, tasks: TaskSet, parts: FoldParts) -> str:
+    heads = ", ".join(f"{task.name} {task.n_outputs}" for task in tasks)
+    device = parts.stepper.accelerator.device.type
     return (
-        f"model      {experiment.model.backbone}: {parameters_in_words(trial.model)} "
-        f"to train, {trial.precision} on {trial.device}; heads {heads}"
+        f"model      {experiment.model.backbone}: {describe_parameters(parts.model)} "
+        f"to train, {parts.amp_dtype} on {device}; heads {heads}"
     )
 
 
-def _sources(experiment: Experiment, sources: np.ndarray | None, counts: np.ndarray) -> list[str]:
-    """Of several sources: rows to train on, and how many of them come in an epoch."""
-    if sources is None:
+def _describe_sources(experiment: Experiment, epochs: EpochPlan) -> list[str]:
+    """Of several data sets: rows to train on, and how many of them an epoch has."""
+    if epochs.sources is None:
         return []
     names, train = experiment.data.source_names, experiment.train
-    sizes = np.bincount(sources, minlength=len(names))
+    sizes = np.bincount(epochs.sources, minlength=len(names))
+    counts = epochs.rows_per_source()
     counts = np.pad(counts, (0, len(names) - len(counts)))
-    told = [
+    sources = [
         f"{name} {size:,}" + (f" ({count:,} an epoch)" if count != size else "")
         for name, size, count in zip(names, sizes, counts, strict=True)
     ]
-    return [f"sources    {', '.join(told)}; sampled by {train.sampling}, {train.batches} steps"]
+    return [f"sources    {', '.join(sources)}; sampled by {train.sampling}, {train.batches} steps"]
 
 
-def _negatives(experiment: Experiment, negatives: np.ndarray | None, n_rows: int) -> list[str]:
-    """Under ``negative_sample_rate``: how many rows it is about, and what an epoch has."""
+def _describe_negatives(experiment: Experiment, epochs: EpochPlan) -> list[str]:
+    """Under ``negative_sample_rate``: the rows that it is about, and what an epoch has."""
+    negatives, rate = epochs.negatives, experiment.train.negative_sample_rate
     if negatives is None:
         return []
     return [
-        f"negatives  {int(negatives.sum()):,} of {len(negatives):,} rows have zero labels alone; "
-        f"{experiment.train.negative_sample_rate:.0%} of them an epoch, which has {n_rows:,} rows"
+        f"negatives  {int(negatives.sum()):,} of {len(negatives):,} rows have only zero labels; "
+        f"{rate:.0%} of them an epoch, which has {epochs.rows_per_epoch:,} rows"
     ]
 
 
-def _steps(experiment: Experiment, steps: int) -> str:
+def _describe_steps(experiment: Experiment, tasks: TaskSet, n_steps: int) -> str:
     train = experiment.train
-    evaluations = train.epochs * len(evaluation_steps(steps, train.evaluations_per_epoch))
-    total = train.epochs * steps
+    evaluations = train.epochs * len(evaluation_steps(n_steps, train.evaluations_per_epoch))
+    total = train.epochs * n_steps
     return (
-        f"steps      {total:,} of {train.batch_size} rows: {train.epochs} epochs of {steps:,}; "
+        f"steps      {total:,} of {train.batch_size} rows: {train.epochs} epochs of {n_steps:,}; "
         f"{round(train.warmup_ratio * total):,} of warm-up, {evaluations} evaluations by "
-        f"{selection_metric(experiment)}"
+        f"{tasks.selection_metric}"
     )
 
 
-def _time(experiment: Experiment, speed: Speed, n_epoch: int, n_valid: int, n_folds: int) -> str:
+def _describe_time(
+    experiment: Experiment, speed: Speed, n_epoch: int, n_valid: int, n_folds: int
+) -> str:
     train = experiment.train
     # A prediction is the forward third of a training step.
     evaluated = (train.epochs * train.evaluations_per_epoch + 1) * n_valid / 3
     seconds = (train.epochs * n_epoch + evaluated) / speed.rows_per_second
-    folds = f", {n_folds} folds {_duration(n_folds * seconds)}" if n_folds > 1 else ""
+    folds = f", {n_folds} folds {_format_duration(n_folds * seconds)}" if n_folds > 1 else ""
     return (
-        f"time       about {_duration(seconds)} a fold{folds}, at {speed.rows_per_second:.0f} "
-        f"rows/s in {speed.steps} steps on this machine"
+        f"time       about {_format_duration(seconds)} a fold{folds}, at "
+        f"{speed.rows_per_second:.0f} rows/s in {speed.n_steps} steps on this machine"
     )
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _disk(experiment: Experiment, fold: int | str, parameters: int) -> str:
+def _describe_disk(experiment: Experiment, fold: int | str, n_parameters: int) -> str:
     folder = RunFolder.of(experiment).fold(fold)
-    there = f"{folder.path} exists: it needs --overwrite" if folder.exists() else f"{folder.path}"
-    # While it trains: the state (weights, two moments of AdamW) and the kept weights beside it.
-    kept = experiment.selection.checkpoints if experiment.selection.keep == "average" else 1
-    training = _megabytes(4 * (3 + kept) * parameters)
-    return f"disk       {_megabytes(4 * parameters)}, {training} while it trains: {there}"
+    where = f"{folder.path} exists: it needs --overwrite" if folder.exists() else f"{folder.path}"
+    # While it trains: the state (weights, two moments of AdamW) and the stored weights.
+    stored = experiment.selection.checkpoints if experiment.selection.keep == "average" else 1
+    training = _format_megabytes(4 * (3 + stored) * n_parameters)
+    return f"disk       {_format_megabytes(4 * n_parameters)}, {training} while it trains: {where}"
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.0f} MB" if count >= 10e6 else f"{count / 1e6:.1f} MB"
+def _format_megabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.0f} MB" if n_bytes >= 10e6 else f"{n_bytes / 1e6:.1f} MB"
 
 
-def n_folds_of(experiment: Experiment, fold: str) -> tuple[int | str, int]:
+def resolve_folds(experiment: Experiment, fold: str) -> tuple[int | str, int]:
     """The fold to plan for ``--fold``, and how many such folds it means."""
     if fold == "all":
         return 0, len(experiment.folds.names)

@@ -3,52 +3,40 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import set_seed
+from torch.optim.swa_utils import AveragedModel
 
 from auxfold.config.experiment import Experiment, to_toml
-from auxfold.data.batches import tokenize_dataset
-from auxfold.data.sampling import rows_of_epoch, steps_per_epoch
 from auxfold.data.table import Table
-from auxfold.evaluation.scores import checked_metric, evaluate_rows
+from auxfold.errors import InputError
+from auxfold.evaluation.scores import Evaluation, check_selection_metric, evaluate_rows
 from auxfold.fairness.bias_table import format_bias_table
-from auxfold.fairness.jigsaw_bias import Bias
 from auxfold.inference.predict import predict_logits
-from auxfold.model.adapters.injection import load_trained_state, trained_state
-from auxfold.model.allocator import keep_freed_memory
-from auxfold.model.backbone import load_tokenizer, new_model, parameters_in_words
+from auxfold.model.adapters.injection import load_trainable_state_dict, trainable_state_dict
+from auxfold.model.backbone import describe_parameters
 from auxfold.model.multitask import MultiTaskModel
-from auxfold.model.precision import best_device, choose_precision
 from auxfold.report.model_card import model_card
 from auxfold.storage.atomic import write_frame, write_json, write_text
 from auxfold.storage.provenance import provenance
-from auxfold.storage.run_folder import (
-    FULL,
-    FoldFolder,
-    RunFolder,
-    check_trained_with,
-    finish_working,
-    start_working,
-)
-from auxfold.tasks import (
-    Task,
-    label_slices,
-    make_tasks,
-    prediction_frame,
-)
+from auxfold.storage.records import write_record
+from auxfold.storage.run_folder import FULL, FoldFolder, RunFolder
+from auxfold.storage.trained import check_trained_with
+from auxfold.storage.working import finish_working, start_working
+from auxfold.tasks import TaskSet
+from auxfold.tasks.metrics import higher_is_better
+from auxfold.training.build import FoldParts, build_fold, start_accelerator
 from auxfold.training.checkpoint import Progress, WeightStore, load_state, save_state
+from auxfold.training.epochs import evaluation_steps
 from auxfold.training.fold_log import FoldLog
-from auxfold.training.loop import Loop
-from auxfold.training.objective import Objective
-from auxfold.training.optimizer import averaged, make_optimizer, make_schedule
-from auxfold.training.signals import ask_to_stop_on_signals
-from auxfold.training.split import all_negative_mask, folds_info, load_training_table, split
-from auxfold.training.weighting.task_weighting import TaskWeighting
+from auxfold.training.optimizer import make_ema
+from auxfold.training.signals import StopRequest
+from auxfold.training.split import folds_info, load_training_table, split
+
+FULL_FOLD_NUMBER = 999  # seeds the model that is trained on all rows
 
 
 def train_fold(
@@ -60,250 +48,287 @@ def train_fold(
         InputError: bad input, no or foreign folds, or the fold exists (see ``resume`` and
             ``overwrite``).
     """
-    fold_folder = RunFolder.of(experiment).fold(fold)
-    table = load_training_table(experiment)
-    if resume and fold_folder.exists() and not fold_folder.working.exists():
-        check_trained_with([fold_folder], experiment, table.fingerprint())
-        print(f"{fold_folder.path} is finished already")
-        return fold_folder
-    train_rows, valid_rows = split(experiment, table, fold)
-    tasks = make_tasks(experiment)
-    metric = checked_metric(experiment, table, valid_rows)
-    accelerator, precision = start_accelerator(experiment)
+    folder = RunFolder.of(experiment).fold(fold)
+    tasks = TaskSet.from_experiment(experiment)
+    table = load_training_table(experiment, tasks)
+    if resume and folder.exists() and not folder.working.exists():
+        check_trained_with([folder], experiment, table.fingerprint())
+        print(f"{folder.path} is finished already")
+        return folder
+    train_indices, valid_indices = split(experiment, table, fold)
+    check_selection_metric(tasks, table, valid_indices, experiment.identities.columns)
+    accelerator = start_accelerator(experiment)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
-            start_working(fold_folder, resume, overwrite)
-    run = FoldTrainer(
-        experiment, fold, table, tasks, accelerator, precision, fold_folder,
-        train_rows, valid_rows, metric,
-    )  # fmt: skip
-    run.train()
-    return fold_folder
+            start_working(folder, resume, overwrite)
+    # Each fold has a random stream of its own, the same again for an equal seed.
+    number = FULL_FOLD_NUMBER if fold == FULL else int(fold)
+    seed = (experiment.seed * 1000 + number) % 2**32
+    cache = RunFolder.of(experiment).tokens
+    parts = build_fold(experiment, tasks, table, train_indices, accelerator, seed, cache)
+    ema = None
+    if experiment.train.ema is not None:
+        ema = make_ema(parts.model, experiment.train.ema)
+    trainer = FoldTrainer(experiment, fold, folder, tasks, table, valid_indices, parts, ema)
+    trainer.restore()
+    trainer.train()
+    return folder
 
 
-def start_accelerator(experiment: Experiment) -> tuple[Accelerator, str]:
-    """The device and its number format: ``bf16``, ``fp16`` or ``fp32``."""
-    device = best_device()
-    precision = choose_precision(experiment.train.precision, device)
-    # Accelerate refuses another precision in the same process (a notebook), unless reset.
-    AcceleratorState._reset_state()
-    if device.type == "cpu":
-        keep_freed_memory()
-    return Accelerator(mixed_precision="no" if precision == "fp32" else precision), precision
-
-
-def start_heads(
-    model: MultiTaskModel, experiment: Experiment, tasks: list[Task], labels: np.ndarray
-) -> None:
-    """Fit tasks and heads to the labels of the rows to train on, ``(rows, label columns)``."""
-    for task, columns in label_slices(tasks):
-        task.fit(labels[:, columns])
-        if task.scale is not None:
-            model.set_scale(task.name, task.scale.mean, task.scale.std)
-        if task.bins is not None:
-            model.set_bins(task.name, task.bins)
-        if experiment.train.init_head_bias:
-            bias = torch.from_numpy(task.initial_bias(labels[:, columns]))
-            model.set_head_bias(task.name, bias)
-
-
+@dataclass
 class FoldTrainer:
-    """The pieces of one fold's training, put together."""
+    """The training of one fold.
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        fold: int | str,
-        table: Table,
-        tasks: list[Task],
-        accelerator: Accelerator,
-        precision: str,
-        folder: FoldFolder,
-        train_rows: np.ndarray,
-        valid_rows: np.ndarray,
-        metric: str,
-    ) -> None:
-        self.experiment, self.fold, self.table, self.tasks = experiment, fold, table, tasks
-        self.accelerator, self.precision, self.folder = accelerator, precision, folder
-        self.train_rows, self.valid_rows = train_rows, valid_rows
-        self.metric, self.info = metric, folds_info(experiment, table)
-        self.bias: Bias | None = None  # of the last evaluation
-        # Each fold its own stream, each the same again for an equal seed.
-        number = 999 if fold == FULL else int(fold)
-        set_seed((experiment.seed * 1000 + number) % 2**32)
-        self.tokenizer = load_tokenizer(experiment.model)
-        cache = RunFolder.of(experiment).tokens
-        self.rows = tokenize_dataset(table.texts, self.tokenizer, experiment.model, cache)
-        heads = {task.name: task.head_width for task in tasks}
-        model = new_model(experiment, heads, accelerator.device.type)
-        start_heads(model, experiment, tasks, table.labels[train_rows])
-        self.task_weighting = TaskWeighting(experiment, accelerator)
-        optimizer = make_optimizer(model, experiment.train, self.task_weighting.group())
-        self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.sources = table.sources_of(train_rows)
-        self.negatives = all_negative_mask(experiment, table, train_rows)
-        sampled = (experiment.train, len(train_rows), self.sources, self.negatives)
-        self.rows_per_epoch = int(rows_of_epoch(*sampled).sum())
-        n_steps = experiment.train.epochs * steps_per_epoch(*sampled)
-        self.schedule = make_schedule(self.optimizer.optimizer, experiment.train, n_steps)
-        self.averaged = None
-        if experiment.train.ema is not None:
-            self.averaged = averaged(self._bare(), experiment.train.ema)
-        self.kept_weights = WeightStore(folder, experiment.selection)
+    Attributes:
+        folder: where its files go.
+        valid_indices: the rows of the table that are held out; none for ``full``.
+        parts: what the steps need.
+        ema: the running mean of the weights, which is evaluated and kept in their place; or None.
+    """
+
+    experiment: Experiment
+    fold: int | str
+    folder: FoldFolder
+    tasks: TaskSet
+    table: Table
+    valid_indices: np.ndarray
+    parts: FoldParts
+    ema: AveragedModel | None = None
+
+    def __post_init__(self) -> None:
         self.progress = Progress()
-        if folder.state.is_file():
-            self.progress = load_state(folder.state, self._parts(), self._signature())
+        self.stepper = self.parts.stepper
+        self.accelerator = self.stepper.accelerator
+        self.weights = WeightStore(self.folder, self.experiment.selection)
+        self.folds_info = folds_info(self.experiment, self.table)
 
-    def _bare(self) -> MultiTaskModel:
-        return self.accelerator.unwrap_model(self.model)
+    def restore(self) -> None:
+        """Continue from the saved state, if there is one.
 
-    def _parts(self) -> dict[str, Any]:
-        parts = {"model": self._bare(), "optimizer": self.optimizer, "schedule": self.schedule,
-                 "balance": self.task_weighting}  # fmt: skip
-        extra = {"scaler": self.accelerator.scaler, "averaged": self.averaged}
-        return parts | {name: part for name, part in extra.items() if part is not None}
-
-    def _kept(self) -> MultiTaskModel:
-        """The model whose weights are evaluated and kept: the trained one, or its average."""
-        return self._bare() if self.averaged is None else self.averaged.module
-
-    def _step_done(self, progress: Progress, rows: int) -> None:
-        if self.averaged is not None:
-            self.averaged.update_parameters(self._bare())
-        self.log.step(progress, rows)
-
-    def _signature(self) -> str:
-        what = (self.experiment.fingerprint(), self.info["data_fingerprint"], self.fold)
-        return "/".join(map(str, (*what, self.precision, self.accelerator.device.type)))
+        Raises:
+            InputError: the state belongs to another experiment, other data or another device.
+        """
+        if self.folder.state.is_file():
+            self.progress = load_state(self.folder.state, self._stateful_parts(), self._signature())
 
     def train(self) -> None:
         """Run the loop and fill the fold folder.
 
         An interruption leaves a state that ``--resume`` continues.
         """
-        self.log = FoldLog(
+        log = FoldLog(
             self.experiment,
             self.fold,
+            self.tasks,
             self.progress,
-            rows=self.experiment.train.epochs * self.rows_per_epoch,
-            learning_rate=lambda: self.schedule.get_last_lr()[0],
-            task_weighting=self.task_weighting.point,
-            facts={"precision": self.precision, "device": self.accelerator.device.type},
+            schedule=self.stepper.schedule,
+            weighting=self.stepper.weighting,
+            n_rows=self.experiment.train.epochs * self.parts.epochs.rows_per_epoch,
+            environment={"precision": self.parts.amp_dtype, "device": self.accelerator.device.type},
             quiet=not self.accelerator.is_main_process,
         )
-        self.log.display.say(self._header(self.log.title))
-        if self.task_weighting.method.note:
-            self.log.display.say(self.task_weighting.method.note)
-        loop = Loop(
-            experiment=self.experiment,
-            accelerator=self.accelerator,
-            model=self.model,
-            optimizer=self.optimizer,
-            schedule=self.schedule,
-            objective=Objective(self.tasks, self.table, self.accelerator.device),
-            task_weighting=self.task_weighting,
-            rows=self.rows,
-            train_rows=self.train_rows,
-            sources=self.sources,
-            negatives=self.negatives,
-            progress=self.progress,
-            metric=self.metric,
-            evaluate=self._evaluate if len(self.valid_rows) else None,
-            keep=self._keep,
-            save=self._save,
-            on_step=self._step_done,
-            on_evaluation=self._told,
-        )
+        log.display.say(self._header(log.title))
+        if self.stepper.weighting.method.notice:
+            log.display.say(self.stepper.weighting.method.notice)
         try:
-            with ask_to_stop_on_signals(loop, alone=self.accelerator.num_processes == 1):
-                loop.run()
-            self._finish()
+            with StopRequest(active=self.accelerator.num_processes == 1) as stop:
+                self.run(log, stop)
+            if self.accelerator.is_main_process:
+                evaluation = self.finish()
+                log.finish(self.folder, evaluation)
         except BaseException:
-            self.log.fail()
+            log.fail()
             raise
 
-    def _header(self, title: str) -> str:
-        return (
-            f"{title}: {len(self.train_rows):,} rows to train on, {len(self.valid_rows):,} to "
-            f"validate, {parameters_in_words(self._bare())}, "
-            f"{self.precision} on {self.accelerator.device.type}"
-        )
+    def run(self, log: FoldLog, stop: StopRequest) -> None:
+        """Train until the last epoch or until early stopping.
 
-    def _predict(self) -> dict[str, np.ndarray]:
+        Raises:
+            KeyboardInterrupt: a stop was requested; the state is saved.
+            InputError: a loss or a gradient is not finite.
+        """
+        settings, progress = self.experiment.train, self.progress
+        saved_at = time.monotonic()
+        self.stepper.model.train()
+        while progress.epoch < settings.epochs and not progress.stopped:
+            steps = self.parts.epochs.steps(progress.epoch)
+            evaluate_after = evaluation_steps(len(steps), settings.evaluations_per_epoch)
+            self.stepper.swapped = self.parts.epochs.swapped(progress.epoch)
+            while progress.step_in_epoch < len(steps) and not progress.stopped:
+                self.take_step(steps[progress.step_in_epoch])
+                log.step(progress)
+                if progress.step_in_epoch in evaluate_after:
+                    self.evaluate_and_select(progress.step_in_epoch / len(steps), log)
+                is_due = time.monotonic() - saved_at > 60 * settings.checkpoint_minutes
+                if is_due or stop.requested:
+                    self.save()
+                    saved_at = time.monotonic()
+                if stop.requested:
+                    raise KeyboardInterrupt
+            self.stepper.weighting.finish_epoch()
+            progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
+            self.save()
+
+    def take_step(self, indices: np.ndarray) -> None:
+        """One optimizer step, counted; only here its losses are read from the device."""
+        started = time.perf_counter()
+        losses, grad_norm = self.stepper.train_step(indices).read()
+        self.progress.seconds += time.perf_counter() - started
+        self._refuse_infinite(losses, grad_norm)
+        if self.ema is not None:
+            self.ema.update_parameters(self.parts.model)
+        self.progress.add_step(losses, grad_norm, len(indices))
+
+    def _refuse_infinite(self, losses: dict[str, float], grad_norm: float) -> None:
+        """Refuse to go on after a step that was not taken because it is not finite."""
+        total = sum(losses.values())
+        what = "" if np.isfinite(total) else f"the loss is {total}"
+        # With fp16 a gradient overflows now and then: the scaler skips the step and scales down.
+        if not what and not np.isfinite(grad_norm) and self.accelerator.scaler is None:
+            what = f"the gradient's norm is {grad_norm}"
+        if what:
+            raise InputError(
+                f"{what} at epoch {self.progress.epoch + 1}, step "
+                f"{self.progress.step_in_epoch + 1}; lower train.learning_rate or set "
+                f"train.precision = 'fp32' (the last saved state is kept)"
+            )
+
+    def evaluate_and_select(self, share_of_epoch: float, log: FoldLog) -> None:
+        """Validate, record, keep the best weights, and stop early when asked to."""
+        progress, selection = self.progress, self.experiment.selection
+        record: dict[str, Any] = {
+            "epoch": progress.epoch + share_of_epoch,
+            "rows": progress.rows,
+            "seconds": round(progress.seconds, 2),
+            "learning_rate": self.stepper.schedule.get_last_lr()[0],
+            **progress.pop_window(),
+        }
+        if summary := self.stepper.weighting.pop_eval_summary():
+            record["task_weighting"] = summary
+        evaluation = None
+        if len(self.valid_indices):
+            evaluation = self.evaluate()
+            record["metrics"] = evaluation.metrics
+            self.select(evaluation.metrics)
+        elif selection.keep == "average":  # without validation rows the weights are averaged too
+            self.keep_weights()
+        progress.history.append(record)
+        log.evaluation(record, is_best=progress.since_best == 0)
+        if evaluation is not None and evaluation.bias is not None:
+            log.display.say(format_bias_table(evaluation.bias))
+
+    def select(self, metrics: dict[str, float | None]) -> None:
+        """Keep the weights of the best evaluation so far, or of every one, as ``keep`` says."""
+        metric, selection = self.tasks.selection_metric, self.experiment.selection
+        is_best = self.progress.select(metrics[metric], higher_is_better(metric))
+        if is_best or selection.keep != "best":
+            self.keep_weights()
+        self.progress.stopped = 0 < selection.early_stopping <= self.progress.since_best
+
+    def evaluate(self) -> Evaluation:
+        """The metrics of the validation rows under the weights that would be kept."""
+        return self._score(self.predict())
+
+    def predict(self) -> dict[str, np.ndarray]:
+        """Task name to predictions ``(validation rows, n_outputs)``."""
         logits = predict_logits(
-            self._kept(),
-            self.rows,
-            self.valid_rows,
-            tasks=[task.name for task in self.tasks],
+            self.kept_model,
+            self.stepper.dataset,
+            self.valid_indices,
+            tasks=self.tasks.names,
             max_tokens=self.experiment.inference.max_tokens_per_batch,
-            precision=self.precision,
+            amp_dtype=self.parts.amp_dtype,
         )
         return {task.name: task.activate(logits[task.name]) for task in self.tasks}
 
-    def _evaluate(self) -> dict[str, float | None]:
-        found = evaluate_rows(self.experiment, self.table, self.valid_rows, self._predict())
-        self.bias = found.bias
-        return found.metrics
+    def _score(self, predictions: dict[str, np.ndarray]) -> Evaluation:
+        names = self.experiment.identities.columns
+        return evaluate_rows(self.tasks, self.table, self.valid_indices, predictions, names)
 
-    def _told(self, record: dict[str, Any]) -> None:
-        self.log.evaluation(record, is_best=self.progress.since_best == 0)
-        if self.bias is not None:
-            self.log.display.say(format_bias_table(self.bias))
+    @property
+    def kept_model(self) -> MultiTaskModel:
+        """The model whose weights are evaluated and kept: the trained one, or its average."""
+        return self.parts.model if self.ema is None else self.ema.module
 
-    def _keep(self) -> None:
+    def keep_weights(self) -> None:
+        """Store the weights of this evaluation."""
         if self.accelerator.is_main_process:
-            self.kept_weights.keep(trained_state(self._kept()), len(self.progress.history))
+            weights = trainable_state_dict(self.kept_model)
+            self.weights.save(weights, len(self.progress.history))
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the state from which the training can be resumed."""
         if self.accelerator.is_main_process:
-            save_state(self.folder.state, self.progress, self._parts(), self._signature())
-            self.kept_weights.forget(len(self.progress.history))
+            path, parts = self.folder.state, self._stateful_parts()
+            save_state(path, self.progress, parts, self._signature())
+            self.weights.prune(len(self.progress.history))
 
-    def _finish(self) -> None:
-        """Best weights, out-of-fold predictions and records into the fold folder."""
-        if not self.accelerator.is_main_process:
-            return
-        model, working = self._kept(), FoldFolder(self.folder.working)
-        metrics: dict[str, float | None] = {}
-        bias = None
-        weights = self.kept_weights.weights(len(self.progress.history), model.device)
+    def finish(self) -> Evaluation:
+        """Write the kept weights, out-of-fold predictions and records into the fold folder."""
+        model, working = self.kept_model, FoldFolder(self.folder.working)
+        evaluation = Evaluation({}, None)
+        weights = self.weights.load(len(self.progress.history), model.device)
         if weights is not None:
-            load_trained_state(model, weights)
-        if len(self.valid_rows):
-            predictions = self._predict()
-            found = evaluate_rows(self.experiment, self.table, self.valid_rows, predictions)
-            metrics, bias = found.metrics, found.bias
-            ids = self.table.ids[self.valid_rows]
-            name = self.experiment.data.id_column
-            write_frame(working.oof, prediction_frame(name, ids, self.tasks, predictions))
+            load_trainable_state_dict(model, weights)
+        if len(self.valid_indices):
+            predictions = self.predict()
+            evaluation = self._score(predictions)
+            ids, id_column = self.table.ids[self.valid_indices], self.experiment.data.id_column
+            frame = self.tasks.prediction_frame(id_column, ids, predictions)
+            write_frame(working.oof, frame)
         model.save_pretrained(working.path)
-        self.tokenizer.save_pretrained(working.path)
+        self.parts.tokenizer.save_pretrained(working.path)
         write_text(working.experiment, to_toml(self.experiment))
         lines = (json.dumps(record, allow_nan=False) for record in self.progress.history)
         write_text(working.history, "".join(line + "\n" for line in lines))
-        write_json(working.metrics, metrics)
+        write_json(working.metrics, evaluation.metrics)
         record = self._record()
-        write_text(working.card, model_card(self.experiment, record, metrics))
-        write_json(working.run, record)
+        write_text(working.card, model_card(self.experiment, record, evaluation.metrics))
+        write_record(working.run, record)
         finish_working(self.folder)
-        self.log.display.close()
-        self.log.finish(self.folder, metrics, bias)
+        return evaluation
+
+    def _stateful_parts(self) -> dict[str, Any]:
+        """Everything whose state a resumed training restores."""
+        parts = {
+            "model": self.parts.model,
+            "optimizer": self.stepper.optimizer,
+            "schedule": self.stepper.schedule,
+            "task_weighting": self.stepper.weighting,
+            "scaler": self.accelerator.scaler,
+            "ema": self.ema,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def _signature(self) -> str:
+        fingerprints = (self.experiment.fingerprint(), self.folds_info["data_fingerprint"])
+        device = self.accelerator.device.type
+        return "/".join(map(str, (*fingerprints, self.fold, self.parts.amp_dtype, device)))
+
+    def _header(self, title: str) -> str:
+        return (
+            f"{title}: {len(self.parts.epochs.indices):,} rows to train on, "
+            f"{len(self.valid_indices):,} to validate, {describe_parameters(self.parts.model)}, "
+            f"{self.parts.amp_dtype} on {self.accelerator.device.type}"
+        )
 
     def _record(self) -> dict[str, Any]:
+        """The content of ``run.json``."""
         progress = self.progress
+        n_averaged = self.weights.n_averaged(len(progress.history))
         return {
             "fold": self.fold,
             "experiment_fingerprint": self.experiment.fingerprint(),
-            "data_fingerprint": self.info["data_fingerprint"],
-            "folds": self.info,
-            "rows": {"train": len(self.train_rows), "valid": len(self.valid_rows)},
+            "data_fingerprint": self.folds_info["data_fingerprint"],
+            "folds": self.folds_info,
+            "rows": {"train": len(self.parts.epochs.indices), "valid": len(self.valid_indices)},
             "selection": {
-                "metric": self.metric,
+                "metric": self.tasks.selection_metric,
                 "value": progress.best,
                 "at": progress.best_at,
-                **self.kept_weights.record(len(progress.history)),
+                **({} if n_averaged is None else {"averaged": n_averaged}),
             },
-            "precision": self.precision,
+            "precision": self.parts.amp_dtype,
             "device": self.accelerator.device.type,
             "processes": self.accelerator.num_processes,
             "seconds": round(progress.seconds, 2),

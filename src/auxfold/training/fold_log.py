@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,54 +11,63 @@ import torch
 
 from auxfold.config import BIAS
 from auxfold.config.experiment import Experiment
+from auxfold.evaluation.scores import Evaluation
 from auxfold.fairness.bias_table import bias_frame
-from auxfold.fairness.jigsaw_bias import Bias
 from auxfold.storage.run_folder import FoldFolder, RunFolder
-from auxfold.tasks import headline, shown
+from auxfold.tasks import TaskSet
 from auxfold.tracking.progress import Display
 from auxfold.tracking.tracker import Tracker
 from auxfold.training.checkpoint import Progress
+from auxfold.training.weighting.task_weighting import TaskWeighting
 
 
-def flat(task_weighting: dict[str, Any]) -> dict[str, float]:
-    """``{"weight": {task: …}, …}`` as ``weight/<task>``."""
-    told = {}
-    for what, values in task_weighting.items():
-        several = values.items() if isinstance(values, dict) else [("", values)]
-        told |= {f"{what}/{name}".rstrip("/"): value for name, value in several}
-    return told
+@dataclass(frozen=True)
+class Window:
+    """The sums of :class:`Progress` where a point of the curves starts."""
+
+    losses: dict[str, float]
+    labeled_steps: dict[str, int]
+    steps: int
+    gradient_norm: float
+    finite_norm_steps: int
+
+
+EMPTY_WINDOW = Window({}, {}, 0, 0.0, 0)
 
 
 class FoldLog:
-    """Told of every step and every evaluation of one fold.
+    """Logs every step and every evaluation of one fold.
 
     Args:
         experiment: named in W&B.
-        fold: the fold's number or ``full``.
-        progress: where the training stands; keeps the id of its W&B run.
-        rows: rows of the whole training, all epochs.
-        learning_rate: gives the current one.
-        balance: gives the tasks' weights, gradient norms and cosines since its last call.
-        facts: what stands in the run's configuration beside the experiment.
-        quiet: say nothing (all processes but the first).
+        fold: the number of the fold, or ``full``.
+        tasks: all tasks of the experiment.
+        progress: how far the training has come; it holds the id of its W&B run.
+        schedule: gives the current learning rate.
+        weighting: gives the tasks' weights, gradient norms and cosines.
+        n_rows: rows of the whole training, all epochs.
+        environment: what the W&B run's configuration holds next to the experiment.
+        quiet: print nothing (every process but the first).
     """
 
     def __init__(
         self,
         experiment: Experiment,
         fold: int | str,
+        tasks: TaskSet,
         progress: Progress,
-        rows: int,
-        learning_rate: Callable[[], float],
-        task_weighting: Callable[[], dict[str, float]],
-        facts: dict[str, Any],
+        *,
+        schedule: torch.optim.lr_scheduler.LRScheduler,
+        weighting: TaskWeighting,
+        n_rows: int,
+        environment: dict[str, Any],
         quiet: bool,
     ) -> None:
-        self.experiment, self.fold = experiment, fold
-        self.learning_rate, self.task_weighting = learning_rate, task_weighting
+        self.experiment, self.fold, self.tasks = experiment, fold, tasks
+        self.schedule, self.weighting = schedule, weighting
         self.title = f"fold {fold}" if isinstance(fold, int) else fold
-        told = headline(experiment) + experiment.identities.metrics[:1]
-        self.display = Display(self.title, rows, progress.rows, quiet, told)
+        headline = tasks.headline_metrics() + experiment.identities.metrics[:1]
+        self.display = Display(self.title, n_rows, progress.rows, quiet, headline)
         self.tracker = Tracker(
             experiment,
             "train",
@@ -66,83 +75,100 @@ class FoldLog:
             RunFolder.of(experiment).path,
             run_id=progress.tracking_id,
             active=not quiet,
-            extra={"fold": fold, **facts},
+            extra={"fold": fold, **environment},
         )
-        # Kept when W&B is off for once: a later resumption goes on with the run.
+        # Not lost when W&B is off for once: a later resumption continues the run.
         progress.tracking_id = self.tracker.run_id or progress.tracking_id
-        self._points = 0
+        self._n_points = 0
+        self._rows, self._since = progress.rows, time.monotonic()
+        self._window = EMPTY_WINDOW
         self._start_window(progress)
 
-    def step(self, progress: Progress, rows: int) -> None:
-        """Count one step; every so many of them are one point of the curves."""
-        self.display.step(progress, rows)
-        if progress.steps <= self._steps:  # an evaluation has begun the sums anew
-            self._losses, self._labelled = {}, {}
-            self._norm, self._norms, self._steps = 0.0, 0, 0
-        steps = progress.steps - self._steps
-        if steps < self.experiment.tracking.log_every:
+    def step(self, progress: Progress) -> None:
+        """Count one step; every ``tracking.log_every`` steps are one point of the curves."""
+        self.display.step(progress)
+        if progress.window_steps <= self._window.steps:  # an evaluation has reset the sums
+            self._window = EMPTY_WINDOW
+        if progress.window_steps - self._window.steps < self.experiment.tracking.log_every:
             return
-        norms, seconds = progress.norms - self._norms, time.monotonic() - self._since
-        record: dict[str, Any] = {
+        self.tracker.log(self._point(progress) | self.weighting.pop_log())
+        self._start_window(progress)
+        self._n_points += 1
+
+    def _point(self, progress: Progress) -> dict[str, Any]:
+        """One point of the training curves: means over the steps of the window."""
+        window, seconds = self._window, time.monotonic() - self._since
+        norms = progress.finite_norm_steps - window.finite_norm_steps
+        norm = progress.gradient_norm - window.gradient_norm
+        point: dict[str, Any] = {
             "rows": progress.rows,
-            "learning_rate": self.learning_rate(),
-            "gradient_norm": (progress.gradient_norm - self._norm) / norms if norms else None,
+            "learning_rate": self.schedule.get_last_lr()[0],
+            "gradient_norm": norm / norms if norms else None,
             "rows_per_second": (progress.rows - self._rows) / max(seconds, 1e-9),
         }
         for name, total in progress.losses.items():
-            labelled = progress.labelled[name] - self._labelled.get(name, 0)
-            if labelled:
-                record[f"train/{name}"] = (total - self._losses.get(name, 0.0)) / labelled
-        record |= self.task_weighting()
+            labeled = progress.labeled_steps[name] - window.labeled_steps.get(name, 0)
+            if labeled:
+                point[f"train/{name}"] = (total - window.losses.get(name, 0.0)) / labeled
         if torch.cuda.is_available():
-            record["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
-        self.tracker.log(record)
-        self._start_window(progress)
-        self._points += 1
+            point["gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+        return point
 
     def _start_window(self, progress: Progress) -> None:
-        """Where the sums stand from which the next point is taken."""
-        self._losses, self._labelled = dict(progress.losses), dict(progress.labelled)
-        self._steps = progress.steps
-        self._norm, self._norms = progress.gradient_norm, progress.norms
+        self._window = Window(
+            losses=dict(progress.losses),
+            labeled_steps=dict(progress.labeled_steps),
+            steps=progress.window_steps,
+            gradient_norm=progress.gradient_norm,
+            finite_norm_steps=progress.finite_norm_steps,
+        )
         self._rows, self._since = progress.rows, time.monotonic()
 
     def evaluation(self, record: dict[str, Any], is_best: bool) -> None:
         """Show one evaluation, and log its metrics; with them the tasks' weights, if constant."""
         self.display.evaluation(record, is_best)
-        metrics = shown(self.experiment, record.get("metrics") or {})
-        told = {"rows": record["rows"], "epoch": record["epoch"]}
-        told |= {f"valid/{name}": value for name, value in metrics.items()}
+        metrics = self.tasks.metrics_to_show(record.get("metrics") or {})
+        values = {"rows": record["rows"], "epoch": record["epoch"]}
+        values |= {f"valid/{name}": value for name, value in metrics.items()}
         if self.experiment.task_weighting.method == "fixed":
-            told |= {f"weight/{task.name}": task.weight for task in self.experiment.tasks}
-        self.task_weighting()  # the next point begins behind this evaluation
-        if not self._points:  # fewer steps than a point takes: then this is the point
-            told |= {f"train/{name}": loss for name, loss in record["train_loss"].items()}
-            told |= flat(record.get("balance", {}))
-        self.tracker.log(told)
-        self._points = 0
-        self._since = time.monotonic()  # the evaluation's time is not training's
+            values |= {f"weight/{task.name}": task.weight for task in self.experiment.tasks}
+        self.weighting.pop_log()  # the next point starts after this evaluation
+        if not self._n_points:  # fewer steps than a point takes: this is the point
+            values |= {f"train/{name}": loss for name, loss in record["train_loss"].items()}
+            values |= flatten(record.get("task_weighting", {}))
+        self.tracker.log(values)
+        self._n_points = 0
+        self._since = time.monotonic()  # the time of an evaluation is not that of training
         self._rows = record["rows"]
 
-    def finish(
-        self, folder: FoldFolder, metrics: dict[str, float | None], bias: Bias | None
-    ) -> None:
-        """The finished fold: its numbers into the summary, its files as artifacts."""
+    def finish(self, folder: FoldFolder, evaluation: Evaluation) -> None:
+        """Log the finished fold: its metrics into the summary, its files as artifacts."""
+        self.display.close()
         name = self.experiment.name
-        self.tracker.summary({f"final/{metric}": value for metric, value in metrics.items()})
-        if bias is not None:
-            self.tracker.table(BIAS, bias_frame(bias))
-        self._files(f"{name}-folds", "folds", RunFolder.of(self.experiment).folds)
-        self._files(f"{name}-fold{self.fold}-oof", "oof", folder.oof)
+        metrics = {f"final/{metric}": value for metric, value in evaluation.metrics.items()}
+        self.tracker.summary(metrics)
+        if evaluation.bias is not None:
+            self.tracker.table(BIAS, bias_frame(evaluation.bias))
+        self._log_file(f"{name}-folds", "folds", RunFolder.of(self.experiment).folds)
+        self._log_file(f"{name}-fold{self.fold}-oof", "oof", folder.oof)
         if self.experiment.tracking.upload_model:
-            self._files(f"{name}-fold{self.fold}", "model", folder.path)
+            self._log_file(f"{name}-fold{self.fold}", "model", folder.path)
         self.tracker.finish()
 
-    def _files(self, name: str, kind: str, path: Path) -> None:
+    def _log_file(self, name: str, kind: str, path: Path) -> None:
         if path.exists():  # "full" has neither folds nor out-of-fold rows
             self.tracker.artifact(name, kind, path)
 
     def fail(self) -> None:
-        """The training ended early: mark the run so, `--resume` will continue it."""
+        """Mark the run as failed; ``--resume`` will continue it."""
         self.display.close()
         self.tracker.finish(failed=True)
+
+
+def flatten(summary: dict[str, Any]) -> dict[str, float]:
+    """``{"weight": {task: …}, …}`` as ``{"weight/<task>": …}``."""
+    values = {}
+    for quantity, by_task in summary.items():
+        pairs = by_task.items() if isinstance(by_task, dict) else [("", by_task)]
+        values |= {f"{quantity}/{name}".rstrip("/"): value for name, value in pairs}
+    return values

@@ -1,147 +1,210 @@
-"""The objective: weighted, masked, and equal to the one big batch's however it is cut.
+"""The objective: weighted, masked, and equal to that of the one big batch however it is divided.
 
-Per task over one optimizer step, ``mean``: sum of w·loss over its labelled cells, divided by
-their number; ``sum``: that per column, then added over columns. The total is the sum of
-task.weight times task loss. The counts are those of the whole step, so that micro-batches (and
-processes) simply add up. A loss that is no such sum (``metric_shaped``) becomes one when its means
-over the step are known: see :meth:`Objective.shaped`.
+Per task over one optimizer step, ``mean`` is the sum of w·loss over the labeled cells, divided by
+their number. ``sum`` is that per column, added over the columns. The total is the sum of
+task.weight times task loss. The counts are those of the whole step, so that the losses of
+micro-batches and processes simply add up. A loss that is not such a sum (``metric_shaped``) becomes
+one when the means of the step are known: see :meth:`StepLoss.set_means`.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from auxfold.data.table import Table
-from auxfold.tasks import Task, label_slices
-from auxfold.training.metric_shaped import MetricShape
+from auxfold.tasks import Task, TaskSet
+from auxfold.training.metric_shaped import loss_slopes, term_masks
+
+
+@dataclass(frozen=True)
+class TaskCells:
+    """The labels and weights of one task for all rows of a table, on the training device.
+
+    A loss is a weighted sum of terms. A term is a label column, or, under ``metric_shaped``, one of
+    the means that the loss is made of.
+
+    Attributes:
+        task: gives the loss of a cell.
+        labels: ``(rows, columns)`` float32; 0 where not labeled, which ``terms`` masks.
+        terms: ``(rows, terms)`` bool, the terms that a row counts in.
+        sample_weights: ``(rows, 1)`` float32.
+        label_weights: ``(columns,)`` float32.
+        pos_weights: ``(rows, 1)`` float32, or None where ``pos_weight`` is not a column.
+        contributes: ``(rows,)`` bool on the host, the rows that can move the task's head.
+    """
+
+    task: Task
+    labels: torch.Tensor
+    terms: torch.Tensor
+    sample_weights: torch.Tensor
+    label_weights: torch.Tensor
+    pos_weights: torch.Tensor | None
+    contributes: np.ndarray
+
+    @property
+    def is_metric_shaped(self) -> bool:
+        """Whether the loss has the shape of the bias metric."""
+        return self.task.bias_loss_power is not None
 
 
 class Objective:
-    """Labels and weights of the training rows, ready to be asked for the loss of some rows.
+    """Labels and weights of a table as tensors, from which each step takes its loss.
 
     Args:
         tasks: the tasks in the order of the label columns.
-        table: labels and weights; indices of rows below are rows of this table.
+        table: the labels and weights; all indices are rows of this table.
         device: where losses are computed.
     """
 
-    def __init__(self, tasks: list[Task], table: Table, device: torch.device | str = "cpu") -> None:
-        self.tasks = tasks
+    def __init__(self, tasks: TaskSet, table: Table, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        self._labels: dict[str, np.ndarray] = {}
-        self._row_weights: dict[str, np.ndarray] = {}
-        self._column_weights: dict[str, np.ndarray] = {}
-        self._positive_weights = table.pos_weights
-        self._shapes: dict[str, MetricShape] = {}
-        for task, columns in label_slices(tasks):
-            labels = table.labels[:, columns]
-            self._labels[task.name] = labels
-            own = table.task_weights.get(task.name, np.float32(1.0))
-            self._row_weights[task.name] = (table.sample_weights * own)[:, None]
-            weights = task.settings.label_weights or [1.0] * len(task.settings.columns)
-            self._column_weights[task.name] = np.asarray(weights, dtype=np.float32)
-            if task.bias_loss_power is not None:
-                shape = MetricShape(labels[:, 0], table.identities, task.bias_loss_power)
-                self._shapes[task.name] = shape
+        # Shares of a step are computed in double precision, which Apple's GPUs lack.
+        self.dtype = torch.float32 if self.device.type == "mps" else torch.float64
+        self.cells = {
+            task.name: self._make_cells(task, tasks.slices[task.name], table) for task in tasks
+        }
 
-    @property
-    def needs_means(self) -> bool:
-        """Whether :meth:`shaped` has to be asked before :meth:`loss`."""
-        return bool(self._shapes)
+    def for_step(self, indices: np.ndarray) -> StepLoss:
+        """The loss of one optimizer step over these rows."""
+        return StepLoss(self, indices)
 
-    def scales(self, step_rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Per task ``(columns,)``: what one cell's row weight times loss is multiplied by.
+    def _make_cells(self, task: Task, columns: slice, table: Table) -> TaskCells:
+        settings = task.settings
+        labels = torch.from_numpy(np.ascontiguousarray(table.labels[:, columns], dtype=np.float32))
+        task_weights = table.task_weights.get(task.name, np.float32(1.0))
+        sample_weights = torch.from_numpy(table.sample_weights * task_weights)[:, None]
+        label_weights = torch.tensor(
+            settings.label_weights or [1.0] * len(settings.columns), dtype=torch.float32
+        )
+        terms = ~labels.isnan()
+        counted = terms & (label_weights > 0)
+        if task.bias_loss_power is not None:
+            terms = term_masks(labels[:, 0], torch.from_numpy(table.identities))
+        if settings.divide_by_weight_sum:
+            counted = counted & (sample_weights > 0)
+        pos_weights = table.pos_weights.get(task.name)
+        return TaskCells(
+            task=task,
+            labels=labels.nan_to_num(0.0).to(self.device),
+            terms=terms.to(self.device),
+            sample_weights=sample_weights.to(self.device),
+            label_weights=label_weights.to(self.device),
+            pos_weights=None
+            if pos_weights is None
+            else torch.from_numpy(pos_weights)[:, None].to(self.device),
+            contributes=(counted.any(dim=1) & (settings.weight > 0)).numpy(),
+        )
 
-        One over the step's number of labelled cells (over their summed row weights with
-        ``divide_by_weight_sum``), times column weight and task.weight; zero where the step has
-        no label. Under ``metric_shaped`` ``(terms,)``: that for every term a row is in.
-        """
-        made = {}
-        for task in self.tasks:
-            settings = task.settings
-            counted = self._terms(task, step_rows).astype(np.float64)
-            if settings.divide_by_weight_sum:
-                counted *= self._row_weights[task.name][step_rows]
-            totals = counted.sum(axis=0)
-            if task.name in self._shapes:
-                shares = self._shapes[task.name].shares(totals)
-            else:
-                if settings.reduction == "mean":
-                    totals = np.full_like(totals, totals.sum())
-                shares = np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0)
-            made[task.name] = settings.weight * self._column_weights[task.name] * shares
-        return made
 
-    def means(
-        self, logits: dict[str, torch.Tensor], rows: np.ndarray, scales: dict[str, np.ndarray]
+class StepLoss:
+    """The loss of one optimizer step, as a weighted sum over its cells.
+
+    Attributes:
+        present: for each task whether a row of the step can move its head.
+        term_weights: task name to ``(terms,)``, the factor of the sample weight times the loss of
+            every cell in a term. It is one over the number of labeled cells of the step (over
+            their summed weights with ``divide_by_weight_sum``), times label weight and
+            ``task.weight``, and 0 where the step has no label.
+        needs_means: whether :meth:`set_means` must come before the loss.
+    """
+
+    def __init__(self, objective: Objective, indices: np.ndarray) -> None:
+        self.objective = objective
+        self.present = {
+            name: bool(cells.contributes[indices].any()) for name, cells in objective.cells.items()
+        }
+        rows = self._to_device(indices)
+        self.term_weights = {
+            name: self._count_terms(cells, rows) for name, cells in objective.cells.items()
+        }
+        self.needs_means = any(cells.is_metric_shaped for cells in objective.cells.values())
+
+    def __call__(
+        self, logits: dict[str, torch.Tensor], indices: np.ndarray
     ) -> dict[str, torch.Tensor]:
-        """The share of the step's means that these rows bring, of tasks with such.
-
-        Arguments as of :meth:`loss`. ``(terms,)`` float32 each, without gradient.
-        """
-        made = {}
-        with torch.no_grad():
-            for task in (task for task in self.tasks if task.name in self._shapes):
-                cells = self._cells(task, logits[task.name], rows)
-                weights = self._terms(task, rows) * self._row_weights[task.name][rows]
-                made[task.name] = (cells * self._tensor(weights * scales[task.name])).sum(dim=0)
-        return made
-
-    def shaped(
-        self, scales: dict[str, np.ndarray], means: dict[str, torch.Tensor]
-    ) -> dict[str, np.ndarray]:
-        """The scales of a step whose means are known: from here on its loss is a sum over cells.
+        """What the rows of one micro-batch add to each task's loss, ``task.weight`` included.
 
         Args:
-            scales: what :meth:`scales` gave.
-            means: what :meth:`means` gave, added up over the step.
+            logits: task name to ``(len(indices), head_width)``.
+            indices: the rows.
         """
-        made = dict(scales)
-        for name, shape in self._shapes.items():
-            of_terms = means[name].cpu().double().numpy()
-            of_terms = np.where(scales[name] > 0, of_terms, np.nan)
-            made[name] = scales[name] * shape.slopes(of_terms)
-        return made
+        rows = self._to_device(indices)
+        losses = {}
+        for name, cells in self.objective.cells.items():
+            weights = cells.terms[rows] * self.term_weights[name]
+            if cells.is_metric_shaped:
+                weights = weights.sum(dim=1, keepdim=True)
+            weights = (cells.sample_weights[rows] * weights).float()
+            losses[name] = (self._cell_losses(cells, logits[name], rows) * weights).sum()
+        return losses
 
-    def loss(
-        self,
-        logits: dict[str, torch.Tensor],
-        rows: np.ndarray,
-        scales: dict[str, np.ndarray],
-        factors: dict[str, float] | None = None,
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The share of the step's loss that these rows bring, in total and per task.
+    @torch.no_grad()
+    def term_means(
+        self, logits: dict[str, torch.Tensor], indices: np.ndarray
+    ) -> dict[str, torch.Tensor]:
+        """What the rows of one micro-batch add to the means of ``metric_shaped`` losses.
+
+        Arguments as in :meth:`__call__`. Each value is ``(terms,)`` float32.
+        """
+        rows = self._to_device(indices)
+        means = {}
+        for name, cells in self.objective.cells.items():
+            if cells.is_metric_shaped:
+                weights = cells.terms[rows] * cells.sample_weights[rows]
+                weights = (weights * self.term_weights[name]).float()
+                means[name] = (self._cell_losses(cells, logits[name], rows) * weights).sum(dim=0)
+        return means
+
+    def set_means(self, means: dict[str, torch.Tensor]) -> None:
+        """Turn ``metric_shaped`` losses into weighted sums over cells.
 
         Args:
-            logits: task name to ``(len(rows), head_width)``.
-            rows: the rows of one micro-batch.
-            scales: what :meth:`scales` gave for the whole step, then :meth:`shaped` where needed.
-            factors: what a task's loss is multiplied by in the total alone, for this step.
+            means: what :meth:`term_means` gave, added over the step and its processes.
         """
-        parts = {}
-        for task in self.tasks:
-            scaled = self._terms(task, rows) * scales[task.name]
-            if task.name in self._shapes:
-                scaled = scaled.sum(axis=1, keepdims=True)
-            cells = self._cells(task, logits[task.name], rows)
-            weights = self._tensor(self._row_weights[task.name][rows] * scaled)
-            parts[task.name] = (cells * weights).sum()
-        total = parts if factors is None else {k: factors[k] * v for k, v in parts.items()}
-        return torch.stack(list(total.values())).sum(), {k: v.detach() for k, v in parts.items()}
+        for name, values in means.items():
+            weights = self.term_weights[name]
+            values = torch.where(weights > 0, values.to(weights.dtype), float("nan"))
+            power = self.objective.cells[name].task.bias_loss_power
+            assert power is not None, "only metric_shaped losses have means"
+            self.term_weights[name] = weights * loss_slopes(values, power)
+        self.needs_means = False
 
-    def _terms(self, task: Task, rows: np.ndarray) -> np.ndarray:
-        """``(len(rows), columns)`` bool: which cells are labelled; or which terms a row is in."""
-        if task.name in self._shapes:
-            return self._shapes[task.name].masks(rows)
-        return ~np.isnan(self._labels[task.name][rows])
+    def mute(self) -> None:
+        """Multiply the loss by zero, for a process that has no row of the step."""
+        self.term_weights = {name: 0.0 * weights for name, weights in self.term_weights.items()}
 
-    def _cells(self, task: Task, logits: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        """The loss of every cell, also of those without a label."""
-        labels = self._tensor(np.nan_to_num(self._labels[task.name][rows], nan=0.0))
-        own = self._positive_weights.get(task.name)
-        told = {} if own is None else {"positive": self._tensor(own[rows, None])}
-        return task.cell_losses(logits.float(), labels, **told)
+    def clear_absent_heads(self, heads: torch.nn.ModuleDict) -> None:
+        """Give the heads of absent tasks no gradient rather than a zero gradient.
 
-    def _tensor(self, values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(values.astype(np.float32)).to(self.device, non_blocking=True)
+        With a zero gradient AdamW would keep moving them by momentum and decay.
+        """
+        for name, is_present in self.present.items():
+            if not is_present:
+                heads[name].zero_grad(set_to_none=True)
+
+    def _count_terms(self, cells: TaskCells, rows: torch.Tensor) -> torch.Tensor:
+        settings = cells.task.settings
+        counted = cells.terms[rows].to(self.objective.dtype)
+        if settings.divide_by_weight_sum:
+            counted = counted * cells.sample_weights[rows]
+        totals = counted.sum(dim=0)
+        if cells.is_metric_shaped:
+            shares = torch.where(totals > 0, 0.25 / totals, 0.0)
+        else:
+            if settings.reduction == "mean":
+                totals = totals.sum().expand_as(totals)
+            shares = torch.where(totals > 0, 1.0 / totals, 0.0)
+        return settings.weight * cells.label_weights * shares
+
+    def _cell_losses(
+        self, cells: TaskCells, logits: torch.Tensor, rows: torch.Tensor
+    ) -> torch.Tensor:
+        """The loss of every cell, of those without a label too."""
+        pos_weight = None if cells.pos_weights is None else cells.pos_weights[rows]
+        return cells.task.cell_losses(logits.float(), cells.labels[rows], pos_weight)
+
+    def _to_device(self, indices: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(indices).to(self.objective.device, non_blocking=True)

@@ -1,4 +1,4 @@
-"""AdamW with decay only where it belongs, and its schedule."""
+"""AdamW with weight decay only where it belongs, its schedule, and the average of the weights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from transformers import get_scheduler
@@ -16,78 +17,99 @@ from auxfold.errors import InputError
 _LAYER = re.compile(r"^backbone\..*\blayers?\.(\d+)\.")
 
 
-def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, object]]:
-    """Optimizer groups: layers of the backbone and heads, each with and without weight decay.
+def parameter_groups(model: nn.Module, settings: Train) -> list[dict[str, Any]]:
+    """Optimizer groups: layers of the backbone, and heads, each with and without weight decay.
 
-    Biases and one-dimensional weights (layer norms) are not decayed, nor are IA3's factors, which
-    start at one. With ``layerwise_lr_decay`` each layer, and an adapter in it, learns at that share of the
-    rate of the one above it, the embeddings slowest (Howard and Ruder 2018). Every trainable
-    parameter is in exactly one group, which is asserted.
+    Biases and one-dimensional weights (layer norms) are not decayed, nor are the factors of IA3,
+    which start at one. With ``layerwise_lr_decay`` each layer, and an adapter in it, learns at that
+    share of the rate of the layer above it, and the embeddings learn slowest (Howard and Ruder
+    2018). Every trainable parameter is in exactly one group, which is asserted.
 
     Raises:
         InputError: ``layerwise_lr_decay`` for a backbone whose layers are not numbered.
     """
     trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    depths = [int(found[1]) for name, _ in trainable if (found := _LAYER.search(name))]
+    depths = [int(match[1]) for name, _ in trainable if (match := _LAYER.search(name))]
     if settings.layerwise_lr_decay < 1 and not depths:
         raise InputError(
-            "train.layerwise_lr_decay: this backbone has no layers of its own to tell apart"
+            "train.layerwise_lr_decay: this backbone has no numbered layers to tell apart"
         )
     n_layers = max(depths, default=-1) + 1
     groups: dict[tuple[bool, float, bool], dict[str, Any]] = {}
     for name, parameter in reversed(trainable):  # the top first: its rate is the one shown
-        rate, decays = _rate(name, n_layers, settings), _decays(name, parameter)
+        rate, decays = _learning_rate(name, n_layers, settings), _decays(name, parameter)
         empty = {"params": [], "names": [], "lr": rate,
                  "weight_decay": settings.weight_decay if decays else 0.0}  # fmt: skip
         group = groups.setdefault((name.startswith("backbone."), rate, decays), empty)
         group["params"].append(parameter)
         group["names"].append(name)
-    made = sorted(groups.values(), key=lambda group: not group["names"][0].startswith("backbone."))
-    placed = [name for group in made for name in group["names"]]
+    ordered = sorted(
+        groups.values(), key=lambda group: not group["names"][0].startswith("backbone.")
+    )
+    placed = [name for group in ordered for name in group["names"]]
     assert sorted(placed) == sorted(n for n, _ in trainable), "every parameter in exactly one group"
-    return made
+    return ordered
 
 
 def _decays(name: str, parameter: torch.Tensor) -> bool:
     return parameter.ndim >= 2 and ".ia3_l." not in name
 
 
-def _rate(name: str, n_layers: int, settings: Train) -> float:
+def _learning_rate(name: str, n_layers: int, settings: Train) -> float:
     """The learning rate of one parameter."""
     if not name.startswith("backbone."):
         return settings.head_learning_rate or settings.learning_rate
     layer = _LAYER.search(name)
-    below = n_layers if "embeddings" in name else n_layers - 1 - int(layer[1]) if layer else 0
-    return settings.learning_rate * settings.layerwise_lr_decay**below
+    depth = n_layers if "embeddings" in name else n_layers - 1 - int(layer[1]) if layer else 0
+    return settings.learning_rate * settings.layerwise_lr_decay**depth
 
 
 def make_optimizer(
-    model: nn.Module, settings: Train, task_weighting: dict[str, Any] | None = None
+    model: nn.Module, settings: Train, extra_group: dict[str, Any] | None = None
 ) -> torch.optim.AdamW:
     """Fused AdamW over :func:`parameter_groups`.
 
     Args:
         model: what is trained.
         settings: the ``[train]`` section.
-        balance: one more group, of the tasks' weights that are learnt beside the model.
+        extra_group: one more group, of what the task weighting learns next to the model.
     """
     groups = parameter_groups(model, settings)
     for group in groups:
         del group["names"]  # for people and tests; not part of the saved state
-    groups += [] if task_weighting is None else [task_weighting]
+    groups += [] if extra_group is None else [extra_group]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
-def averaged(model: nn.Module, decay: float) -> AveragedModel:
+def guarded_step(optimizer: AcceleratedOptimizer, is_finite: torch.Tensor) -> None:
+    """Take a step where ``is_finite`` is true, else leave parameters and moments as they are.
+
+    The decision is made on the device, by the input that fused AdamW has for gradient scalers, so
+    that the host does not wait for it. With fp16 the gradient scaler itself decides.
+
+    Args:
+        optimizer: fused AdamW, prepared by accelerate.
+        is_finite: bool scalar on the device.
+    """
+    if optimizer.scaler is not None:
+        optimizer.step()
+        return
+    adamw: Any = optimizer.optimizer
+    adamw.found_inf = (~is_finite).float()
+    optimizer.step()
+    del adamw.found_inf
+
+
+def make_ema(model: nn.Module, decay: float) -> AveragedModel:
     """A copy of the model whose weights follow the trained ones (Polyak averaging).
 
-    After step t they move by ``1 - min(decay, (1 + t) / (10 + t))`` of the way: the start, which
-    knows nothing, is forgotten soon.
+    After step t they move by ``1 - min(decay, (1 + t) / (10 + t))`` of the distance, so that the
+    untrained start is soon forgotten.
     """
 
-    def follow(kept: list[torch.Tensor], new: list[torch.Tensor], steps: torch.Tensor) -> None:
+    def follow(average: list[torch.Tensor], trained: list[torch.Tensor], steps: Any) -> None:
         share = 1 - min(decay, (1 + float(steps)) / (10 + float(steps)))
-        torch._foreach_lerp_(kept, new, share)
+        torch._foreach_lerp_(average, trained, share)
 
     return AveragedModel(model, multi_avg_fn=torch.no_grad()(follow))
 
@@ -95,7 +117,7 @@ def averaged(model: nn.Module, decay: float) -> AveragedModel:
 def make_schedule(
     optimizer: torch.optim.Optimizer, settings: Train, n_steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """Linear warm-up over ``warmup`` of all steps, then linear or cosine decay to zero."""
+    """Linear warm-up over ``warmup_ratio`` of all steps, then linear or cosine decay to zero."""
     return get_scheduler(
         settings.schedule,
         optimizer,

@@ -1,39 +1,48 @@
-"""Ctrl-C, and the signal of a cluster or a shutting machine, asked for at the end of a step."""
+"""Ctrl-C, and the signal of a cluster or of a machine that shuts down, handled after a step."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import FrameType, TracebackType
 from typing import Any
 
-from auxfold.training.loop import Loop
 
+class StopRequest:
+    """A context in which the first signal asks for a stop, and the second one stops at once.
 
-@contextmanager
-def ask_to_stop_on_signals(loop: Loop, alone: bool) -> Iterator[None]:
-    """Let the first signal end the loop after its step, saved; the second one at once.
+    Args:
+        active: False changes nothing. With several processes it is False: they may be at different
+            steps, and ``--resume`` continues the last state that was saved in time.
 
-    With several processes (``alone=False``) nothing is changed: they may be at different steps, and
-    the last state that was saved on time is what ``--resume`` continues.
+    Attributes:
+        requested: whether a signal has come. Whoever trains looks at it after every step.
     """
-    if not alone or threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def ask(number: int, frame: Any) -> None:
-        if loop.asked_to_stop:
+    def __init__(self, active: bool = True) -> None:
+        self.requested = False
+        self._active = active
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        if self._active and threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
             raise KeyboardInterrupt
-        loop.asked_to_stop = True
+        self.requested = True
         print(
             "stopping after this step, --resume will go on; once more to stop at once", flush=True
         )
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, ask) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)

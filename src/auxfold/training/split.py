@@ -11,7 +11,8 @@ from auxfold.data.folds import make_folds, make_validation_split, stratified_sam
 from auxfold.data.loading import read_training_table
 from auxfold.data.table import Table
 from auxfold.errors import InputError
-from auxfold.storage.run_folder import FULL, RunFolder, check_fold, read_folds, write_folds
+from auxfold.storage.folds import check_fold, read_folds, write_folds
+from auxfold.storage.run_folder import FULL, RunFolder
 from auxfold.tasks import TaskSet
 
 

@@ -1,9 +1,9 @@
-"""The tasks' weights in training: what is measured, where it acts, and what is told of it.
+"""Around every optimizer step: what the task weights are, what is measured, and what is logged.
 
 Weights are constant within one optimizer step, so that its gradient is that of the one big batch
-however it is cut. Every head reads the features through an identity of its own: the gradient
-that arrives there in the ordinary backward pass is that of its task alone. It is looked at, and
-scaled where a method acts on the backbone only; there is no pass more.
+however it is divided. Every head reads the features through an identity of its own. The gradient
+that arrives there in the ordinary backward pass is the gradient of that head's task only. It is
+measured there, and scaled where a method acts on the features. No further pass is needed.
 """
 
 from __future__ import annotations
@@ -13,231 +13,236 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
 from auxfold.config.experiment import Experiment
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.training.weighting.gram import Gram, RunningGram
-from auxfold.training.weighting.methods import Dwa, Famo, GradNorm, Method, StepLosses, Uncertainty
-from auxfold.training.weighting.surgery import MainFirst, Surgery
-
-METHODS: dict[str, type[Method]] = {
-    "fixed": Method,
-    "uncertainty": Uncertainty,
-    "dwa": Dwa,
-    "gradnorm": GradNorm,
-    "famo": Famo,
-    "main_first": MainFirst,
-    "pcgrad": Surgery,
-    "cagrad": Surgery,
-    "upgrad": Surgery,
-}
+from auxfold.training.weighting.method import StepLosses, WeightingMethod
+from auxfold.training.weighting.methods import METHODS
 
 
-class Means:
-    """Means of named numbers over the steps in which each is known."""
+class RunningMeans:
+    """Means of named numbers, each over the steps in which it is known."""
 
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
         self.counts: dict[str, int] = {}
 
     def add(self, values: dict[str, float]) -> None:
-        """One step's values; NaN: not known."""
+        """Add the values of one step; NaN means unknown."""
         for name, value in values.items():
             if not math.isnan(value):
                 self.sums[name] = self.sums.get(name, 0.0) + value
                 self.counts[name] = self.counts.get(name, 0) + 1
 
-    def take(self) -> dict[str, float]:
+    def pop(self) -> dict[str, float]:
         """The means since the last call."""
         means = {name: total / self.counts[name] for name, total in self.sums.items()}
-        self.__init__()
+        self.sums, self.counts = {}, {}
         return means
 
 
 class TaskWeighting:
-    """The ``[task_weighting]`` of one fold's training, asked by the loop around every step.
+    """The ``[task_weighting]`` of one fold's training, called by the loop around every step.
 
-    With one task alone it does and measures nothing.
+    With a single task it does and measures nothing.
 
     Args:
-        experiment: its tasks, their weights and its ``[task_weighting]`` section.
-        accelerator: knows the other processes and fp16's loss scale.
+        experiment: gives the tasks, their weights and the ``[task_weighting]`` section.
+        accelerator: gives the device, the other processes and the loss scale of fp16.
 
     Attributes:
-        factors: task name to what its loss is multiplied by in this step; None where a method
-            leaves the loss alone.
+        method: decides the factors.
+        running: the running mean of the Gram matrices.
     """
 
     def __init__(self, experiment: Experiment, accelerator: Accelerator) -> None:
-        self.settings, self.train, self.accelerator = (
-            experiment.task_weighting, experiment.train, accelerator,
-        )  # fmt: skip
+        self.settings, self.accelerator = experiment.task_weighting, accelerator
         self.names = [task.name for task in experiment.tasks]
         self.main = self.names.index(experiment.main_task.name)
         self.weights = torch.tensor([t.weight for t in experiment.tasks], dtype=torch.float64)
-        self.active = len(self.names) > 1
+        self.is_active = len(self.names) > 1
+        train = experiment.train
+        self._learning_rate = (
+            self.settings.learning_rate or train.head_learning_rate or train.learning_rate
+        )
         self.running = RunningGram(len(self.names), self.settings.ema_decay)
-        self.method = self._method()
-        self.factors: dict[str, float] | None = None
-        self.steps = 0
-        self._point, self._record = Means(), Means()
+        self.method = self._make_method()
+        # What holds for the step at hand.
+        self._factors = torch.ones(len(self.names), dtype=torch.float64)
+        self._loss_factors: dict[str, float] | None = None
+        self._feature_factors: dict[str, float] | None = None
+        self._is_measured = False
+        self._present = torch.ones(len(self.names), dtype=torch.bool)
+        self._gram = Gram.zeros(len(self.names))
         self._gradients: dict[str, torch.Tensor] = {}
+        self._losses: StepLosses | None = None
+        # What is told to the log, and to the record of an evaluation.
+        self._steps = 0
+        self._log_means, self._eval_means = RunningMeans(), RunningMeans()
 
-    def _method(self) -> Method:
-        method = METHODS[self.settings.method if self.active else "fixed"]
-        made = method(self.settings, self.weights, self.main, self.running)
-        for parameter in made.parameters():
+    def _make_method(self) -> WeightingMethod:
+        method_class = METHODS[self.settings.method if self.is_active else "fixed"]
+        method = method_class(self.settings, self.weights, self.main, self.running)
+        for parameter in method.parameters():
             parameter.data = parameter.data.to(self.accelerator.device)
-        return made
+        return method
 
-    def group(self) -> dict[str, Any] | None:
-        """The optimizer group of what the method learns: no decay, the heads' rate by default."""
+    def parameter_group(self) -> dict[str, Any] | None:
+        """The optimizer group of what the method learns: no decay, by default the heads' rate."""
         parameters = self.method.parameters()
-        heads = self.train.head_learning_rate or self.train.learning_rate
-        rate = self.settings.learning_rate or heads
-        return {"params": parameters, "lr": rate, "weight_decay": 0.0} if parameters else None
+        group = {"params": parameters, "lr": self._learning_rate, "weight_decay": 0.0}
+        return group if parameters else None
 
-    def begin(self, scales: dict[str, np.ndarray]) -> None:
-        """A step begins: its factors stand from here on.
+    def start_step(self, present: list[bool]) -> None:
+        """Fix the factors of the step that starts.
 
         Args:
-            scales: what the objective multiplies cells by; all zero where a task has no label.
+            present: for each task whether it has a label in the step.
         """
-        if not self.active:
+        if not self.is_active:
             return
         self._factors = self.method.factors()
-        named = dict(zip(self.names, self._factors.tolist(), strict=True))
-        plain = self.method.at_features or self.settings.method == "fixed"
-        self.factors = None if plain else named
-        self._at_features = named if self.method.at_features else None
-        # Every record has something to tell, however few steps lie between two evaluations.
-        fresh = not any(name.startswith("gradient_norm/") for name in self._record.sums)
-        due = fresh or self.steps % self.settings.log_every == 0
-        self.measuring = due or self.method.every_step
-        self._present = torch.tensor([bool(np.any(scales[name])) for name in self.names])
+        by_task = dict(zip(self.names, self._factors.tolist(), strict=True))
+        leaves_loss = self.method.acts_on_features or self.settings.method == "fixed"
+        self._loss_factors = None if leaves_loss else by_task
+        self._feature_factors = by_task if self.method.acts_on_features else None
+        # Every record has gradients to show, however few steps lie between two evaluations.
+        no_gradients = not any(name.startswith("gradient_norm/") for name in self._eval_means.sums)
+        is_due = no_gradients or self._steps % self.settings.log_every == 0
+        self._is_measured = is_due or self.method.measures_every_step
+        self._present = torch.tensor(present)
         self._gram = Gram.zeros(len(self.names))
 
     @contextmanager
-    def watching(self, model: MultiTaskModel) -> Iterator[None]:
+    def capture_gradients(self, model: MultiTaskModel) -> Iterator[None]:
         """Around the forward and backward pass of one micro-batch."""
-        if not self.active or not (self.measuring or self._at_features):
+        if not self.is_active or not (self._is_measured or self._feature_factors):
             yield
             return
-        self._gradients, model.tap = {}, self._tap
+        self._gradients, model.feature_hook = {}, self._hook_features
         try:
             yield
         finally:
-            model.tap = None
-        if self.measuring and len(self._gradients) == len(self.names):
+            model.feature_hook = None
+        if self._is_measured and len(self._gradients) == len(self.names):
             gradients = torch.stack([self._gradients[name] for name in self.names])
-            made = Gram.of(gradients.detach())
-            self._gram += Gram(made.products.cpu().double(), made.shared.cpu().double())
+            gram = Gram.from_gradients(gradients.detach())
+            self._gram += Gram(gram.products.cpu().double(), gram.shared.cpu().double())
         self._gradients = {}
 
-    def _tap(self, name: str, features: torch.Tensor) -> torch.Tensor:
-        """An identity whose gradient is the task's own."""
-        if not features.requires_grad:  # a backbone that is not trained at all
+    def _hook_features(self, task: str, features: torch.Tensor) -> torch.Tensor:
+        """An identity of the features, at which only the gradient of one task arrives."""
+        if not features.requires_grad:  # nothing in the backbone is trained
             return features
 
-        def arrived(gradient: torch.Tensor) -> torch.Tensor | None:
-            before = self._gradients.get(name)  # several dropout masks: one after the other
-            self._gradients[name] = gradient if before is None else before + gradient
-            return None if self._at_features is None else gradient * self._at_features[name]
+        def capture(gradient: torch.Tensor) -> torch.Tensor | None:
+            before = self._gradients.get(task)  # several dropout masks arrive one after the other
+            self._gradients[task] = gradient if before is None else before + gradient
+            if self._feature_factors is None:
+                return None
+            return gradient * self._feature_factors[task]
 
-        tapped = features.view_as(features)
-        tapped.register_hook(arrived)
-        return tapped
+        identity = features.view_as(features)
+        identity.register_hook(capture)
+        return identity
 
-    def end(self, losses: dict[str, torch.Tensor]) -> None:
-        """The step's backward passes are done and clipped; the optimizer's step comes next.
+    def total(self, losses: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The sum of the tasks' losses, each times the factor of the step."""
+        factors = self._loss_factors
+        weighted = losses if factors is None else {k: factors[k] * v for k, v in losses.items()}
+        return torch.stack(list(weighted.values())).sum()
+
+    def finish_step(self, losses: dict[str, torch.Tensor]) -> None:
+        """Measure and learn, after the last backward pass and before the optimizer's step.
 
         Args:
-            losses: the step's loss per task, ``task.weight`` included, of all processes.
+            losses: the step's loss per task over all processes, ``task.weight`` included.
         """
-        if not self.active:
+        if not self.is_active:
             return
-        seen = self._seen(losses)
-        told = self._named("weight", self.weights * self._factors)
-        if self.measuring:
-            told |= self._measured()
-        if (objective := self.method.objective(seen.losses)) is not None:
-            told["objective"] = objective
-        self._point.add(told)
-        self._record.add(told)
-        self.method.learn(seen)
-        self._before = seen
-        self.steps += 1
+        values = self._by_task("weight", self.weights * self._factors)
+        if self._is_measured:
+            values |= self._measure_gradients()
+        if self.settings.method != "fixed":  # whose losses nobody reads
+            self._losses = self._step_losses(losses)
+            minimized = self.method.minimized_loss(self._losses.losses)
+            values |= {} if minimized is None else {"objective": minimized}
+            self.method.update(self._losses)
+        self._log_means.add(values)
+        self._eval_means.add(values)
+        self._steps += 1
 
-    def _measured(self) -> dict[str, float]:
-        """The step's Gram matrix into the running mean, its norms and cosines as named numbers."""
+    def _measure_gradients(self) -> dict[str, float]:
+        """Add the step's Gram matrix to the running mean; its norms and cosines by name."""
         gram, accelerator = self._gram, self.accelerator
         if accelerator.num_processes > 1:
-            told = torch.stack([gram.products, gram.shared]).to(accelerator.device)
-            gram = Gram(*accelerator.reduce(told, reduction="sum").cpu())
-        # Back from the gradient of the scaled, weighted loss to that of the task's own part.
+            tensors = torch.stack([gram.products, gram.shared]).to(accelerator.device)
+            gram = Gram(*accelerator.reduce(tensors, reduction="sum").cpu())
+        # From the gradient of the scaled, weighted loss back to that of the task's own loss.
         scale = 1.0 if accelerator.scaler is None else accelerator.scaler.get_scale()
-        factors = torch.ones_like(self._factors) if self.factors is None else self._factors
-        gram = gram.scaled(1.0 / (factors * scale * accelerator.num_processes))
+        factors = torch.ones_like(self._factors) if self._loss_factors is None else self._factors
+        gram = gram.scale(1.0 / (factors * scale * accelerator.num_processes))
         if not gram.products.isfinite().all():  # fp16 overflowed, and the step will be skipped
             return {}
         self.running.add(gram, self._present)
         absent = ~self._present
         norms = gram.norms().masked_fill(absent, float("nan"))
         cosines = gram.cosines()[self.main].masked_fill(absent, float("nan"))
-        cosines[self.main] = float("nan")  # to itself: nothing to tell
-        return self._named("gradient_norm", norms) | self._named("cosine", cosines)
-
-    def look_again(self, losses: dict[str, torch.Tensor]) -> None:
-        """The losses of the step's rows after the optimizer's step."""
-        self.method.look_again(self._before, self._seen(losses))
+        cosines[self.main] = float("nan")  # to itself it is always one
+        return self._by_task("gradient_norm", norms) | self._by_task("cosine", cosines)
 
     @property
-    def wants_second_look(self) -> bool:
-        """Whether :meth:`look_again` is to be called after the optimizer's step."""
-        return self.method.second_look
+    def needs_loss_after_step(self) -> bool:
+        """Whether :meth:`after_step` must be called after the optimizer's step."""
+        return self.is_active and self.method.needs_loss_after_step
 
-    def epoch_done(self) -> None:
-        """After an epoch's last step."""
-        self.method.epoch_done()
+    def after_step(self, losses: dict[str, torch.Tensor]) -> None:
+        """Learn from the losses of the step's rows after the optimizer's step."""
+        assert self._losses is not None, "finish_step comes first"
+        self.method.after_step(self._losses, self._step_losses(losses))
 
-    def point(self) -> dict[str, float]:
+    def finish_epoch(self) -> None:
+        """Called after the last step of an epoch."""
+        self.method.finish_epoch()
+
+    def pop_log(self) -> dict[str, float]:
         """``weight/<task>``, ``gradient_norm/<task>`` and ``cosine/<task>`` since the last call."""
-        return self._point.take()
+        return self._log_means.pop()
 
-    def record(self) -> dict[str, Any]:
-        """The same since the last evaluation, as ``{"weight": {task: …}, …}``."""
-        told: dict[str, Any] = {}
-        for name, value in self._record.take().items():
-            what, slash, task = name.partition("/")
+    def pop_eval_summary(self) -> dict[str, Any]:
+        """The same since the last evaluation, nested: ``{"weight": {task: …}, …}``."""
+        summary: dict[str, Any] = {}
+        for name, value in self._eval_means.pop().items():
+            quantity, slash, task = name.partition("/")
             if slash:
-                told.setdefault(what, {})[task] = value
+                summary.setdefault(quantity, {})[task] = value
             else:
-                told[what] = value
-        return told
+                summary[quantity] = value
+        return summary
 
     def state_dict(self) -> dict[str, Any]:
-        """To resume from."""
+        """The state from which :meth:`load_state_dict` continues."""
         return {
-            "steps": self.steps,
+            "steps": self._steps,
             "method": self.method.state_dict(),
             "running": self.running.state_dict(),
-            "record": (self._record.sums, self._record.counts),
+            "eval_means": (self._eval_means.sums, self._eval_means.counts),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state_dict`."""
-        self.steps = state["steps"]
+        self._steps = state["steps"]
         self.method.load_state_dict(state["method"])
         self.running.load_state_dict(state["running"])
-        self._record.sums, self._record.counts = state["record"]
+        self._eval_means.sums, self._eval_means.counts = state["eval_means"]
 
-    def _seen(self, losses: dict[str, torch.Tensor]) -> StepLosses:
+    def _step_losses(self, losses: dict[str, torch.Tensor]) -> StepLosses:
         values = torch.stack([losses[name] for name in self.names]).cpu().double()
         return StepLosses(torch.where(self._present, values / self.weights, 0.0), self._present)
 
-    def _named(self, what: str, values: torch.Tensor) -> dict[str, float]:
+    def _by_task(self, quantity: str, values: torch.Tensor) -> dict[str, float]:
         pairs = zip(self.names, values.tolist(), strict=True)
-        return {f"{what}/{name}": value for name, value in pairs}
+        return {f"{quantity}/{name}": value for name, value in pairs}

@@ -1,0 +1,123 @@
+"""Assemble what a fold trains with: device, tokenizer, model, heads, optimizer, schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import set_seed
+from transformers import PreTrainedTokenizerBase
+
+from auxfold.config.experiment import Experiment
+from auxfold.data.dataset import tokenize_dataset
+from auxfold.data.table import Table
+from auxfold.model.allocator import tune_cpu_memory
+from auxfold.model.amp import choose_amp_dtype, default_device
+from auxfold.model.backbone import build_model, load_tokenizer
+from auxfold.model.multitask import MultiTaskModel
+from auxfold.tasks import TaskSet
+from auxfold.training.epochs import EpochPlan
+from auxfold.training.loop import StepTrainer
+from auxfold.training.objective import Objective
+from auxfold.training.optimizer import make_optimizer, make_schedule
+from auxfold.training.weighting.task_weighting import TaskWeighting
+
+
+@dataclass(frozen=True)
+class FoldParts:
+    """What a fold trains with.
+
+    Attributes:
+        tokenizer: of the backbone.
+        epochs: which rows make the steps.
+        stepper: makes the steps; holds model, optimizer, schedule and dataset.
+        amp_dtype: the number format of the forward pass: ``bf16``, ``fp16`` or ``fp32``.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    epochs: EpochPlan
+    stepper: StepTrainer
+    amp_dtype: str
+
+    @property
+    def model(self) -> MultiTaskModel:
+        """The model without what accelerate wraps around it."""
+        return self.stepper.unwrapped_model
+
+
+def build_fold(
+    experiment: Experiment,
+    tasks: TaskSet,
+    table: Table,
+    train_indices: np.ndarray,
+    accelerator: Accelerator,
+    seed: int,
+    token_cache: Path | None = None,
+) -> FoldParts:
+    """Assemble everything that the training steps of a fold need.
+
+    Args:
+        experiment: what is trained.
+        tasks: its tasks; those with learned state are fitted to the rows to train on.
+        table: the training table.
+        train_indices: the rows of it to train on.
+        accelerator: of :func:`start_accelerator`.
+        seed: seeds new weights and everything random in the training.
+        token_cache: the folder in which tokens are stored, or None to store nothing.
+
+    Raises:
+        InputError: a backbone or tokenizer that cannot be used, or rows that cannot be trained on.
+    """
+    set_seed(seed)
+    tokenizer = load_tokenizer(experiment.model)
+    dataset = tokenize_dataset(table.texts, tokenizer, experiment.model, token_cache)
+    heads = {task.name: task.head_width for task in tasks}
+    model = build_model(experiment, heads, accelerator.device.type)
+    initialize_heads(model, experiment, tasks, table.labels[train_indices])
+    weighting = TaskWeighting(experiment, accelerator)
+    optimizer = make_optimizer(model, experiment.train, weighting.parameter_group())
+    prepared, optimizer = accelerator.prepare(model, optimizer)
+    epochs = EpochPlan.for_rows(experiment, tasks, table, dataset, train_indices)
+    n_steps = experiment.train.epochs * epochs.steps_per_epoch
+    stepper = StepTrainer(
+        accelerator=accelerator,
+        model=prepared,
+        optimizer=optimizer,
+        schedule=make_schedule(optimizer.optimizer, experiment.train, n_steps),
+        objective=Objective(tasks, table, accelerator.device),
+        weighting=weighting,
+        dataset=dataset,
+        settings=experiment.train,
+    )
+    amp_dtype = accelerator.mixed_precision
+    return FoldParts(tokenizer, epochs, stepper, "fp32" if amp_dtype == "no" else amp_dtype)
+
+
+def start_accelerator(experiment: Experiment) -> Accelerator:
+    """The device and, as its ``mixed_precision``, the number format of the forward pass."""
+    device = default_device()
+    amp_dtype = choose_amp_dtype(experiment.train.precision, device)
+    # Accelerate refuses another number format in the same process (a notebook), unless reset.
+    AcceleratorState._reset_state()
+    if device.type == "cpu":
+        tune_cpu_memory()
+    return Accelerator(mixed_precision="no" if amp_dtype == "fp32" else amp_dtype)
+
+
+def initialize_heads(
+    model: MultiTaskModel, experiment: Experiment, tasks: TaskSet, labels: np.ndarray
+) -> None:
+    """Fit tasks and heads to the labels of the rows to train on, ``(rows, label columns)``."""
+    for task, columns in tasks.items():
+        task.fit(labels[:, columns])
+        if task.scale is not None:
+            model.set_scale(task.name, task.scale.mean, task.scale.std)
+        if task.bins is not None:
+            model.set_bins(task.name, task.bins)
+        if experiment.train.init_head_bias:
+            bias = torch.from_numpy(task.initial_bias(labels[:, columns]))
+            model.set_head_bias(task.name, bias)
