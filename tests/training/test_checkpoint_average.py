@@ -99,7 +99,7 @@ def test_a_resumed_fold_has_the_very_same_mean(work_dir, backbone, monkeypatch, 
         with pytest.raises(KeyboardInterrupt):
             train_fold(experiment, 0, resume=not overwrite, overwrite=overwrite)
     folder = RunFolder.of(experiment).fold(0)
-    assert [n for n, _ in folder.all_kept()] == [1, 2], "older ones are gone"
+    assert [n for n, _ in folder.list_evaluation_weights()] == [1, 2], "older ones are gone"
     resumed = tensors(train_fold(experiment, 0, resume=True))
     assert all(torch.equal(resumed[name], values) for name, values in whole.items())
 
@@ -125,8 +125,8 @@ def test_a_crash_behind_later_evaluations_costs_no_weights(work_dir, backbone, m
     folder = RunFolder.of(experiment).fold(0)
     state = torch.load(folder.state, weights_only=False)["progress"]
     assert len(state["history"]) == 2
-    assert [n for n, _ in folder.all_kept()] == [0, 1, 2, 3]
-    (folder.kept(3)).write_bytes(folder.kept(0).read_bytes())  # another machine's rounding, say
+    assert [n for n, _ in folder.list_evaluation_weights()] == [0, 1, 2, 3]
+    (folder.evaluation_weights(3)).write_bytes(folder.evaluation_weights(0).read_bytes())  # another machine's rounding, say
     monkeypatch.setattr(Loop, "evaluate_and_select", evaluate)
     resumed = tensors(train_fold(experiment, 0, resume=True))
     assert all(torch.equal(resumed[name], values) for name, values in whole.items())
@@ -156,7 +156,7 @@ def test_what_cannot_be_averaged_is_refused_and_fingerprints_stay():
     assert make_experiment("t", "b", selection={"checkpoints": 3}).fingerprint() == (
         plain.fingerprint()
     )
-    with pytest.raises(InputError, match="checkpoints is read by keep = 'average', not by 'best'"):
+    with pytest.raises(InputError, match="checkpoints is not read by keep = 'best', but by average"):
         make_experiment("t", "b", selection={"checkpoints": 4})
     with pytest.raises(InputError, match="'average' needs two evaluations or more"):
         make_experiment("t", "b", selection={"keep": "average"}, train={"epochs": 1})

@@ -11,6 +11,7 @@ COMMANDS = {
         "get-data": "download a public data set and check its columns and rows",
         "make-sample": "write a small generated competition",
         "new-experiment": "look at a table and propose an experiment file",
+        "config": "explain the keys of an experiment file",
         "make-folds": "divide the rows for cross-validation",
     },
     "train and predict": {
