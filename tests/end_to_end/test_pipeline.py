@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from auxfold.evaluation.released_labels import score_file
 
 from auxfold.config.experiment import load_experiment, to_toml
-from auxfold.errors import InputError
 from auxfold.storage.run_folder import RunFolder
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
@@ -180,43 +178,6 @@ def test_the_oof_of_a_row_is_what_its_fold_predicts_for_it(trained_dir):
         predictions = pd.read_csv(trained_dir / "all.csv").set_index("id")
         ids = pd.read_parquet(trained_dir / f"outputs/tiny/fold_{fold}/oof.parquet")["id"]
         np.testing.assert_allclose(oof.loc[ids], predictions.loc[ids, oof.columns], atol=1e-6)
-
-
-def test_released_labels_may_call_the_target_toxicity(tmp_path):
-    labels = pd.DataFrame({"id": ["a", "b", "c"], "toxicity": [0.9, 0.1, 0.5]})
-    labels.to_csv(tmp_path / "labels.csv", index=False)
-    predictions = pd.DataFrame({"id": ["c", "a", "b"], "prediction": [0.2, 0.8, 0.3]})
-    predictions.to_csv(tmp_path / "p.csv", index=False)
-    main = {"name": "main", "kind": "binary", "columns": ["target"]}
-    experiment = make_experiment("t", "b", tasks=[main])
-    args = (str(tmp_path / "labels.csv"), str(tmp_path / "p.csv"), "auc", experiment)
-    assert score_file(*args) == {"auc": 0.5, "auc/target": 0.5}
-    predictions.iloc[1:].to_csv(tmp_path / "p.csv", index=False)
-    with pytest.raises(InputError, match="lacks 1 of the 3 ids"):
-        score_file(*args)
-
-
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [
-        ([1, -1, 0, -1], 1.0),  # -1: Kaggle did not score the row
-        (["1", "", "0", ""], 1.0),
-        ([1, 0, 0, 1], 0.5),
-        ([1, "yes", 0, 0], "column 'toxic', row 2: 'yes' is not a number"),
-        ([1, 2, 0, 0], "column 'toxic', row 2: label 2; labels lie in"),
-    ],
-)
-def test_labels_that_cannot_be_scored_are_masked_or_refused(tmp_path, labels, expected):
-    ids = list("abcd")
-    pd.DataFrame({"id": ids, "toxic": labels}).to_csv(tmp_path / "l.csv", index=False)
-    pd.DataFrame({"id": ids, "toxic": [0.9, 0.8, 0.7, 0.6]}).to_csv(tmp_path / "p.csv", index=False)
-    files = str(tmp_path / "l.csv"), str(tmp_path / "p.csv")
-    experiment = make_experiment("t", "b")
-    if isinstance(expected, float):
-        assert score_file(*files, "auc", experiment)["auc/toxic"] == expected
-        return
-    with pytest.raises(InputError, match=expected):
-        score_file(*files, "auc", experiment)
 
 
 def test_nothing_is_overwritten_unasked(trained_dir):
