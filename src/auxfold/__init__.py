@@ -38,5 +38,5 @@ def load(
     if RunFolder(Path(path)).blend.is_file():
         if folds is not None:
             raise InputError(f"{path} is a blend: its runs predict with all of their folds")
-        return BlendPredictor(Blend.at(path), devices)
-    return Predictor(Ensemble.at(path, folds), devices)
+        return BlendPredictor.load(Blend.from_folder(path), devices)
+    return Predictor.load(Ensemble.from_folder(path, folds), devices)

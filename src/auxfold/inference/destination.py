@@ -1,4 +1,4 @@
-"""Where predictions of the test file go: the competition's submission, or a file of their own."""
+"""Where predictions of the test file go: the submission, or a file named after the tasks."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from auxfold.config.experiment import Experiment
 from auxfold.data.files import read_header
 from auxfold.inference.submission import SampleSubmission, map_submission_columns
 from auxfold.storage.run_folder import RunFolder
-from auxfold.tasks import Task
+from auxfold.tasks import TaskSet
 
 
 def load_sample_submission(
-    experiment: Experiment, tasks: list[Task], ids: np.ndarray
+    experiment: Experiment, tasks: TaskSet, ids: np.ndarray
 ) -> SampleSubmission | None:
-    """The competition's sample submission, where these tasks are what it asks for.
+    """The competition's sample submission, if the tasks fill its columns.
 
     Args:
         experiment: names the file.
-        tasks: what will be predicted.
+        tasks: the tasks to predict.
         ids: the ids of the rows to predict.
 
     Returns:
@@ -33,7 +33,7 @@ def load_sample_submission(
     path = experiment.data.sample_submission
     if path is None:
         return None
-    is_main = [task.name for task in tasks] == [experiment.main_task.name]
+    is_main = tasks.names == [tasks.main.name]
     columns = set(read_header(path)[1:])
     if not is_main and not columns <= set(map_submission_columns(tasks)):
         return None
@@ -41,10 +41,9 @@ def load_sample_submission(
 
 
 def default_output(
-    folder: RunFolder, experiment: Experiment, tasks: list[Task], sample: SampleSubmission | None
+    folder: RunFolder, experiment: Experiment, tasks: TaskSet, sample: SampleSubmission | None
 ) -> Path:
     """``submission.csv``, or a file named after the tasks where they are no submission."""
-    names = [task.name for task in tasks]
     fits_sample = sample is not None or experiment.data.sample_submission is None
-    is_submission = fits_sample and experiment.main_task.name in names
-    return folder.submission if is_submission else folder.predictions(names)
+    is_submission = fits_sample and tasks.main.name in tasks.names
+    return folder.submission if is_submission else folder.predictions(tasks.names)

@@ -1,4 +1,4 @@
-"""The main task's predictions of every fold model: they show how much the ensemble brings."""
+"""Predictions of the main task by every fold model, which show what the ensemble gains."""
 
 from __future__ import annotations
 
