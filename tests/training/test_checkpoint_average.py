@@ -156,7 +156,7 @@ def test_what_cannot_be_averaged_is_refused_and_fingerprints_stay():
     assert make_experiment("t", "b", selection={"checkpoints": 3}).fingerprint() == (
         plain.fingerprint()
     )
-    with pytest.raises(InputError, match="checkpoints is not read by keep = 'best', but by average"):
+    with pytest.raises(InputError, match="checkpoints is not read by keep = 'best', but by av"):
         make_experiment("t", "b", selection={"checkpoints": 4})
     with pytest.raises(InputError, match="'average' needs two evaluations or more"):
         make_experiment("t", "b", selection={"keep": "average"}, train={"epochs": 1})

@@ -34,7 +34,7 @@ def _clean(node: Any) -> Any:
         return [_clean(item) for item in node]
     if not isinstance(node, dict):
         return node
-    result = {}
+    result: dict[str, Any] = {}
     for key, value in node.items():
         if key in ("properties", "$defs"):  # here the keys are names, not keywords
             result[key] = {name: _clean(child) for name, child in value.items()}
