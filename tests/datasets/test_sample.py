@@ -31,9 +31,9 @@ FILES = ("train.csv", "test.csv", "sample_submission.csv", "test_labels.csv")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("sample") / "deep" / "sample"
-    write_sample(made, build_sample(2000, 500, 42))
-    return made
+    folder = tmp_path_factory.mktemp("sample") / "deep" / "sample"
+    write_sample(folder, build_sample(2000, 500, 42))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def texts(folder: Path) -> pd.Series:
     return pd.read_csv(folder / "train.csv", keep_default_na=False)["comment_text"]
 
 
-def call(*options: str) -> subprocess.CompletedProcess:
+def run_script(*options: str) -> subprocess.CompletedProcess:
     """Run the script as a person would."""
     return subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "make_sample.py"), *options],
@@ -126,9 +126,9 @@ def test_duplicates_and_near_duplicates_exist(train: pd.DataFrame, texts: pd.Ser
 
 
 def test_same_seed_same_bytes(folder: Path, tmp_path: Path) -> None:
-    done = call("--output", str(tmp_path / "again"))
-    assert done.returncode == 0, done.stderr
-    assert str(tmp_path / "again" / "train.csv") in done.stdout
+    process = run_script("--output", str(tmp_path / "again"))
+    assert process.returncode == 0, process.stderr
+    assert str(tmp_path / "again" / "train.csv") in process.stdout
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted([*FILES, "GENERATED.txt"])  # and no draft left behind
     for name in names:
@@ -147,9 +147,9 @@ def test_another_seed_gives_other_rows_and_train_size_leaves_the_test_alone() ->
     ("option", "value"), [("--rows", "99"), ("--test-rows", "9"), ("--seed", "-1")]
 )
 def test_too_small_numbers_are_one_line_and_exit_2(tmp_path: Path, option: str, value: str) -> None:
-    done = call("--output", str(tmp_path / "none"), option, value)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {option}") and done.stderr.count("\n") == 1
+    process = run_script("--output", str(tmp_path / "none"), option, value)
+    assert process.returncode == 2
+    assert process.stderr.startswith(f"error: {option}") and process.stderr.count("\n") == 1
     assert not (tmp_path / "none").exists()
 
 

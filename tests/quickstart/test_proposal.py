@@ -16,19 +16,19 @@ from conftest import WORDS
 ROWS = 120
 
 
-def sentences(rows: int = ROWS, seed: int = 0) -> list[str]:
+def random_sentences(rows: int = ROWS, seed: int = 0) -> list[str]:
     random = np.random.default_rng(seed)
     return [" ".join(random.choice(WORDS, size=random.integers(4, 12))) for _ in range(rows)]
 
 
-def experiment_of(frame: pd.DataFrame, place, main=None, **beside: pd.DataFrame):
-    """The experiment proposed for a table, as it is read back."""
-    for name, other in beside.items():
-        other.to_csv(place / f"{name}.csv", index=False)
-    frame.to_csv(place / "train.csv", index=False)
-    text, profile = propose_experiment(str(place / "train.csv"), "e", None, main)
-    (place / "e.toml").write_text(text)
-    return load_experiment(place / "e.toml"), profile
+def propose_and_load(frame: pd.DataFrame, folder, main=None, **siblings: pd.DataFrame):
+    """The experiment that is proposed for a table, written and read again."""
+    for name, sibling in siblings.items():
+        sibling.to_csv(folder / f"{name}.csv", index=False)
+    frame.to_csv(folder / "train.csv", index=False)
+    text, profile = propose_experiment(str(folder / "train.csv"), "e", None, main)
+    (folder / "e.toml").write_text(text)
+    return load_experiment(folder / "e.toml"), profile
 
 
 def test_binary_soft_and_partly_labeled_columns(tmp_path):
@@ -36,7 +36,7 @@ def test_binary_soft_and_partly_labeled_columns(tmp_path):
     flag = (np.arange(ROWS) % 3 == 0) * 1
     frame = pd.DataFrame({
         "key_id": [f"k{i}" for i in range(ROWS)],
-        "comment": sentences(),
+        "comment": random_sentences(),
         "obscene": flag,
         "toxic": np.where(flag, 0.75, 0.25),
         "male": np.where(random.random(ROWS) < 0.6, np.nan, flag),
@@ -45,7 +45,7 @@ def test_binary_soft_and_partly_labeled_columns(tmp_path):
         "page_id": [f"p{i % 7}" for i in range(ROWS)],
         "same": 1,
     })  # fmt: skip
-    experiment, profile = experiment_of(frame, tmp_path)
+    experiment, profile = propose_and_load(frame, tmp_path)
     assert experiment.data.id == "key_id" and experiment.data.text == "comment"
     tasks = {task.name: task.columns for task in experiment.tasks}
     assert tasks == {
@@ -56,18 +56,18 @@ def test_binary_soft_and_partly_labeled_columns(tmp_path):
     assert profile.repeated == ["page_id"] and set(profile.unused) == {"votes", "same"}
     text = (tmp_path / "e.toml").read_text()
     assert '# group = "page_id"' in text and "33.3% at 0.5 or more, soft" in text
-    other, _ = experiment_of(frame, tmp_path, main="obscene")
-    assert other.main_task.columns == ["obscene"]
+    other_main, _ = propose_and_load(frame, tmp_path, main="obscene")
+    assert other_main.main_task.columns == ["obscene"]
 
 
 def test_columns_of_the_test_file_are_no_labels(tmp_path):
     frame = pd.DataFrame({
-        "id": range(ROWS), "text": sentences(), "useful": np.arange(ROWS) % 2,
+        "id": range(ROWS), "text": random_sentences(), "useful": np.arange(ROWS) % 2,
         "verified": np.arange(ROWS) % 2,
     })  # fmt: skip
     test = frame[["id", "text", "verified"]].assign(id=lambda f: f["id"] + 1000)
     sample = pd.DataFrame({"id": test["id"], "useful": 0.5})
-    experiment, profile = experiment_of(frame, tmp_path, test=test, sample_submission=sample)
+    experiment, profile = propose_and_load(frame, tmp_path, test=test, sample_submission=sample)
     assert [task.columns for task in experiment.tasks] == [["useful"]]
     assert profile.unused == {"verified": "is in the test file as well"}
     assert experiment.data.test.endswith("test.csv")
@@ -76,9 +76,9 @@ def test_columns_of_the_test_file_are_no_labels(tmp_path):
 
 def test_a_test_file_with_labels_scores_the_ensemble(tmp_path):
     frame = pd.DataFrame({
-        "id": range(ROWS), "text": sentences(), "useful": np.arange(ROWS) % 2,
+        "id": range(ROWS), "text": random_sentences(), "useful": np.arange(ROWS) % 2,
     })  # fmt: skip
-    experiment, _ = experiment_of(frame, tmp_path, test=frame.assign(id=frame["id"] + 1000))
+    experiment, _ = propose_and_load(frame, tmp_path, test=frame.assign(id=frame["id"] + 1000))
     assert experiment.data.test_labels == experiment.data.test
 
 
@@ -94,8 +94,10 @@ def test_a_test_file_with_labels_scores_the_ensemble(tmp_path):
 )
 def test_kinds_of_a_label(tmp_path, cells, kind, classes):
     label = [cells[i % len(cells)] for i in range(ROWS)]
-    frame = pd.DataFrame({"question1": sentences(), "question2": sentences(seed=1), "y": label})
-    experiment, _ = experiment_of(frame, tmp_path)
+    frame = pd.DataFrame(
+        {"question1": random_sentences(), "question2": random_sentences(seed=1), "y": label}
+    )
+    experiment, _ = propose_and_load(frame, tmp_path)
     assert experiment.data.text == ["question1", "question2"] and experiment.data.id == ""
     assert experiment.main_task.kind == kind and experiment.selection.metric is None
     if classes:
@@ -104,18 +106,21 @@ def test_kinds_of_a_label(tmp_path, cells, kind, classes):
 
 def test_rare_classes_are_selected_by_f1(tmp_path):
     label = ["rare" if i % 10 == 0 else "frequent" for i in range(ROWS)]
-    experiment, _ = experiment_of(pd.DataFrame({"text": sentences(), "y": label}), tmp_path)
+    experiment, _ = propose_and_load(
+        pd.DataFrame({"text": random_sentences(), "y": label}), tmp_path
+    )
     assert experiment.selection.metric == "y/f1"
 
 
 def test_stars_are_numbers_in_an_order_and_other_kinds_are_offered(tmp_path):
     frame = pd.DataFrame({
-        "review": sentences(), "stars": np.arange(ROWS) % 5 + 1, "genre": ["a", "b"] * (ROWS // 2)
+        "review": random_sentences(), "stars": np.arange(ROWS) % 5 + 1,
+        "genre": ["a", "b"] * (ROWS // 2),
     })  # fmt: skip
-    experiment, profile = experiment_of(frame, tmp_path)
+    experiment, profile = propose_and_load(frame, tmp_path)
     assert [task.kind for task in experiment.tasks] == ["regression"]
     assert [column.name for column in profile.others] == ["genre"]
-    # Taking the comment marks away gives the task that was offered.
+    # Without the comment marks, the text is the offered task.
     text = (tmp_path / "e.toml").read_text()
     offered = text.index("# This could be an auxiliary task:")
     end = text.index("\n\n", offered)
@@ -127,14 +132,14 @@ def test_stars_are_numbers_in_an_order_and_other_kinds_are_offered(tmp_path):
 
 
 def test_what_cannot_be_proposed_says_why(tmp_path):
-    frame = pd.DataFrame({"id": range(ROWS), "text": sentences()})
+    frame = pd.DataFrame({"id": range(ROWS), "text": random_sentences()})
     with pytest.raises(InputError, match="no column looks like a label .*; its columns are id, te"):
-        experiment_of(frame, tmp_path)
+        propose_and_load(frame, tmp_path)
     with pytest.raises(InputError, match="no column holds texts; its columns are id, y"):
-        experiment_of(pd.DataFrame({"id": range(ROWS), "y": [0, 1] * 60}), tmp_path)
+        propose_and_load(pd.DataFrame({"id": range(ROWS), "y": [0, 1] * 60}), tmp_path)
     frame["y"] = [0, 1] * 60
     with pytest.raises(InputError, match="--main 'z' is no column .*; those are y"):
-        experiment_of(frame, tmp_path, main="z")
+        propose_and_load(frame, tmp_path, main="z")
 
 
 def test_names_come_from_the_file_or_its_folder(tmp_path):
@@ -144,8 +149,10 @@ def test_names_come_from_the_file_or_its_folder(tmp_path):
 
 def test_the_proposal_for_the_sample_runs(work_dir, backbone):
     write_sample(work_dir / "input/sample", build_sample(rows=400, test_rows=30, seed=3))
-    told = run_command("new_experiment", "input/sample/train.csv", "--name", "first", cwd=work_dir)
-    assert "target " in told and "main, binary" in told and "article_id" in told
+    output = run_command(
+        "new_experiment", "input/sample/train.csv", "--name", "first", cwd=work_dir
+    )
+    assert "target " in output and "main, binary" in output and "article_id" in output
     experiment = load_experiment("configs/first.toml")
     assert experiment.data.sample_submission == "input/sample/sample_submission.csv"
     assert experiment.main_task.columns == ["target"]
@@ -156,14 +163,16 @@ def test_the_proposal_for_the_sample_runs(work_dir, backbone):
     run_command("train", *tiny, "--fold", "all", cwd=work_dir)
     run_command("inference", *tiny, cwd=work_dir)
     assert "test rows, target/auc: ensemble" in run_command("evaluate", *tiny, cwd=work_dir)
-    told = refusal_of("new_experiment", "input/sample/train.csv", "--name", "first", cwd=work_dir)
-    assert "configs/first.toml exists; give --overwrite" in told
+    output = refusal_of("new_experiment", "input/sample/train.csv", "--name", "first", cwd=work_dir)
+    assert "configs/first.toml exists; give --overwrite" in output
 
 
 def test_a_proposal_that_cannot_run_is_not_written(work_dir):
-    frame = pd.DataFrame({"id": ["x"] * 2 + [""] * 58, "text": sentences(60), "y": [0, 1] * 30})
+    frame = pd.DataFrame(
+        {"id": ["x"] * 2 + [""] * 58, "text": random_sentences(60), "y": [0, 1] * 30}
+    )
     frame.to_csv("odd.csv", index=False)
     run_command("new_experiment", "odd.csv", cwd=work_dir)  # no column is an id: rows are numbered
-    told = refusal_of("new_experiment", "odd.csv", "--name", "a b", cwd=work_dir)
-    assert "name = 'a b'" in told
+    output = refusal_of("new_experiment", "odd.csv", "--name", "a b", cwd=work_dir)
+    assert "name = 'a b'" in output
     assert sorted(p.name for p in (work_dir / "configs").iterdir()) == ["odd.toml"]
