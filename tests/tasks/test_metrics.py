@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hypothesis
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
@@ -13,8 +13,8 @@ from auxfold.tasks import metrics
 from auxfold.tasks.binary import BinaryTask
 
 
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), n=st.integers(4, 200), levels=st.integers(1, 50))
+@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.given(seed=st.integers(0, 10_000), n=st.integers(4, 200), levels=st.integers(1, 50))
 def test_equal_to_scikit_learn_with_ties_and_missing(seed, n, levels):
     random = np.random.default_rng(seed)
     labels = random.random(n)
@@ -36,8 +36,8 @@ def test_half_is_positive():
 def test_one_class_is_undefined_and_does_not_spread():
     labels = np.array([[1.0, 0.0], [0.0, 0.0]])
     task = BinaryTask(BinarySettings(name="t", kind="binary", columns=["a", "b"]))
-    made = task.compute_metrics(labels, np.array([[0.9, 0.3], [0.1, 0.2]]))
-    assert made["auc/b"] is None and made["ap/b"] is None
-    assert made["auc/a"] == 1.0 and made["auc"] == 1.0
+    values = task.compute_metrics(labels, np.array([[0.9, 0.3], [0.1, 0.2]]))
+    assert values["auc/b"] is None and values["ap/b"] is None
+    assert values["auc/a"] == 1.0 and values["auc"] == 1.0
     assert metrics.roc_auc(np.array([np.nan]), np.array([0.5])) is None
     assert metrics.log_loss(np.array([np.nan]), np.array([0.5])) is None

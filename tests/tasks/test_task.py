@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
@@ -15,7 +15,7 @@ from auxfold.config import MulticlassSettings, RegressionSettings
 from auxfold.data.cells import parse_labels
 from auxfold.data.loading import read_training_table
 from auxfold.errors import InputError
-from auxfold.tasks import all_metrics, make_tasks, metrics, prediction_frame
+from auxfold.tasks import TaskSet
 from auxfold.tasks.multiclass import MulticlassTask
 from auxfold.tasks.regression import RegressionTask
 from conftest import make_experiment
@@ -49,12 +49,12 @@ def numbers(*columns: str, **changes) -> RegressionTask:
     ],
 )
 def test_classes_are_read_by_name_or_number(names, cells, expected):
-    found = parse_labels(pd.DataFrame({"y": cells}), classes(names).settings, "f.csv")
-    np.testing.assert_array_equal(found[:, 0], expected)
+    values = parse_labels(pd.DataFrame({"y": cells}), classes(names).settings, "f.csv")
+    np.testing.assert_array_equal(values[:, 0], expected)
 
 
 @pytest.mark.parametrize(
-    ("names", "cell", "said"),
+    ("names", "cell", "message"),
     [
         (["neg", "pos"], "pso", "column 'y', row 2: 'pso' is none of .*did you mean 'pos'"),
         (["neg", "pos"], "2", "'2' is none of the classes of tasks.t"),
@@ -62,9 +62,9 @@ def test_classes_are_read_by_name_or_number(names, cells, expected):
         (["neg", "pos"], "-1", "'-1' is none of"),
     ],
 )
-def test_what_is_no_class_is_refused_with_its_row(names, cell, said):
+def test_what_is_no_class_is_refused_with_its_row(names, cell, message):
     frame = pd.DataFrame({"y": [names[0], cell]})
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         parse_labels(frame, classes(names).settings, "f.csv")
 
 
@@ -113,9 +113,11 @@ def test_cross_entropy_with_smoothing_by_hand():
 def test_an_untrained_head_predicts_the_rates():
     labels = np.array([[0.0], [0.0], [0.0], [1.0], [NAN]])
     task = classes()
-    made = task.activate(task.initial_bias(labels)[None])
-    np.testing.assert_allclose(made[0, :2] / made[0, :2].sum(), [0.75, 0.25], rtol=1e-6)
-    assert 0 < made[0, 2] < 0.15, "no row of it here: rare, not impossible"
+    predictions = task.activate(task.initial_bias(labels)[None])
+    np.testing.assert_allclose(
+        predictions[0, :2] / predictions[0, :2].sum(), [0.75, 0.25], rtol=1e-6
+    )
+    assert 0 < predictions[0, 2] < 0.15, "no row of it here: rare, not impossible"
     task = numbers("y", standardize=False)
     assert task.initial_bias(labels)[0] == pytest.approx(0.25)
 
@@ -145,8 +147,8 @@ def test_a_column_that_is_constant_or_unlabelled_in_a_fold_keeps_its_units():
 # ---- metrics
 
 
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), n=st.integers(2, 80), k=st.integers(2, 5))
+@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.given(seed=st.integers(0, 10_000), n=st.integers(2, 80), k=st.integers(2, 5))
 def test_multiclass_metrics_are_scikit_learns(seed, n, k):
     random = np.random.default_rng(seed)
     labels = random.integers(0, k, n).astype(float)
@@ -154,74 +156,60 @@ def test_multiclass_metrics_are_scikit_learns(seed, n, k):
     scores /= scores.sum(axis=1, keepdims=True)
     task = classes([f"c{i}" for i in range(k)])
     masked = np.append(labels, NAN)[:, None]
-    found = task.compute_metrics(masked, np.vstack([scores, scores[:1]]))
+    values = task.compute_metrics(masked, np.vstack([scores, scores[:1]]))
     best = scores.argmax(axis=1)
-    assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, best))
+    assert values["accuracy"] == pytest.approx(sk.accuracy_score(labels, best))
     expected = np.mean([(best[labels == c] == c).mean() for c in np.unique(labels)])
-    assert found["balanced_accuracy"] == pytest.approx(expected)
+    assert values["balanced_accuracy"] == pytest.approx(expected)
     for name, beta in (("f1", 1.0), ("f0.5", 0.5)):
         expected = sk.fbeta_score(labels, best, beta=beta, average="macro", zero_division=0)
-        assert found[name] == pytest.approx(expected)
+        assert values[name] == pytest.approx(expected)
     for name, function in (("precision", sk.precision_score), ("recall", sk.recall_score)):
         expected = function(labels, best, average="macro", zero_division=0)
-        assert found[name] == pytest.approx(expected)
-    assert found["log_loss"] == pytest.approx(sk.log_loss(labels, scores, labels=range(k)))
-    alone = len(set(labels)) == 1 or len(set(best)) == 1
-    expected = None if alone else pytest.approx(sk.matthews_corrcoef(labels, best))
-    assert found["mcc"] == expected
+        assert values[name] == pytest.approx(expected)
+    assert values["log_loss"] == pytest.approx(sk.log_loss(labels, scores, labels=range(k)))
+    is_constant = len(set(labels)) == 1 or len(set(best)) == 1
+    expected = None if is_constant else pytest.approx(sk.matthews_corrcoef(labels, best))
+    assert values["mcc"] == expected
     areas = [sk.roc_auc_score(labels == c, scores[:, c]) for c in range(k)
              if 0 < (labels == c).sum() < n]  # fmt: skip
-    assert found["auroc"] == (pytest.approx(np.mean(areas)) if areas else None)
+    assert values["auroc"] == (pytest.approx(np.mean(areas)) if areas else None)
 
 
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), n=st.integers(3, 80))
+@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.given(seed=st.integers(0, 10_000), n=st.integers(3, 80))
 def test_regression_metrics_are_the_libraries(seed, n):
     random = np.random.default_rng(seed)
     labels = random.integers(0, 6, n) / 2.0
     labels[:2] = [0.0, 1.0]
     scores = labels + random.normal(size=n)
-    found = numbers("y").compute_metrics(
+    values = numbers("y").compute_metrics(
         np.append(labels, NAN)[:, None], np.append(scores, 9.0)[:, None]
     )
-    assert found["pearson"] == pytest.approx(stats.pearsonr(labels, scores)[0])
-    assert found["spearman"] == pytest.approx(stats.spearmanr(labels, scores)[0])
-    assert found["mse"] == pytest.approx(sk.mean_squared_error(labels, scores))
-    assert found["rmse"] == pytest.approx(found["mse"] ** 0.5)
-    assert found["mae"] == pytest.approx(sk.mean_absolute_error(labels, scores))
-    assert found["r2"] == pytest.approx(sk.r2_score(labels, scores))
+    assert values["pearson"] == pytest.approx(stats.pearsonr(labels, scores)[0])
+    assert values["spearman"] == pytest.approx(stats.spearmanr(labels, scores)[0])
+    assert values["mse"] == pytest.approx(sk.mean_squared_error(labels, scores))
+    assert values["rmse"] == pytest.approx(values["mse"] ** 0.5)
+    assert values["mae"] == pytest.approx(sk.mean_absolute_error(labels, scores))
+    assert values["r2"] == pytest.approx(sk.r2_score(labels, scores))
 
 
 def test_constant_predictions_are_undefined_and_do_not_spread():
     labels = np.array([[1.0, 4.0], [2.0, 5.0], [3.0, 7.0]])
-    made = numbers("y", "z").compute_metrics(labels, np.array([[2.0, 4.0], [2.0, 5.0], [2.0, 7.0]]))
-    assert made["pearson/y"] is None and made["spearman/y"] is None
-    assert made["pearson"] == pytest.approx(1.0), "the mean over the columns that have one"
-    assert made["rmse/y"] == pytest.approx((2 / 3) ** 0.5) and made["rmse/z"] == 0.0
-    assert made["mcrmse"] == pytest.approx((2 / 3) ** 0.5 / 2)
+    values = numbers("y", "z").compute_metrics(
+        labels, np.array([[2.0, 4.0], [2.0, 5.0], [2.0, 7.0]])
+    )
+    assert values["pearson/y"] is None and values["spearman/y"] is None
+    assert values["pearson"] == pytest.approx(1.0), "the mean over the columns that have one"
+    assert values["rmse/y"] == pytest.approx((2 / 3) ** 0.5) and values["rmse/z"] == 0.0
+    assert values["mcrmse"] == pytest.approx((2 / 3) ** 0.5 / 2)
     empty = numbers("y").compute_metrics(np.full((2, 1), NAN), np.zeros((2, 1)))
     assert set(empty.values()) == {None}
     empty = classes().compute_metrics(np.full((2, 1), NAN), np.ones((2, 3)) / 3)
     assert set(empty.values()) == {None}
 
 
-def test_several_multiclass_tasks_have_a_mean_and_a_population_deviation():
-    tasks = make_tasks(make_experiment("t", "b", tasks=[
-        {"name": "one", "kind": "multiclass", "columns": ["y"], "classes": 2, "main": True},
-        {"name": "two", "kind": "multiclass", "columns": ["z"], "classes": 3},
-    ]))  # fmt: skip
-    labels = np.array([[0.0, 2.0], [1.0, 1.0]])
-    right, wrong = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.5, 0.3, 0.2]] * 2)
-    made = all_metrics(tasks, labels, {"one": right, "two": wrong})
-    assert made["one/accuracy"] == 1.0 and made["two/accuracy"] == 0.0
-    assert made["accuracy"] == 0.5 and made["accuracy_std"] == 0.5
-    assert made["mcc"] is None, "undefined for one of them"
-    assert metrics.higher_is_better("accuracy") and not metrics.higher_is_better("log_loss")
-    assert not metrics.higher_is_better("one/log_loss")
-    assert not metrics.higher_is_better("t/rmse/y")
-
-
-# ---- strata and what is written
+# ---- stratification and what is written
 
 
 def test_strata_spread_classes_and_fifths():
@@ -230,14 +218,14 @@ def test_strata_spread_classes_and_fifths():
         classes().stratification_flags(labels), [[1, 0, 0], [0, 0, 1], [NAN, NAN, NAN]]
     )
     values = np.arange(10.0)[:, None]
-    made = numbers("y").stratification_flags(values)
-    assert made.sum(axis=0).tolist() == [2, 2, 2, 2, 2] and (made.sum(axis=1) == 1).all()
+    flags = numbers("y").stratification_flags(values)
+    assert flags.sum(axis=0).tolist() == [2, 2, 2, 2, 2] and (flags.sum(axis=1) == 1).all()
 
 
 def test_predictions_name_the_class_and_give_every_probability():
     task = classes()
     values = np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]])
-    frame = prediction_frame("id", np.array(["r1", "r2"]), [task], {"t": values})
+    frame = TaskSet([task]).prediction_frame("id", np.array(["r1", "r2"]), {"t": values})
     assert list(frame.columns) == ["id", "y", "y_a", "y_b", "y_c"]
     assert frame["y"].tolist() == ["b", "a"] and frame["y_c"].tolist() == [0.3, 0.1]
 
