@@ -1,0 +1,27 @@
+"""``make-folds`` stores the experiment next to its folds, for ``--run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from auxfold.cli import make_folds
+from auxfold.config.experiment import load_experiment, to_toml
+from commands import run_command
+from conftest import make_experiment
+
+
+def test_the_experiment_is_stored_and_can_be_run_by_name(work_dir):
+    Path("e.toml").write_text(to_toml(make_experiment("train.csv", "b")))
+    make_folds.main(["--config", "e.toml", "--set", "train.epochs=7"])
+    stored = Path("outputs/tiny/experiment.toml")
+    assert load_experiment(stored) == load_experiment("e.toml", ["train.epochs=7"])
+    Path("e.toml").unlink()
+    output = run_command("make-folds", "--run", "tiny", cwd=work_dir, is_module=True)
+    lines = output.splitlines()
+    assert lines[:2] == ["experiment tiny (outputs/tiny/experiment.toml)", "60 rows of train.csv"]
+    assert lines[2].split()[:2] == ["fold", "rows"] and lines[3].split()[:2] == ["0", "30"]
+    assert lines[-1] == "folds: outputs/tiny/folds.parquet"
+    assert load_experiment(stored).train.epochs == 7
+    assert sorted(path.name for path in stored.parent.iterdir()) == [
+        "experiment.toml", "folds.json", "folds.parquet"
+    ]  # fmt: skip

@@ -1,0 +1,60 @@
+"""``train --fold all`` trains each fold in a process of its own, with the same experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from auxfold.cli import train
+from auxfold.cli.experiment_options import ANNOUNCED
+from auxfold.config.experiment import to_toml
+from auxfold.errors import InputError
+from auxfold.training.split import create_folds
+from conftest import make_experiment
+
+
+@pytest.fixture
+def experiment(work_dir):
+    experiment = make_experiment("train.csv", "b")
+    (work_dir / "e.toml").write_text(to_toml(experiment))
+    create_folds(experiment)
+    return experiment
+
+
+@pytest.fixture
+def calls(monkeypatch) -> list:
+    calls: list = []
+    monkeypatch.setattr(
+        train, "call_command", lambda *line, environment: calls.append((line, environment))
+    )
+    return calls
+
+
+def test_every_fold_gets_the_experiment_and_the_flags(experiment, calls, capsys):
+    train.main(["--config", "e.toml", "--fold=all", "--set", "train.epochs=3", "--resume"])
+    options = ("--config", "e.toml", "--set", "train.epochs=3", "--resume", "--fold")
+    lines = [line for line, _ in calls]
+    assert lines == [("train", *options, "0"), ("train", *options, "1")]
+    assert all(environment[ANNOUNCED] for _, environment in calls), "said once, by this process"
+    assert capsys.readouterr().out == "experiment tiny (e.toml)\n"
+
+
+def test_a_trial_and_a_run_are_passed_on(experiment, calls):
+    create_folds(make_experiment("train.csv", "b", name="tiny_rows40",
+                                 data={"train": "train.csv", "rows": 40}))  # fmt: skip
+    train.main(["--config", "e.toml", "--fold", "all", "--rows", "40", "--overwrite"])
+    assert calls[0][0] == ("train", "--config", "e.toml", "--rows", "40", "--overwrite",
+                           "--fold", "0")  # fmt: skip
+    Path("outputs/tiny/experiment.toml").write_text(to_toml(experiment))
+    train.main(["--run", "tiny", "--fold", "all"])
+    assert calls[-1][0] == ("train", "--config", "outputs/tiny/experiment.toml", "--fold", "1")
+
+
+def test_what_is_there_already_is_refused_before_a_process_starts(experiment, calls):
+    Path("outputs/tiny/fold_0").mkdir()
+    with pytest.raises(InputError, match="outputs/tiny/fold_0 exists; give --overwrite"):
+        train.main(["--config", "e.toml", "--fold", "all"])
+    with pytest.raises(InputError, match="no outputs/new/folds.parquet"):
+        train.main(["--config", "e.toml", "--fold", "all", "--set", "name=new"])
+    assert calls == []
