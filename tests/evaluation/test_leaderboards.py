@@ -1,4 +1,4 @@
-"""Released labels are recognised, scored as their board does, and the score finds its place."""
+"""Released labels are recognized and scored as on their board, and the score is ranked there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def evaluate(tmp_path, monkeypatch, capsys):
     """``scripts/evaluate.py`` in an empty directory: what it prints, or its exit code and error."""
     monkeypatch.chdir(tmp_path)
 
-    def called(*arguments: str) -> str:
+    def run_evaluate(*arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["evaluate.py", *arguments])
         capsys.readouterr()
         try:
@@ -36,7 +36,7 @@ def evaluate(tmp_path, monkeypatch, capsys):
                 return f"{stop.code}: {capsys.readouterr().err}"
         return capsys.readouterr().out
 
-    return called
+    return run_evaluate
 
 
 def released_2019(rows: int = 400) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def predicted(frame: pd.DataFrame, noise: float) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("identities", [{}, {"columns": ["male", "female"]}])
-def test_private_labels_of_2019_give_the_boards_score_and_its_place(evaluate, identities):
+def test_private_labels_of_2019_give_the_boards_score_and_its_rank(evaluate, identities):
     frame = released_2019()
     frame.to_csv("test_private_expanded.csv", index=False)
     predicted(frame, 0.1).to_csv("submission.csv", index=False)
@@ -70,44 +70,45 @@ def test_private_labels_of_2019_give_the_boards_score_and_its_place(evaluate, id
              "--predictions", "submission.csv")  # fmt: skip
     by_id = predicted(frame, 0.1).set_index("id").loc[frame["id"], "prediction"].to_numpy()
     expected = jigsaw_bias(frame["toxicity"].to_numpy(), by_id, frame[NINE].to_numpy(), NINE)
-    told = json.loads(evaluate(*files, "--json"))
-    assert told["jigsaw_bias/score"] == pytest.approx(expected.score)
-    assert told["jigsaw_bias/bpsn/muslim"] == pytest.approx(expected.metrics()[
+    scores = json.loads(evaluate(*files, "--json"))
+    assert scores["jigsaw_bias/score"] == pytest.approx(expected.score)
+    assert scores["jigsaw_bias/bpsn/muslim"] == pytest.approx(expected.metrics()[
         "jigsaw_bias/bpsn/muslim"])  # fmt: skip
-    assert told["auc/target"] == pytest.approx(roc_auc_score(frame["toxicity"] >= 0.5, by_id))
+    assert scores["auc/target"] == pytest.approx(roc_auc_score(frame["toxicity"] >= 0.5, by_id))
     lines = evaluate(*files).splitlines()
     assert "test_private_expanded.csv: toxicity is target here" in lines
     assert lines[-1] == (
         f"Jigsaw Unintended Bias 2019, private board: {expected.score:.5f}, "
-        f"{JIGSAW_2019.place(expected.score)}; of 400 rows, the board has 97,320"
+        f"{JIGSAW_2019.describe_rank(expected.score)}; of 400 rows, the board has 97,320"
     )
-    alone = json.loads(evaluate(*files, "--metric", "auc", "--json"))
-    assert alone == {"auc": told["auc"], "auc/target": told["auc/target"]}
+    auc = json.loads(evaluate(*files, "--metric", "auc", "--json"))
+    assert auc == {"auc": scores["auc"], "auc/target": scores["auc/target"]}
 
 
-def test_other_identities_and_the_public_boards_labels_have_no_place(evaluate):
+def test_other_identities_and_the_public_boards_labels_have_no_rank(evaluate):
     frame = released_2019()
     for name in ("test_private_expanded.csv", "test_public_expanded.csv", "other.csv"):
         frame.to_csv(name, index=False)
     predicted(frame, 0.1).to_csv("submission.csv", index=False)
     files = ("--config", config(identities={"columns": ["male", "female"]}), "--predictions",
              "submission.csv", "--labels")  # fmt: skip
-    told = evaluate(*files, "test_private_expanded.csv", "--metric", "jigsaw_bias/score")
-    assert "not told where on the private board, since the board's identities are male" in told
-    told = evaluate(*files, "test_public_expanded.csv")
-    assert "since the known scores are those of the private board" in told
-    told = evaluate(*files, "other.csv")
-    assert "board" not in told and told.startswith("auc "), "made-up rows of the same columns"
+    output = evaluate(*files, "test_private_expanded.csv", "--metric", "jigsaw_bias/score")
+    assert "not ranked on the private board, since the board's identities are male" in output
+    output = evaluate(*files, "test_public_expanded.csv")
+    assert "since the known scores are those of the private board" in output
+    output = evaluate(*files, "other.csv")
+    assert "board" not in output, "generated rows of the same columns"
+    assert output.splitlines()[1].startswith("auc ")
 
 
 def test_predictions_of_other_rows_are_refused_with_what_to_do(evaluate):
     frame = released_2019()
     frame.to_csv("test_private_expanded.csv", index=False)
     predicted(frame, 0.1).assign(id=lambda f: "x" + f["id"]).to_csv("submission.csv", index=False)
-    told = evaluate("--config", config(), "--labels", "test_private_expanded.csv",
+    output = evaluate("--config", config(), "--labels", "test_private_expanded.csv",
                     "--predictions", "submission.csv")  # fmt: skip
-    assert told.startswith("2: ") and "lacks 400 of the 400 ids" in told
-    assert "inference.py --input test_private_expanded.csv" in told
+    assert output.startswith("2: ") and "lacks 400 of the 400 ids" in output
+    assert "inference.py --input test_private_expanded.csv" in output
 
 
 def test_labels_of_2018_leave_out_what_was_not_scored(evaluate):
@@ -115,30 +116,30 @@ def test_labels_of_2018_leave_out_what_was_not_scored(evaluate):
     columns = list(JIGSAW_2018.columns)
     labels = pd.DataFrame((random.random((300, 6)) < 0.3).astype(int), columns=columns)
     guesses = (labels + 0.5 * random.normal(size=(300, 6))).assign(id=[f"i{n}" for n in range(300)])
-    left_out = random.random(300) < 0.6
-    labels[left_out] = -1
+    is_unscored = random.random(300) < 0.6
+    labels[is_unscored] = -1
     labels.insert(0, "id", guesses["id"])
     labels.to_csv("test_labels.csv", index=False)
     guesses[["id", *columns]].sample(frac=1, random_state=1).to_csv("all.csv", index=False)
     guesses[["id", "toxic"]].to_csv("one.csv", index=False)
     tasks = load_experiment(ROOT / "configs/jigsaw_2018.toml").model_dump(mode="json")["tasks"]
     files = ("--config", config(tasks=tasks), "--labels", "test_labels.csv", "--predictions")
-    kept = ~left_out
-    areas = [roc_auc_score(labels.loc[kept, c], guesses.loc[kept, c]) for c in columns]
-    told = json.loads(evaluate(*files, "all.csv", "--json"))
-    assert told["auc"] == pytest.approx(np.mean(areas))
-    assert told["auc/threat"] == pytest.approx(areas[columns.index("threat")])
+    is_scored = ~is_unscored
+    areas = [roc_auc_score(labels.loc[is_scored, c], guesses.loc[is_scored, c]) for c in columns]
+    scores = json.loads(evaluate(*files, "all.csv", "--json"))
+    assert scores["auc"] == pytest.approx(np.mean(areas))
+    assert scores["auc/threat"] == pytest.approx(areas[columns.index("threat")])
     lines = evaluate(*files, "all.csv").splitlines()
-    said = f"{kept.sum()} of 300 rows are scored, the others are marked -1"
-    assert f"test_labels.csv: {said}" in lines
+    note = f"{is_scored.sum()} of 300 rows are scored, the others are marked -1"
+    assert f"test_labels.csv: {note}" in lines
     assert lines[-1].startswith("Toxic Comment Classification 2018, private board")
     assert f": {np.mean(areas):.5f}, below detoxify's BERT-base (0.9864); of 300" in lines[-1]
-    told = evaluate(*files, "one.csv")
-    assert "the mean over toxic, severe_toxic" in told and "--all-tasks" in told
+    output = evaluate(*files, "one.csv")
+    assert "the mean over toxic, severe_toxic" in output and "--all-tasks" in output
 
 
 @pytest.mark.parametrize(
-    ("score", "place"),
+    ("score", "rank"),
     [
         (0.5, "below detoxify's ALBERT (0.9336)"),
         (0.9336, "between detoxify's ALBERT (0.9336) and detoxify's RoBERTa (0.9364)"),
@@ -147,11 +148,11 @@ def test_labels_of_2018_leave_out_what_was_not_scored(evaluate):
         (0.9474, "above the winner (0.94734)"),
     ],
 )
-def test_places_by_hand(score, place):
-    assert JIGSAW_2019.place(score) == place
+def test_ranks_by_hand(score, rank):
+    assert JIGSAW_2019.describe_rank(score) == rank
 
 
-def test_ladders_rise():
-    for ladder in (JIGSAW_2019, JIGSAW_2018):
-        scores = [score for score, _ in ladder.reference_scores]
+def test_reference_scores_rise():
+    for leaderboard in (JIGSAW_2019, JIGSAW_2018):
+        scores = [score for score, _ in leaderboard.reference_scores]
         assert scores == sorted(set(scores))

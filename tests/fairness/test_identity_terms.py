@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from auxfold.errors import InputError
-from auxfold.fairness.identity_terms import read_terms, term_flags
+from auxfold.fairness.identity_terms import flag_terms, read_terms
 
 
 def test_a_line_is_an_identity_with_one_word_or_several(tmp_path):
@@ -22,7 +22,7 @@ def test_a_line_is_an_identity_with_one_word_or_several(tmp_path):
         "deafening",
         "d3af",
     ]
-    flags = term_flags([texts], terms)
+    flags = flag_terms([texts], terms)
     assert flags.dtype == "float32"
     assert flags.T.tolist() == [
         [1, 0, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0]
@@ -30,7 +30,7 @@ def test_a_line_is_an_identity_with_one_word_or_several(tmp_path):
 
 
 def test_either_text_of_a_pair_counts_but_no_term_goes_over_both():
-    flags = term_flags([["old", "middle", "x"], ["x", "aged", "OLD"]],
+    flags = flag_terms([["old", "middle", "x"], ["x", "aged", "OLD"]],
                        {"old": ["old"], "middle aged": ["middle aged"]})  # fmt: skip
     assert flags[:, 0].tolist() == [1, 0, 1]
     assert not flags[:, 1].any()
@@ -38,7 +38,10 @@ def test_either_text_of_a_pair_counts_but_no_term_goes_over_both():
 
 def test_unusable_lists_are_refused(tmp_path):
     path = tmp_path / "t.txt"
-    for content, expected in (("\n ,\n", "holds no term"), ("a\nb\na, c\n", "line 3: .*'a' stand")):
+    for content, expected in (
+        ("\n ,\n", "holds no term"),
+        ("a\nb\na, c\n", "line 3: .*'a' is"),
+    ):
         path.write_text(content)
         with pytest.raises(InputError, match=expected):
             read_terms(str(path))

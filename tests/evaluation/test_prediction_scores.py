@@ -1,0 +1,55 @@
+"""A prediction file is scored against released labels, joined by id; unscored rows are masked."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from auxfold.config.experiment import Experiment
+from auxfold.errors import InputError
+from auxfold.evaluation.labeled_predictions import read_labeled_predictions
+from auxfold.evaluation.prediction_scores import score_labeled_predictions
+from conftest import make_experiment
+
+
+def score_auc(labels: str, predictions: str, experiment: Experiment) -> dict[str, float | None]:
+    """The scores that the command prints for these files."""
+    labeled = read_labeled_predictions(labels, predictions, experiment)
+    return score_labeled_predictions(labeled, "auc", experiment)
+
+
+def test_released_labels_may_call_the_target_toxicity(tmp_path):
+    labels = pd.DataFrame({"id": ["a", "b", "c"], "toxicity": [0.9, 0.1, 0.5]})
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    predictions = pd.DataFrame({"id": ["c", "a", "b"], "prediction": [0.2, 0.8, 0.3]})
+    predictions.to_csv(tmp_path / "p.csv", index=False)
+    main = {"name": "main", "kind": "binary", "columns": ["target"]}
+    experiment = make_experiment("t", "b", tasks=[main])
+    files = (str(tmp_path / "labels.csv"), str(tmp_path / "p.csv"))
+    assert score_auc(*files, experiment) == {"auc": 0.5, "auc/target": 0.5}
+    predictions.iloc[1:].to_csv(tmp_path / "p.csv", index=False)
+    with pytest.raises(InputError, match="lacks 1 of the 3 ids"):
+        score_auc(*files, experiment)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([1, -1, 0, -1], 1.0),  # -1: Kaggle did not score the row
+        (["1", "", "0", ""], 1.0),
+        ([1, 0, 0, 1], 0.5),
+        ([1, "yes", 0, 0], "column 'toxic', row 2: 'yes' is not a number"),
+        ([1, 2, 0, 0], "column 'toxic', row 2: label 2; labels lie in"),
+    ],
+)
+def test_labels_that_cannot_be_scored_are_masked_or_refused(tmp_path, labels, expected):
+    ids = list("abcd")
+    pd.DataFrame({"id": ids, "toxic": labels}).to_csv(tmp_path / "l.csv", index=False)
+    pd.DataFrame({"id": ids, "toxic": [0.9, 0.8, 0.7, 0.6]}).to_csv(tmp_path / "p.csv", index=False)
+    files = str(tmp_path / "l.csv"), str(tmp_path / "p.csv")
+    experiment = make_experiment("t", "b")
+    if isinstance(expected, float):
+        assert score_auc(*files, experiment)["auc/toxic"] == expected
+        return
+    with pytest.raises(InputError, match=expected):
+        score_auc(*files, experiment)
