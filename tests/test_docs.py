@@ -139,7 +139,8 @@ def test_configuration_keys_exist(page):
     # In prose: `train.epochs`, with or without a value.
     sections = "data|folds|model|train|selection|inference|tracking|task_weighting|sample_weights"
     named += re.findall(
-        rf"`((?:{sections})\.(?!py|toml|csv|tsv|parquet|json|jsonl|safetensors)\w+)\b", page.read_text()
+        rf"`((?:{sections})\.(?!py|toml|csv|tsv|parquet|json|jsonl|safetensors)\w+)\b",
+        page.read_text(),
     )
     assert not [path for path in named if path not in known]
 

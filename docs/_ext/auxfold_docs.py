@@ -95,7 +95,7 @@ def _usage(parser: argparse.ArgumentParser) -> str:
 def _option_list(parser: argparse.ArgumentParser) -> nodes.Node:
     items = nodes.definition_list(classes=["options"])
     for action in parser._actions:
-        if action.help == argparse.SUPPRESS:
+        if action.help == argparse.SUPPRESS or isinstance(action, argparse._HelpAction):
             continue
         names = ", ".join(action.option_strings)
         metavar = _metavar(action)
@@ -154,6 +154,28 @@ class MetricsDirective(Directive):
         return [items]
 
 
+class RenamedKeysDirective(Directive):
+    """``{renamed-keys}``: the keys and values of the experiment file that have another name now."""
+
+    def run(self) -> list[nodes.Node]:
+        """Render the pairs as a list of definitions."""
+        from auxfold.config.renamed import RENAMED_KEYS, RENAMED_VALUES
+
+        pairs = {_key(old): _key(new) for old, new in RENAMED_KEYS.items()}
+        for key, values in RENAMED_VALUES.items():
+            pairs |= {f'{key} = "{old}"': f'{key} = "{new}"' for old, new in values.items()}
+        items = nodes.bullet_list()
+        for old, new in pairs.items():
+            text = ("", nodes.literal(text=old), nodes.Text(" is now "), nodes.literal(text=new))
+            items += nodes.list_item("", nodes.paragraph("", *text))
+        return [items]
+
+
+def _key(path: str) -> str:
+    """A section in brackets, a key as it is."""
+    return path if "." in path else f"[{path}]"
+
+
 def _summary(function: object) -> str:
     """The first paragraph of a docstring on one line."""
     return " ".join((function.__doc__ or "").strip().split("\n\n")[0].split())
@@ -172,4 +194,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("command", CommandDirective)
     app.add_directive("metrics", MetricsDirective)
+    app.add_directive("renamed-keys", RenamedKeysDirective)
     return {"parallel_read_safe": True}
