@@ -28,7 +28,7 @@ WORDS = (
     "the a garden train bread council rain good bad silly goose nonsense soup is was not".split()
 )
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-EPS = {
+TINY_CONFIG = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -74,7 +74,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 def make_backbone(folder: Path, architecture: str = "bert") -> str:
     """A tiny random backbone with a word tokenizer, saved as people save them."""
     torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, **{**EPS, **ARCHITECTURES[architecture]})
+    config = AutoConfig.for_model(architecture, **{**TINY_CONFIG, **ARCHITECTURES[architecture]})
     AutoModel.from_config(config).save_pretrained(folder)
     make_tokenizer().save_pretrained(folder)
     return str(folder)

@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel
 from auxfold.errors import InputError, UnknownName
 from auxfold.model.backbone import build_model
 from auxfold.model.multitask import MultiTaskModel
-from conftest import EPS, make_backbone, make_experiment
+from conftest import TINY_CONFIG, make_backbone, make_experiment
 
 HEADS = {"quora_keyword_pairs": 2, "spaadia_squad_pairs": 2}
 IDS = torch.tensor([[2, 7, 8, 9, 3, 0, 0], [2, 5, 6, 11, 12, 13, 3]])
@@ -32,7 +32,7 @@ def write_numbered_checkpoint(
 ) -> dict:
     """Write a checkpoint as that project saves it, and return its weights."""
     torch.manual_seed(1)
-    config = BertConfig(**EPS, **options)
+    config = BertConfig(**TINY_CONFIG, **options)
     weights = {f"bert.{name}": values for name, values in BertModel(config).state_dict().items()}
     for number, width in enumerate(widths, start=1):
         head = nn.Linear(config.hidden_size, width)
@@ -55,7 +55,7 @@ def save_weights(folder: Path, file: str, weights: dict) -> None:
 
 def expected_logits(weights: dict, number: int) -> torch.Tensor:
     """The formula by hand: a linear head on BERT's pooled output."""
-    bert = BertModel(BertConfig(**EPS)).eval()
+    bert = BertModel(BertConfig(**TINY_CONFIG)).eval()
     bert.load_state_dict({n[5:]: v for n, v in weights.items() if n.startswith("bert.")})
     with torch.no_grad():
         first = bert(**BATCH).last_hidden_state[:, 0]

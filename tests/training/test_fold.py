@@ -1,4 +1,4 @@
-"""What the loop decides: which checkpoint is kept, when to stop, how far a step goes."""
+"""What a fold decides: which checkpoint it stores, when it stops, what it starts from."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from auxfold.data.table import read_texts
+from auxfold.data.loading import read_prediction_table
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.storage.run_folder import FoldFolder
-from auxfold.tasks import make_tasks
+from auxfold.tasks import TaskSet
 from auxfold.tasks.metrics import log_loss
 from auxfold.training.checkpoint import Progress
-from auxfold.training.fold import train_fold
-from auxfold.training.loop import Loop, evaluation_steps
+from auxfold.training.epochs import evaluation_steps
+from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
 from conftest import make_experiment
 
 
-def trained(
+def train_with_scores(
     backbone: str, monkeypatch, scores: list[float], metric: str, **selection
 ) -> FoldFolder:
-    """A fold whose evaluations come out as told; the predictions are real."""
+    """A fold whose evaluations have these scores; the predictions are real."""
     experiment = make_experiment(
         "train.csv",
         backbone,
@@ -37,15 +38,15 @@ def trained(
         selection={"metric": metric, **selection},
     )
     create_folds(experiment)
-    told = iter(scores)
-    original = Loop.select
+    next_scores = iter(scores)
+    original = FoldTrainer.select
 
     def select(self, metrics):
-        weights.append(self.model.state_dict()["heads.main.weight"].clone())
-        original(self, {**metrics, metric: next(told)})
+        weights.append(self.parts.model.state_dict()["heads.main.weight"].clone())
+        original(self, {**metrics, metric: next(next_scores)})
 
     weights.clear()
-    monkeypatch.setattr(Loop, "select", select)
+    monkeypatch.setattr(FoldTrainer, "select", select)
     return train_fold(experiment, 0, overwrite=True)
 
 
@@ -58,7 +59,7 @@ def saved_head(folder: FoldFolder) -> torch.Tensor:
 
 @pytest.mark.parametrize(("metric", "best"), [("main/auc", 1), ("main/log_loss", 2)])
 def test_the_best_checkpoint_is_kept_not_the_last(work_dir, backbone, monkeypatch, metric, best):
-    folder = trained(backbone, monkeypatch, [0.5, 0.7, 0.4, 0.6], metric)
+    folder = train_with_scores(backbone, monkeypatch, [0.5, 0.7, 0.4, 0.6], metric)
     assert torch.equal(saved_head(folder), weights[best])
     assert not torch.equal(weights[best], weights[3])
     run = json.loads(folder.run.read_text())
@@ -66,12 +67,12 @@ def test_the_best_checkpoint_is_kept_not_the_last(work_dir, backbone, monkeypatc
 
 
 def test_equal_scores_keep_the_earlier_checkpoint(work_dir, backbone, monkeypatch):
-    folder = trained(backbone, monkeypatch, [0.7, 0.7], "main/auc")
+    folder = train_with_scores(backbone, monkeypatch, [0.7, 0.7], "main/auc")
     assert torch.equal(saved_head(folder), weights[0])
 
 
 def test_early_stopping_counts_evaluations_without_improvement(work_dir, backbone, monkeypatch):
-    folder = trained(
+    folder = train_with_scores(
         backbone, monkeypatch, [0.5, 0.7, 0.6, 0.65, 0.9, 0.9], "main/auc", early_stopping=2
     )
     assert len(folder.history.read_text().splitlines()) == 4
@@ -91,16 +92,16 @@ def test_the_recorded_loss_is_the_formula_over_all_rows_of_the_step(work_dir, ba
     )  # fmt: skip
     table, folds = create_folds(experiment)
     folder = train_fold(experiment, 0)
-    tasks = make_tasks(experiment)
-    made = Ensemble.of(experiment, [0]).predict(
-        read_texts(experiment, "train.csv"), tasks, "probability", show=False
+    tasks = TaskSet.from_experiment(experiment)
+    predictions = Ensemble.from_experiment(experiment, [0]).predict(
+        read_prediction_table(experiment, "train.csv"), tasks, "probability", show=False
     )
     recorded = json.loads(folder.history.read_text())["train_loss"]
     labels, rows = table.labels, folds != 0
     assert recorded["main"] == pytest.approx(
-        log_loss(labels[rows, 0], made["main"][rows, 0]), abs=1e-5
+        log_loss(labels[rows, 0], predictions["main"][rows, 0]), abs=1e-5
     )
-    aux = log_loss(labels[rows, 1:].ravel(), made["aux"][rows].ravel())  # over labelled cells
+    aux = log_loss(labels[rows, 1:].ravel(), predictions["aux"][rows].ravel())  # over labeled cells
     assert recorded["aux"] == pytest.approx(0.5 * aux, abs=1e-5)
 
 
@@ -115,10 +116,12 @@ def test_out_of_fold_predictions_are_those_of_the_kept_checkpoint(work_dir, back
     create_folds(experiment)
     folder = train_fold(experiment, 0)
     oof = pd.read_parquet(folder.oof).set_index("id")
-    table = read_texts(experiment, "train.csv")
-    ensemble = Ensemble.of(experiment, [0])
-    made = ensemble.predict(table, make_tasks(experiment), "probability", show=False)
-    by_id = pd.DataFrame(made["aux"], index=table.ids).loc[oof.index]
+    table = read_prediction_table(experiment, "train.csv")
+    ensemble = Ensemble.from_experiment(experiment, [0])
+    predictions = ensemble.predict(
+        table, TaskSet.from_experiment(experiment), "probability", show=False
+    )
+    by_id = pd.DataFrame(predictions["aux"], index=table.ids).loc[oof.index]
     np.testing.assert_allclose(by_id, oof[["insult", "threat"]], atol=1e-5)
 
 
@@ -132,12 +135,12 @@ def test_a_step_moves_no_further_than_the_clipped_gradient(work_dir, backbone, m
             train={"epochs": 1, "batch_size": 8, "precision": "fp32", "max_grad_norm": limit},
         )
         create_folds(experiment)
-        seen = norms.setdefault(limit, [])
+        norms_at_limit = norms.setdefault(limit, [])
         original = torch.optim.AdamW.step
 
-        def step(self, *arguments, seen=seen, original=original, **options):
+        def step(self, *arguments, norms=norms_at_limit, original=original, **options):
             grads = [p.grad for group in self.param_groups for p in group["params"]]
-            seen.append(float(torch.linalg.vector_norm(torch.cat([g.flatten() for g in grads]))))
+            norms.append(float(torch.linalg.vector_norm(torch.cat([g.flatten() for g in grads]))))
             return original(self, *arguments, **options)
 
         with monkeypatch.context() as patch:
@@ -152,10 +155,11 @@ def test_heads_start_at_the_rate_of_their_labels(work_dir, backbone, monkeypatch
     started: dict[str, np.ndarray] = {}
 
     def stop(self):
-        started.update({k: h.bias.detach().numpy().copy() for k, h in self.model.heads.items()})
+        heads = self.parts.model.heads
+        started.update({k: h.bias.detach().numpy().copy() for k, h in heads.items()})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Loop, "run", stop)
+    monkeypatch.setattr(FoldTrainer, "train", stop)
     experiment = make_experiment("train.csv", backbone)
     table, folds = create_folds(experiment)
     with pytest.raises(KeyboardInterrupt):
@@ -171,16 +175,33 @@ def test_the_last_step_is_always_evaluated():
     assert evaluation_steps(2, 5) == {1, 2}
 
 
-def test_a_loss_that_is_not_finite_is_said_and_not_trained_on(work_dir, backbone, monkeypatch):
-    def exploded(model, *arguments, **options):
-        return {name: h(torch.zeros(8, 16)) * float("inf") for name, h in model.heads.items()}
+def explode(model, *arguments, **options):
+    """The forward pass of a model whose logits have overflowed."""
+    return {name: h(torch.zeros(8, 16)) * float("inf") for name, h in model.heads.items()}
 
+
+def test_a_loss_that_is_not_finite_is_said_and_not_trained_on(work_dir, backbone, monkeypatch):
     experiment = make_experiment("train.csv", backbone)
     create_folds(experiment)
-    monkeypatch.setattr(MultiTaskModel, "forward", exploded)
+    monkeypatch.setattr(MultiTaskModel, "forward", explode)
     with pytest.raises(InputError, match="the loss is (nan|inf) at epoch 1, step 1"):
         train_fold(experiment, 0)
     assert not Path("outputs/tiny/fold_0").exists()
+
+
+def test_a_gradient_that_is_not_finite_is_said_and_not_trained_on(work_dir, backbone, monkeypatch):
+    """A finite loss may have a gradient that is not: at 0 the root's slope is infinite."""
+    experiment = make_experiment("train.csv", backbone)
+    create_folds(experiment)
+    original = MultiTaskModel.forward
+
+    def forward(model, *arguments, **options):
+        logits = original(model, *arguments, **options)
+        return {name: values + (0.0 * values).abs().sqrt() for name, values in logits.items()}
+
+    monkeypatch.setattr(MultiTaskModel, "forward", forward)
+    with pytest.raises(InputError, match="the gradient's norm is nan at epoch 1, step 1"):
+        train_fold(experiment, 0)
 
 
 def test_experiments_of_different_precision_train_in_one_process(work_dir, backbone):
@@ -194,13 +215,13 @@ def test_experiments_of_different_precision_train_in_one_process(work_dir, backb
 
 
 def test_dropout_is_on_again_after_an_evaluation(work_dir, backbone, monkeypatch):
-    modes, original = [], Loop.train_step
+    modes, original = [], StepTrainer.train_step
 
-    def seen(self, rows):
+    def record_mode(self, indices):
         modes.append(self.model.training)
-        return original(self, rows)
+        return original(self, indices)
 
-    monkeypatch.setattr(Loop, "train_step", seen)
+    monkeypatch.setattr(StepTrainer, "train_step", record_mode)
     experiment = make_experiment("train.csv", backbone, train={"evaluations_per_epoch": 2})
     create_folds(experiment)
     train_fold(experiment, 0)
@@ -208,18 +229,18 @@ def test_dropout_is_on_again_after_an_evaluation(work_dir, backbone, monkeypatch
 
 
 def test_an_undefined_metric_is_worse_than_any_value():
-    """Constant predictions have no correlation: a checkpoint is kept, and no defined one lost."""
-    kept = []
+    """Constant predictions have no correlation: a checkpoint is stored, and no defined one lost."""
+    stored = []
     experiment = make_experiment("t", "b", selection={"early_stopping": 2})
     progress = Progress()
-    loop = SimpleNamespace(
-        metric="main/auc",
+    trainer = SimpleNamespace(
+        tasks=TaskSet.from_experiment(experiment),
         progress=progress,
         experiment=experiment,
-        keep=lambda: kept.append(progress.epoch),
+        keep_weights=lambda: stored.append(progress.epoch),
     )
     for epoch, value in enumerate([None, None, 0.6, None, 0.5]):
         progress.epoch = epoch
-        Loop.select(loop, {"main/auc": value})
+        FoldTrainer.select(trainer, {"main/auc": value})
         assert progress.stopped == (epoch == 4)
-    assert kept == [0, 2] and progress.best == 0.6 and progress.best_at == [2, 0]
+    assert stored == [0, 2] and progress.best == 0.6 and progress.best_at == [2, 0]
