@@ -13,12 +13,12 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
     write_frame(path, pd.DataFrame({"id": [1]}))
     before = path.read_bytes()
 
-    def half(temporary):
+    def write_half(temporary):
         temporary.write_text("id\n1")
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        atomic_write(path, half)
+        atomic_write(path, write_half)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["scores.csv"], "nothing half-written stays"
 

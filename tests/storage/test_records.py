@@ -45,7 +45,11 @@ def old_run(work_dir: Path, backbone: str) -> Path:
         ("inference", ["--config", "e.toml", "--folds", "0"]),
         ("inference", ["--run", "old_run"]),
         ("merge", ["--config", "e.toml", "--folds", "0", "--output", "merged"]),
-        ("bundle_kaggle", ["--config", "e.toml", "--folds", "0", "--owner", "me", "--competition", "c"]),
+        ("bundle_kaggle", ["--run", "old_run", "--owner", "me", "--competition", "c"]),
+        (
+            "bundle_kaggle",
+            ["--config", "e.toml", "--folds", "0", "--owner", "me", "--competition", "c"],
+        ),
         ("blend", ["--runs", "old_run,old_too"]),
     ],
 )

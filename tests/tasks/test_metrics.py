@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from auxfold.config import BinarySettings
-from auxfold.tasks import metrics
+from auxfold.tasks import KINDS, metrics
 from auxfold.tasks.binary import BinaryTask
 
 
@@ -41,3 +41,28 @@ def test_one_class_is_undefined_and_does_not_spread():
     assert values["auc/a"] == 1.0 and values["auc"] == 1.0
     assert metrics.roc_auc(np.array([np.nan]), np.array([0.5])) is None
     assert metrics.log_loss(np.array([np.nan]), np.array([0.5])) is None
+
+
+def test_the_direction_of_a_metric_is_that_of_the_registry():
+    assert metrics.higher_is_better("accuracy") and not metrics.higher_is_better("log_loss")
+    assert not metrics.higher_is_better("task/log_loss")
+    assert not metrics.higher_is_better("task/rmse/column")
+    assert not metrics.higher_is_better("task/mcrmse")
+    assert metrics.higher_is_better("jigsaw_bias/score"), "not of the registry"
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_a_kind_has_the_metrics_that_it_shows_and_selects_by(kind):
+    assert {kind.default_metric, *kind.headline} <= set(kind.metrics)
+
+
+def test_a_name_has_one_direction_in_all_kinds():
+    directions: dict[str, bool] = {}
+    for kind in KINDS.values():
+        for name, metric in kind.metrics.items():
+            assert directions.setdefault(name, metric.higher_is_better) == metric.higher_is_better
+
+
+def test_the_mean_is_over_the_defined_values():
+    assert metrics.mean_defined([1.0, None, 2.0]) == 1.5
+    assert metrics.mean_defined([None]) is None and metrics.mean_defined([]) is None

@@ -16,9 +16,9 @@ import pytest
 from wandb.proto import wandb_internal_pb2
 
 from auxfold.config.experiment import load_experiment, to_toml
-from auxfold.tracking.tracker import Tracker, project_of, wandb_mode
+from auxfold.tracking.tracker import Tracker, choose_wandb_mode, project_name
 from auxfold.training.fold import train_fold
-from auxfold.training.loop import Loop
+from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
 
@@ -27,25 +27,25 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 def read_run(path: Path) -> list[wandb_internal_pb2.Record]:
     """The records of a ``.wandb`` file: wandb's messages in LevelDB's log format."""
-    data, place, parts, made = path.read_bytes(), 7, b"", []
-    while place + 7 <= len(data):
-        left = 32768 - place % 32768
+    data, offset, parts, records = path.read_bytes(), 7, b"", []
+    while offset + 7 <= len(data):
+        left = 32768 - offset % 32768
         if left < 7:
-            place += left
+            offset += left
             continue
-        _, size, kind = struct.unpack("<IHB", data[place : place + 7])
-        parts += data[place + 7 : place + 7 + size]
-        place += 7 + size
+        _, size, kind = struct.unpack("<IHB", data[offset : offset + 7])
+        parts += data[offset + 7 : offset + 7 + size]
+        offset += 7 + size
         if kind in (1, 4):  # whole, or the last part
             record = wandb_internal_pb2.Record()
             record.ParseFromString(parts)
-            made.append(record)
+            records.append(record)
             parts = b""
-    return made
+    return records
 
 
 class Run:
-    """What one offline run says."""
+    """The content of one offline run."""
 
     def __init__(self, path: Path) -> None:
         self.about, self.config, self.summary = None, {}, {}
@@ -70,10 +70,10 @@ class Run:
                 self.exit_code = record.exit.exit_code
 
     @staticmethod
-    def _update(place: dict, items) -> None:
+    def _update(target: dict, items) -> None:
         for item in items:
             *parents, last = list(item.nested_key) or [item.key]
-            inner = place
+            inner = target
             for parent in parents:
                 inner = inner.setdefault(parent, {})
             inner[last] = json.loads(item.value_json)
@@ -84,7 +84,7 @@ class Run:
 
 def runs_in(folder: Path) -> dict[str, list[Run]]:
     """Runs by name, in the order in which they were started."""
-    made: dict[str, list[Run]] = {}
+    runs_by_name: dict[str, list[Run]] = {}
     paths = list(folder.glob("wandb/offline-run-*/run-*.wandb"))
     for _ in range(100):  # wandb's own process may still be writing
         runs = [Run(path) for path in paths]
@@ -92,41 +92,42 @@ def runs_in(folder: Path) -> dict[str, list[Run]]:
             break
         time.sleep(0.2)
     for run in sorted(runs, key=lambda run: run.about.start_time.ToNanoseconds()):
-        made.setdefault(run.about.display_name, []).append(run)
-    return made
+        runs_by_name.setdefault(run.about.display_name, []).append(run)
+    return runs_by_name
 
 
 def call(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, str(SCRIPTS / f"{name}.py"), "--config", "e.toml", *arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done
+    process = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+    return process
 
 
 @pytest.fixture(scope="module")
-def street(tmp_path_factory, backbone) -> tuple[Path, dict[str, list[Run]], list[str]]:
-    """A street walked offline: its place, its runs, and what was said on stderr."""
-    place = tmp_path_factory.mktemp("tracking")
-    (place / "input/some-competition").mkdir(parents=True)
+def pipeline(tmp_path_factory, backbone) -> tuple[Path, dict[str, list[Run]], list[str]]:
+    """All commands, tracked offline: their folder, their runs, and what they printed to stderr."""
+    folder = tmp_path_factory.mktemp("tracking")
+    (folder / "input/some-competition").mkdir(parents=True)
     data = {key: f"input/some-competition/{key}.csv" for key in ("train", "test")}
-    make_frame().to_csv(place / data["train"], index=False)
-    make_frame(10, seed=2)[["id", "text"]].to_csv(place / data["test"], index=False)
+    make_frame().to_csv(folder / data["train"], index=False)
+    make_frame(10, seed=2)[["id", "text"]].to_csv(folder / data["test"], index=False)
     experiment = make_experiment(
         "", backbone, data=data, tracking={"wandb": "offline", "log_every": 2}
     )
-    (place / "e.toml").write_text(to_toml(experiment))
-    said = [call("make_folds", cwd=place).stderr, call("train", "--fold", "all", cwd=place).stderr]
-    answer = call("evaluate", "--json", cwd=place)
-    json.loads(answer.stdout)  # one JSON object and nothing else
-    said += [answer.stderr, call("inference", cwd=place).stderr]
-    return place, runs_in(place / "outputs/tiny"), said
+    (folder / "e.toml").write_text(to_toml(experiment))
+    commands = [["make_folds"], ["train", "--fold", "all"]]
+    errors = [call(*command, cwd=folder).stderr for command in commands]
+    evaluation = call("evaluate", "--json", cwd=folder)
+    json.loads(evaluation.stdout)  # one JSON object and nothing else
+    errors += [evaluation.stderr, call("inference", cwd=folder).stderr]
+    return folder, runs_in(folder / "outputs/tiny"), errors
 
 
-def test_each_fold_is_a_run_of_its_own_in_the_group_of_the_experiment(street):
-    _, runs, _ = street
+def test_each_fold_is_a_run_of_its_own_in_the_group_of_the_experiment(pipeline):
+    _, runs, _ = pipeline
     assert set(runs) == {"tiny-fold0", "tiny-fold1", "tiny-cv", "tiny-inference"}
-    assert all(len(of_name) == 1 for of_name in runs.values())
-    jobs = {name: of_name[0].about.job_type for name, of_name in runs.items()}
+    assert all(len(same_name) == 1 for same_name in runs.values())
+    jobs = {name: same_name[0].about.job_type for name, same_name in runs.items()}
     assert jobs == {"tiny-fold0": "train", "tiny-fold1": "train", "tiny-cv": "evaluate",
                     "tiny-inference": "inference"}  # fmt: skip
     for (run,) in runs.values():
@@ -135,18 +136,18 @@ def test_each_fold_is_a_run_of_its_own_in_the_group_of_the_experiment(street):
     assert len({run.about.run_id for (run,) in runs.values()}) == 4
 
 
-def test_the_configuration_is_the_experiment_without_dots(street):
-    run = street[1]["tiny-fold1"][0]
+def test_the_configuration_is_the_experiment_without_dots(pipeline):
+    run = pipeline[1]["tiny-fold1"][0]
     assert run.config["fold"] == 1 and run.config["device"] == "cpu"
     assert run.config["train"]["epochs"] == 2
     assert run.config["tasks"]["aux"]["weight"] == 0.5
     assert not any("." in key for key in run.config)
 
 
-def test_curves_are_those_of_the_history(street):
-    place, runs, _ = street
+def test_curves_are_those_of_the_history(pipeline):
+    folder, runs, _ = pipeline
     run = runs["tiny-fold0"][0]
-    history = pd.read_json(place / "outputs/tiny/fold_0/history.jsonl", lines=True)
+    history = pd.read_json(folder / "outputs/tiny/fold_0/history.jsonl", lines=True)
     # 30 rows in steps of 8: four steps per epoch, a point after every second one.
     assert run.curve("learning_rate")[-1] == 0.0 and len(run.curve("learning_rate")) == 4
     for epoch, record in history.iterrows():
@@ -162,47 +163,49 @@ def test_curves_are_those_of_the_history(street):
     assert [point["rows"] for point in run.points] == sorted(p["rows"] for p in run.points)
 
 
-def test_summaries_hold_the_final_scores(street):
-    place, runs, _ = street
-    metrics = json.loads((place / "outputs/tiny/fold_0/metrics.json").read_text())
+def test_summaries_hold_the_final_scores(pipeline):
+    folder, runs, _ = pipeline
+    metrics = json.loads((folder / "outputs/tiny/fold_0/metrics.json").read_text())
     assert runs["tiny-fold0"][0].summary["final/main/auc"] == metrics["main/auc"]
-    scores = json.loads((place / "outputs/tiny/cv.json").read_text())
+    scores = json.loads((folder / "outputs/tiny/cv.json").read_text())
     summary = runs["tiny-cv"][0].summary
     assert summary["oof/main/auc"] == scores["oof"]["main/auc"]
     assert summary["std/main/auc"] == scores["std"]["main/auc"]
     assert runs["tiny-inference"][0].summary["rows"] == 10
 
 
-def test_files_and_the_worst_errors(street):
-    place, runs, _ = street
+def test_files_and_the_worst_errors(pipeline):
+    folder, runs, _ = pipeline
     assert {"tiny-folds", "tiny-fold0-oof"} <= set(runs["tiny-fold0"][0].artifacts)
     assert "tiny-fold0" not in runs["tiny-fold0"][0].artifacts, "models only when asked for"
     assert "tiny-oof" in runs["tiny-cv"][0].artifacts
-    tables = list(place.glob("outputs/tiny/wandb/*/files/media/table/worst_errors*.json"))
+    tables = list(folder.glob("outputs/tiny/wandb/*/files/media/table/worst_errors*.json"))
     table = json.loads(tables[0].read_text())
     errors = pd.DataFrame(table["data"], columns=table["columns"])
     gaps = (errors["label"] - errors["prediction"]).abs()
     assert len(errors) == 60 and gaps.is_monotonic_decreasing
-    assert list(place.glob("outputs/tiny/wandb/*/files/media/html/report*.html"))
+    assert list(folder.glob("outputs/tiny/wandb/*/files/media/html/report*.html"))
 
 
-def test_how_to_sync_is_said_once(street):
-    assert sum(text.count("wandb sync outputs/tiny/wandb/offline-run-*") for text in street[2]) == 1
+def test_how_to_sync_is_printed_once(pipeline):
+    assert (
+        sum(text.count("wandb sync outputs/tiny/wandb/offline-run-*") for text in pipeline[2]) == 1
+    )
 
 
 def test_a_resumed_training_continues_its_run(work_dir, backbone, monkeypatch):
     experiment = make_experiment("train.csv", backbone, tracking={"wandb": "offline"})
     create_folds(experiment)
-    steps, original = 0, Loop.train_step
+    steps, original = 0, StepTrainer.train_step
 
-    def interrupted(self, rows):
+    def interrupt(self, indices):
         nonlocal steps
         steps += 1
         if steps == 3:
             os.kill(os.getpid(), signal.SIGINT)
-        return original(self, rows)
+        return original(self, indices)
 
-    monkeypatch.setattr(Loop, "train_step", interrupted)
+    monkeypatch.setattr(StepTrainer, "train_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train_fold(experiment, 0)
     train_fold(experiment, 0, resume=True)
@@ -222,7 +225,7 @@ def test_models_are_uploaded_when_asked_for(work_dir, backbone):
     assert "tiny-fold0" in run.artifacts and run.about.project == "mine"
 
 
-def test_a_missing_wandb_is_said_once_and_training_goes_on(monkeypatch, capsys, tmp_path):
+def test_a_missing_wandb_is_reported_once_and_training_continues(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(sys.modules, "wandb", None)  # import wandb raises ImportError
     experiment = make_experiment("t", "b", tracking={"wandb": "online"})
     tracker = Tracker(experiment, "train", "fold0", tmp_path)
@@ -235,10 +238,10 @@ def test_a_missing_wandb_is_said_once_and_training_goes_on(monkeypatch, capsys, 
 def test_a_wandb_that_breaks_on_the_way_stops_no_training(work_dir, backbone, monkeypatch, capsys):
     import wandb
 
-    def broken(self, *arguments, **options):
+    def fail(self, *arguments, **options):
         raise ConnectionError("no\nroute")
 
-    monkeypatch.setattr(wandb.Run, "log", broken)
+    monkeypatch.setattr(wandb.Run, "log", fail)
     experiment = make_experiment("train.csv", backbone, tracking={"wandb": "offline",
                                                                   "log_every": 1})  # fmt: skip
     create_folds(experiment)
@@ -248,7 +251,7 @@ def test_a_wandb_that_breaks_on_the_way_stops_no_training(work_dir, backbone, mo
 
 def test_projects_are_named_after_the_competition():
     shipped = SCRIPTS.parent / "configs/jigsaw_2019.toml"
-    assert project_of(load_experiment(shipped)) == (
+    assert project_name(load_experiment(shipped)) == (
         "jigsaw-unintended-bias-in-toxicity-classification"
     )
 
@@ -268,11 +271,11 @@ def test_modes(monkeypatch, tmp_path, setting, environment, key, expected):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("WANDB_MODE", environment)
     monkeypatch.setenv("WANDB_API_KEY", key)
-    assert wandb_mode(setting) == expected
+    assert choose_wandb_mode(setting) == expected
 
 
 def test_a_sweep_trial_trains_the_folds_and_reports_their_score(work_dir, backbone):
-    """As the agent calls it, but for the server: the trial's parameters come from a file."""
+    """As the agent calls it, except for the server: the trial's parameters come from a file."""
     experiment = make_experiment("train.csv", backbone, tracking={"wandb": "offline"},
                                  train={"epochs": 1})  # fmt: skip
     (work_dir / "e.toml").write_text(to_toml(experiment))
@@ -282,8 +285,8 @@ def test_a_sweep_trial_trains_the_folds_and_reports_their_score(work_dir, backbo
     environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_DIR": str(work_dir / "trial")}
     (work_dir / "trial").mkdir()
     command = [sys.executable, str(SCRIPTS / "sweep.py"), "--config", "e.toml"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr
     (trial,) = [Run(path) for path in (work_dir / "trial").glob("wandb/offline-run-*/run-*.wandb")]
     (folder,) = (work_dir / "outputs").iterdir()
     assert folder.name == f"tiny-{trial.about.run_id}"
@@ -293,4 +296,6 @@ def test_a_sweep_trial_trains_the_folds_and_reports_their_score(work_dir, backbo
     assert trial.curve("oof/main/auc") == [pytest.approx(scores["main/auc"])]
     runs = runs_in(folder)
     assert {name.split("-")[-1] for name in runs} == {"fold0", "fold1", "cv"}
-    assert trial.about.run_id not in {run.about.run_id for of in runs.values() for run in of}
+    assert trial.about.run_id not in {
+        run.about.run_id for same_name in runs.values() for run in same_name
+    }

@@ -1,1 +1,1 @@
-"""TODO"""
+"""What a person sees of a run: the progress in the terminal, and curves and tables in W&B."""

@@ -1,4 +1,4 @@
-"""What a person sees of a long run: one bar in a terminal, plain lines elsewhere."""
+"""The progress of a long run: a bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ PLAIN_SECONDS = 20.0  # how often a log file gets a line
 
 
 class Display:
-    """Progress over rows, with loss per task, rows/s and time left.
+    """Shows the progress over rows, with the loss per task, rows/s and the time left.
 
     Args:
         title: what runs, e.g. ``fold 0``.
-        total: rows in all.
-        done: rows done before (a resumed run).
-        quiet: show nothing (all but the first process).
+        total: the number of rows.
+        done: rows that were finished before (a resumed run).
+        quiet: show nothing (all processes except the first).
         headline: the metrics that a line has room for.
     """
 
@@ -65,11 +65,11 @@ class Display:
         """Show one evaluation."""
         losses = " ".join(f"{k} {v:.4f}" for k, v in record["train_loss"].items())
         metrics = record.get("metrics") or {}
-        shown = [f"{k} {metrics[k]:.4f}" for k in self.headline if metrics.get(k) is not None]
+        scores = [f"{k} {metrics[k]:.4f}" for k in self.headline if metrics.get(k) is not None]
         mark = "  (best so far)" if metrics and is_best else ""
         self.say(
             f"{self.title}  epoch {record['epoch']:.2f}  train loss {losses}  "
-            f"{' '.join(shown)}{mark}"
+            f"{' '.join(scores)}{mark}"
         )
 
     def say(self, text: str) -> None:

@@ -1,4 +1,7 @@
-"""Weights & Biases: one run per fold, one for the cross-validation. It never stops a training."""
+"""Weights & Biases: one run per fold, and one for the cross-validation.
+
+A failure of W&B never stops a training.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,38 @@ import sys
 from collections.abc import Callable
 from netrc import NetrcParseError, netrc
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from auxfold.config.experiment import Experiment
 
+Mode = Literal["online", "offline", "off"]
+_VARIABLE_MODES: dict[str, Mode] = {  # the values of the variable WANDB_MODE
+    "online": "online",
+    "offline": "offline",
+    "dryrun": "offline",
+    "disabled": "off",
+}
+
 
 class Tracker:
-    """One W&B run: its project the competition, its group the experiment.
+    """One W&B run, whose project is the competition and whose group is the experiment.
 
-    Does nothing when tracking is off or W&B fails. Every fold has a run of its own.
+    It does nothing when tracking is off or W&B fails. Every fold has a run of its own.
 
     Args:
         experiment: its ``[tracking]`` section decides the mode; ``auto`` is online where there is
             a login, else offline.
         job: ``train``, ``evaluate`` or ``inference``.
-        name: of the run, behind the experiment's name: ``fold0``, ``cv``, ``inference``.
+        name: the name of the run after the experiment's: ``fold0``, ``cv``, ``inference``.
         folder: where offline records go.
         run_id: the run to continue (a resumed training); None for a new one.
-        active: false on all processes but the first.
-        extra: what stands in the run's configuration beside the experiment.
+        active: false on all processes except the first.
+        extra: what the run's configuration has in addition to the experiment.
+
+    Attributes:
+        run: the run of the ``wandb`` package; None where nothing is tracked.
     """
 
     def __init__(
@@ -42,7 +56,7 @@ class Tracker:
         extra: dict[str, Any] | None = None,
     ) -> None:
         self.run: Any = None
-        mode = wandb_mode(experiment.tracking.wandb)
+        mode = choose_wandb_mode(experiment.tracking.wandb)
         if mode == "off" or not active:
             return
         try:
@@ -50,7 +64,7 @@ class Tracker:
 
             folder.mkdir(parents=True, exist_ok=True)
             self.run = wandb.init(
-                project=project_of(experiment),
+                project=project_name(experiment),
                 group=experiment.name,
                 name=f"{experiment.name}-{name}",
                 job_type=job,
@@ -70,25 +84,23 @@ class Tracker:
             self._fail(error)
             return
         if mode == "offline" and len(list(folder.glob("wandb/offline-run-*"))) == 1:
-            _say(f"W&B is offline; to upload all runs: wandb sync {folder}/wandb/offline-run-*")
+            _warn(f"W&B is offline; to upload all runs: wandb sync {folder}/wandb/offline-run-*")
 
     @property
     def run_id(self) -> str | None:
-        """By which a later process continues this run; None without one."""
+        """The id by which a later process continues this run; None without a run."""
         return self.run.id if self.run else None
 
     def log(self, record: dict[str, Any]) -> None:
-        """A point of every curve; None values are left out."""
-        told = {name: value for name, value in record.items() if value is not None}
-        self._try(lambda: self.run.log(told))
+        """Log a point of every curve; None values are left out."""
+        self._try(lambda: self.run.log(_without_none(record)))
 
     def summary(self, record: dict[str, Any]) -> None:
-        """Final numbers, where W&B's tables of runs show and sort them."""
-        told = {name: value for name, value in record.items() if value is not None}
-        self._try(lambda: self.run.summary.update(told))
+        """Log final numbers, where W&B's tables of runs show and sort them."""
+        self._try(lambda: self.run.summary.update(_without_none(record)))
 
     def table(self, name: str, frame: pd.DataFrame) -> None:
-        """A table to look at and filter; a few hundred rows, not the out-of-fold file."""
+        """Log a table to look at and filter: a few hundred rows, not the out-of-fold file."""
 
         def log() -> None:
             import wandb
@@ -98,7 +110,7 @@ class Tracker:
         self._try(log)
 
     def page(self, name: str, path: Path) -> None:
-        """An HTML page, shown in the run."""
+        """Log an HTML page, which the run shows."""
 
         def log() -> None:
             import wandb
@@ -108,18 +120,18 @@ class Tracker:
         self._try(log)
 
     def artifact(self, name: str, kind: str, *paths: Path) -> None:
-        """Files kept under a versioned name; a folder with everything in it."""
+        """Store files under a versioned name, a folder with everything in it."""
 
         def log() -> None:
             import wandb
 
-            made = wandb.Artifact(name, type=kind)
+            artifact = wandb.Artifact(name, type=kind)
             for path in paths:
                 if path.is_dir():
-                    made.add_dir(str(path))
+                    artifact.add_dir(str(path))
                 else:
-                    made.add_file(str(path))
-            self.run.log_artifact(made)
+                    artifact.add_file(str(path))
+            self.run.log_artifact(artifact)
 
         self._try(log)
 
@@ -133,21 +145,25 @@ class Tracker:
             return
         try:
             call()
-        except Exception as error:  # as above: training goes on without it
+        except Exception as error:  # as above: the training continues without it
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         self.run = None
         reason = " ".join(str(error).split())[:200]
-        _say(f"W&B is off for this run: {type(error).__name__}: {reason}")
+        _warn(f"W&B is off for this run: {type(error).__name__}: {reason}")
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # what a command answers stands on stdout, alone
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr)  # stdout has only what a command answers
 
 
-def project_of(experiment: Experiment) -> str:
-    """The project asked for, else the competition: the folder in ``input/`` with its files."""
+def _without_none(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def project_name(experiment: Experiment) -> str:
+    """The configured project, else the competition: the folder in ``input/`` with its files."""
     return (
         experiment.tracking.project
         or Path(experiment.data.sources[0].path).parent.name
@@ -156,28 +172,24 @@ def project_of(experiment: Experiment) -> str:
 
 
 def _config(experiment: Experiment) -> dict[str, Any]:
-    """The experiment without lists of sections: ``tasks.<name>.weight`` can be filtered by."""
-    told = experiment.model_dump(mode="json", exclude={"tracking"})
-    told["tasks"] = {task.pop("name"): task for task in told["tasks"]}
+    """The experiment without lists of sections, so that ``tasks.<name>.weight`` can be filtered."""
+    config = experiment.model_dump(mode="json", exclude={"tracking"})
+    config["tasks"] = {task.pop("name"): task for task in config["tasks"]}
     if not isinstance(experiment.data.train, str):
-        pairs = zip(experiment.data.source_names, told["data"]["train"], strict=True)
-        told["data"]["train"] = dict(pairs)
-    return told
+        pairs = zip(experiment.data.source_names, config["data"]["train"], strict=True)
+        config["data"]["train"] = dict(pairs)
+    return config
 
 
-def wandb_mode(setting: str) -> str:
-    """``online``, ``offline`` or ``off``; the variable ``WANDB_MODE`` decides under ``auto``."""
+def choose_wandb_mode(setting: Mode | Literal["auto"]) -> Mode:
+    """The mode of ``tracking.wandb``; the variable ``WANDB_MODE`` decides under ``auto``."""
     if setting != "auto":
         return setting
-    asked = os.environ.get("WANDB_MODE", "")
-    if asked in ("online", "offline"):
-        return asked
-    if asked in ("disabled", "dryrun"):
-        return "off" if asked == "disabled" else "offline"
-    return "online" if _logged_in() else "offline"
+    mode = _VARIABLE_MODES.get(os.environ.get("WANDB_MODE", ""))
+    return mode or ("online" if _has_login() else "offline")
 
 
-def _logged_in() -> bool:
+def _has_login() -> bool:
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:
