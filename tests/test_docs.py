@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shlex
@@ -22,13 +23,17 @@ from auxfold.storage.run_folder import FoldFolder, RunFolder
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "src" / "auxfold"
-PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("*put*/README.md")])
+PAGES = sorted(
+    path
+    for path in [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("*put*/README.md")]
+    if path.name != "CHANGELOG.md"  # which names what was renamed
+)
 MAX_README_LINES = 150
 
 sys.path.append(str(DOCS / "_ext"))
 
 
-def blocks_of(page: Path, *languages: str) -> list[str]:
+def code_blocks(page: Path, *languages: str) -> list[str]:
     """The code blocks of a page in one of these languages."""
     blocks = re.findall(r"^( *)```(\w+)\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
     return [text for _, language, text in blocks if language in languages]
@@ -37,18 +42,18 @@ def blocks_of(page: Path, *languages: str) -> list[str]:
 def test_the_site_builds_without_a_warning(tmp_path):
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, str(DOCS), str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=300,
         env=environment,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     assert (tmp_path / "reference" / "commands.html").is_file()
 
 
-def listed_modules(text: str) -> Iterator[str]:
+def tree_modules(text: str) -> Iterator[str]:
     """The paths of a tree: two spaces a level, a folder ends with a slash, then a comment."""
     folders: list[str] = []
     for line in text.splitlines():
@@ -64,9 +69,9 @@ def listed_modules(text: str) -> Iterator[str]:
 
 
 def test_the_architecture_lists_every_module():
-    tree = next(b for b in blocks_of(DOCS / "explanation/architecture.md", "text")
+    tree = next(b for b in code_blocks(DOCS / "explanation/architecture.md", "text")
                 if b.startswith("src/auxfold/"))  # fmt: skip
-    listed = list(listed_modules(tree))
+    listed = list(tree_modules(tree))
     assert len(listed) == len(set(listed))
     modules = {str(p.relative_to(PACKAGE)) for p in PACKAGE.rglob("*.py") if p.stat().st_size}
     packages = {m for m in modules if m.endswith("__init__.py") and m != "__init__.py"}
@@ -93,17 +98,18 @@ def test_links_to_files_lead_somewhere(page):
 
 
 @cache
-def options_of(script: str) -> frozenset[str]:
-    """The options of ``scripts/<script>``."""
+def known_options(script: str) -> frozenset[str]:
+    """The options of ``scripts/<script>``, without those that are refused by their old name."""
     from auxfold_docs import load_parser
 
     parser = load_parser(f"auxfold.cli.{script.removesuffix('.py')}", script)
-    return frozenset(parser._option_string_actions)
+    options = parser._option_string_actions.items()
+    return frozenset(name for name, action in options if action.help != argparse.SUPPRESS)
 
 
-def commands_of(page: Path) -> Iterator[list[str]]:
+def script_calls(page: Path) -> Iterator[list[str]]:
     """The words of every call of a script in a page's shell blocks."""
-    for block in blocks_of(page, "bash"):
+    for block in code_blocks(page, "bash"):
         for line in block.replace("\\\n", " ").splitlines():
             for part in re.split(r"&&|;|\bdo\b", line):
                 if match := re.match(
@@ -114,13 +120,13 @@ def commands_of(page: Path) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_and_options_exist(page):
-    for script, *words in commands_of(page):
+    for script, *words in script_calls(page):
         assert script.removesuffix(".py") in {module_name(name) for name in NAMES}, script
         options = {word.split("=")[0] for word in words if re.match(r"--[a-z]", word)}
-        assert options <= options_of(script), (script, options - options_of(script))
+        assert options <= known_options(script), (script, options - known_options(script))
 
 
-def known_paths() -> set[str]:
+def known_keys() -> set[str]:
     """The dotted paths of all keys, and of all sections."""
     sections = list_sections()
     return {key.path for s in sections for key in s.keys} | {s.path for s in sections}
@@ -128,10 +134,12 @@ def known_paths() -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_configuration_keys_exist(page):
-    known = known_paths()
-    named = [path for block in blocks_of(page, "toml") for path in paths_in(tomllib.loads(block))]
+    known = known_keys()
+    named = [
+        path for block in code_blocks(page, "toml") for path in key_paths(tomllib.loads(block))
+    ]
     # `--set` and variants: tasks and sources are addressed by their name.
-    for block in blocks_of(page, "bash"):
+    for block in code_blocks(page, "bash"):
         for path in re.findall(r"(?<![\w.])([a-z]+(?:\.\w+)+)=", block):
             parts = path.split(".")
             is_task = parts[0] == "tasks" and len(parts) > 2
@@ -145,14 +153,14 @@ def test_configuration_keys_exist(page):
     assert not [path for path in named if path not in known]
 
 
-def paths_in(raw: dict, prefix: str = "") -> Iterator[str]:
+def key_paths(raw: dict, prefix: str = "") -> Iterator[str]:
     """The dotted path of every key of an experiment file."""
     for key, value in raw.items():
         path = f"{prefix}.{key}" if prefix else key
         yield path
         tables = value if isinstance(value, list) else [value]
         for table in (t for t in tables if isinstance(t, dict) and key != "rename"):
-            yield from paths_in(table, path)
+            yield from key_paths(table, path)
 
 
 def test_the_page_of_the_run_folder_names_the_schema_and_every_file():
