@@ -31,5 +31,25 @@ def test_a_script_shows_scripts(call_as):
     assert as_called("wandb agent me/auxfold") == "wandb agent me/auxfold"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("no folds; run scripts/make_folds.py first", "no folds; run auxfold make-folds first"),
+        ("next: python scripts/train.py --fold 0", "next: auxfold train --fold 0"),
+        (
+            "or make_folds.py --overwrite (and train)",
+            "or auxfold make-folds --overwrite (and train)",
+        ),
+        ("no file train.py", "no file train.py"),
+        ("no file my/scripts/train.py", "no file my/scripts/train.py"),
+    ],
+)
+def test_errors_name_commands_as_the_user_types_them(text, expected, call_as):
+    call_as("/venv/bin/auxfold")
+    assert as_called(text) == expected
+    call_as("scripts/evaluate.py")
+    assert as_called(text) == text
+
+
 def test_module_names():
     assert module_name("bundle-kaggle") == "bundle_kaggle" and module_name("train") == "train"

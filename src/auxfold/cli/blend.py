@@ -18,8 +18,11 @@ from auxfold.cli.options import (
 from auxfold.config import Inference
 from auxfold.data.paths import check_exists
 from auxfold.errors import InputError, nearest
-from auxfold.storage.atomic import write_frame, write_json
-from auxfold.storage.run_folder import OUTPUTS, RunFolder, check_trained_with, read_folds
+from auxfold.storage.atomic import write_frame
+from auxfold.storage.folds import read_folds
+from auxfold.storage.records import write_record
+from auxfold.storage.run_folder import OUTPUTS, RunFolder
+from auxfold.storage.trained import check_trained_with
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,7 +160,7 @@ def blend_runs(args: argparse.Namespace) -> None:
         members, table, folds, args.metric, method, parse_options(args), target_precisions
     )
     write_frame(folder.oof, blend.oof)
-    write_json(folder.blend, blend.record)
+    write_record(folder.blend, blend.record)
     print_blend(blend)
     submission = as_called(f"auxfold inference --blend {folder.path}")
     print(f"\nblend: {folder.blend}\nsubmission: {submission}")
@@ -166,13 +169,13 @@ def blend_runs(args: argparse.Namespace) -> None:
 def print_blend(blend: FittedBlend) -> None:
     """Print the methods' scores and weights, and what thresholds and calibration bring."""
     from auxfold.blending.summary import format_blend
-    from auxfold.report.page import calibration_lines, threshold_lines
+    from auxfold.report.tables import describe_calibration, describe_thresholds
 
     print(format_blend(blend.record) + "\n")
     if blend.gains is None:
         print("mean ranks are no probabilities: no thresholds and no calibration are stored")
     else:
-        print("\n".join([*threshold_lines(blend.gains), *calibration_lines(blend.gains)]))
+        print("\n".join([*describe_thresholds(blend.gains), *describe_calibration(blend.gains)]))
     if blend.unsuitable:
         print(f"without a meaning for {blend.record['metric']}: {', '.join(blend.unsuitable)}")
 

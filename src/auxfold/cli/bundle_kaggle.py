@@ -38,14 +38,14 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     notebook = find_notebook(args.notebook)
     source, names = load_blend(args) if args.blend else load_folds(args)
-    from auxfold.kaggle.bundle import commands, write_bundle
+    from auxfold.kaggle.bundle import kaggle_commands, write_bundle
 
     folder = write_bundle(source, names, notebook, args.precision, args.overwrite)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     n_folds = len(read_json(folder / "dataset" / MANIFEST)["folds"])
     print(f"{folder}: {n_folds} folds in {args.precision}, {size / 1e6:,.1f} MB")
     print("with the kaggle command and your token:\n")
-    print("\n".join(commands(folder, names)))
+    print("\n".join(kaggle_commands(folder, names)))
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -56,7 +56,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--blend",
         metavar="DIR",
-        help="bundle every run of a blend and its weights: outputs/<name> of blend",
+        help="bundle the runs and weights of the blend in this folder, outputs/<name>",
     )
     parser.add_argument("--title", help="of the dataset (default: auxfold <name>)")
     parser.add_argument("--competition", help="default: the name of the test file's folder")

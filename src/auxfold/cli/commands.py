@@ -45,17 +45,21 @@ def program_name(command: str) -> str:
 
 
 def as_called(text: str) -> str:
-    """Command lines written as ``auxfold train …``, in the form in which this process was called.
+    """The command lines in a text, in the form in which this process was called.
 
-    A process that was started as ``scripts/train.py`` shows ``python scripts/train.py …``.
+    A process that was started as ``scripts/train.py`` shows ``python scripts/train.py …`` instead
+    of ``auxfold train …``. Any other process shows ``auxfold train`` instead of
+    ``scripts/train.py``.
     """
-    scripts = {f"{module_name(name)}.py" for name in NAMES}
-    if Path(sys.argv[0]).name not in scripts:
-        return text
-    command = rf"auxfold ({'|'.join(NAMES)})\b"
-    text = re.sub(rf"-m {command}", lambda match: _script_of(match[1]), text)
-    return re.sub(rf"\b{command}", lambda match: f"python {_script_of(match[1])}", text)
+    modules = {module_name(name): name for name in NAMES}
+    if Path(sys.argv[0]).name in {f"{module}.py" for module in modules}:
+        command = rf"auxfold ({'|'.join(NAMES)})\b"
+        text = re.sub(rf"-m {command}", lambda match: _script_path(match[1]), text)
+        return re.sub(rf"\b{command}", lambda match: f"python {_script_path(match[1])}", text)
+    module = "|".join(modules)
+    script = rf"(?<![\w./-])(?:python )?(?:scripts/({module})\.py|({module})\.py(?= --))"
+    return re.sub(script, lambda match: f"auxfold {modules[match[1] or match[2]]}", text)
 
 
-def _script_of(command: str) -> str:
+def _script_path(command: str) -> str:
     return f"scripts/{module_name(command)}.py"

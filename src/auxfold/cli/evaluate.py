@@ -116,7 +116,8 @@ def evaluate_out_of_fold(
     check_training_files(experiment)
     check_trained(experiment)
     from auxfold.evaluation.cross_validation import cross_validate, select_held_out, worst_errors
-    from auxfold.postprocessing.postprocess import fit_postprocess, postprocess_file
+    from auxfold.postprocessing.fitting import fit_postprocess
+    from auxfold.postprocessing.record import postprocess_record
     from auxfold.report.cross_validation_log import log_cross_validation
     from auxfold.report.page import render_report
     from auxfold.tasks import TaskSet
@@ -130,7 +131,7 @@ def evaluate_out_of_fold(
     write_frame(folder.oof, oof)
     write_json(folder.cross_validation, record)
     columns = fit_postprocess(tasks, table.labels, oof, record)
-    write_json(folder.postprocess, postprocess_file(folder, columns, len(oof)))
+    write_json(folder.postprocess, postprocess_record(folder, columns, len(oof)))
     errors = worst_errors(tasks, table, folds, oof, experiment.data.id_column)
     page = render_report(experiment, tasks, record, table, folds, oof, errors[:50])
     write_text(folder.report, page)
@@ -203,7 +204,7 @@ def evaluate_bias(
     from auxfold.fairness.bias_table import format_bias_table
     from auxfold.report.bias_plot import plot_bias
 
-    identities = experiment.identities.columns
+    identities: Sequence[str] = experiment.identities.columns
     if leaderboard and not (args.metric and identities):
         identities = leaderboard.identities  # as the leaderboard does
     bias = bias_of_predictions(pair, experiment, args.identity_terms, identities)

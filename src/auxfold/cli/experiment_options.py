@@ -11,7 +11,8 @@ from pathlib import Path
 from auxfold.config.experiment import Experiment, load_experiment
 from auxfold.data.paths import check_exists
 from auxfold.errors import InputError
-from auxfold.storage.run_folder import RunFolder, check_trained_with, trained_folds
+from auxfold.storage.run_folder import RunFolder
+from auxfold.storage.trained import check_trained_with, trained_folds
 
 DEFAULT_CONFIG = "configs/jigsaw_2019.toml"
 # Set for the processes that train the single folds of one experiment, which was announced already.
@@ -103,7 +104,9 @@ def stored_experiment(folder: RunFolder) -> Path:
         finished = folder.finished()
         if not finished:
             raise InputError(f"{folder.path} has no stored experiment; give --config FILE")
-        path = folder.fold(finished[0]).experiment
+        fold = folder.fold(finished[0])
+        fold.read_run()  # refuses a folder of another version, whose experiment has other keys
+        path = fold.experiment
     name = load_experiment(path).name
     if name != folder.path.resolve().name:
         raise InputError(

@@ -69,7 +69,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--blend",
         metavar="DIR",
-        help="predict with every run of a blend and its weights: outputs/<name> of blend",
+        help="predict with the runs and weights of the blend in this folder, outputs/<name>",
     )
     parser.add_argument("--folds", help="folds to average, e.g. 0,2 or full (default: all)")
     rows = parser.add_mutually_exclusive_group()
@@ -166,7 +166,6 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
     from auxfold.inference.ensemble import Ensemble
     from auxfold.inference.fold_predictions import FoldPredictions
     from auxfold.inference.postprocess import Postprocess
-    from auxfold.tasks import prediction_frame
 
     ensemble = Ensemble.from_experiment(experiment, parse_folds(args.folds))
     all_tasks = [task.name for task in experiment.tasks]
@@ -183,7 +182,7 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
     predictions = ensemble.predict(table, tasks, average, on_fold=by_fold.add)
     seconds = time.perf_counter() - started
     predictions = postprocess.apply(tasks, predictions)
-    frame = prediction_frame(experiment.data.id_column, table.ids, tasks, predictions)
+    frame = tasks.prediction_frame(experiment.data.id_column, table.ids, predictions)
     frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
     if args.input is None and args.folds is None:
@@ -198,7 +197,6 @@ def predict_blend(args: argparse.Namespace) -> None:
     from auxfold.inference.blend import Blend
     from auxfold.inference.destination import default_output, load_sample_submission
     from auxfold.inference.postprocess import Postprocess
-    from auxfold.tasks import prediction_frame
 
     blend = Blend.from_folder(args.blend)
     experiment, tasks = blend.experiment, blend.tasks
@@ -209,7 +207,7 @@ def predict_blend(args: argparse.Namespace) -> None:
     output = Path(args.output or default_output(blend.folder, experiment, tasks, sample))
     check_output(output, tables[0].path)
     predictions = postprocess.apply(tasks, blend.predict(tables))
-    frame = prediction_frame(experiment.data.id_column, ids, tasks, predictions)
+    frame = tasks.prediction_frame(experiment.data.id_column, ids, predictions)
     frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
     members = [blend.members[index] for index in blend.weighted_members()]

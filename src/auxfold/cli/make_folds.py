@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from auxfold.data.table import Table
+    from auxfold.tasks import TaskSet
 
 EXAMPLES = """\
   auxfold make-folds --config configs/sample.toml
@@ -31,12 +32,14 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     experiment = read_experiment(args)
     check_training_files(experiment)
+    from auxfold.tasks import TaskSet
     from auxfold.training.split import create_folds
 
-    table, folds = create_folds(experiment, args.overwrite)
+    tasks = TaskSet.from_experiment(experiment)
+    table, folds = create_folds(experiment, args.overwrite, tasks)
     folder = RunFolder.of(experiment)
     write_text(folder.experiment, to_toml(experiment))
-    print("\n".join(describe_folds(experiment, table, folds)))
+    print("\n".join(describe_folds(experiment, tasks, table, folds)))
     print(f"folds: {folder.folds}")
 
 
@@ -48,11 +51,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def describe_folds(experiment: Experiment, table: Table, folds: np.ndarray) -> list[str]:
+def describe_folds(
+    experiment: Experiment, tasks: TaskSet, table: Table, folds: np.ndarray
+) -> list[str]:
     """The sources, a warning where texts are shared, and a table of rows and labels per fold."""
     from auxfold.data.folds import count_shared_texts
     from auxfold.data.sources import describe_sources, rows_per_source
-    from auxfold.tasks import label_summary, make_tasks
 
     lines = [f"{len(table):,} rows of {table.path}"]
     lines += describe_sources(
@@ -60,14 +64,13 @@ def describe_folds(experiment: Experiment, table: Table, folds: np.ndarray) -> l
     )
     if shared := count_shared_texts(table):
         lines.append(f"warning: {shared:,} rows to validate on have texts that are trained on too")
-    tasks = make_tasks(experiment)
     # Fold -1 holds the rows that are only trained on.
     names = [*experiment.folds.names, *([-1] if (folds < 0).any() else [])]
     for number, fold in enumerate(names):
         labels = table.labels[folds == fold]
         cells = {"fold": "train" if fold < 0 else str(fold), "rows": f"{len(labels):,}"}
         cells |= rows_per_source(experiment.data, table.sources_at(folds == fold))
-        cells |= label_summary(tasks, labels)
+        cells |= tasks.label_summary(labels)
         if number == 0:
             lines.append("  ".join(f"{name:>6}" for name in cells))
         lines.append("  ".join(f"{cell:>{max(6, len(name))}}" for name, cell in cells.items()))

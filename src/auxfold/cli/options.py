@@ -123,7 +123,8 @@ def run(command: Callable[[], None]) -> None:
     try:
         command()
     except InputError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        message = as_called(" ".join(str(error).split()))
+        print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

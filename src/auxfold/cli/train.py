@@ -17,13 +17,9 @@ from auxfold.cli.options import make_parser
 from auxfold.cli.processes import call_command
 from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
-from auxfold.storage.run_folder import (
-    FULL,
-    RunFolder,
-    check_fold,
-    check_folds_exist,
-    check_overwrite,
-)
+from auxfold.storage.folds import check_fold, check_folds_exist
+from auxfold.storage.run_folder import FULL, RunFolder
+from auxfold.storage.working import check_overwrite
 
 EXAMPLES = """\
   auxfold train --config configs/jigsaw_2019.toml --fold 0
