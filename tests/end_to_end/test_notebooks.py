@@ -16,6 +16,7 @@ from auxfold.datasets.sample import build_sample, write_sample
 from auxfold.evaluation.cross_validation import cross_validate
 from auxfold.storage.atomic import write_frame, write_json
 from auxfold.storage.run_folder import RunFolder
+from auxfold.tasks import TaskSet
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from conftest import make_experiment
@@ -80,7 +81,8 @@ def test_results(work_dir, backbone, monkeypatch):
         table, folds = create_folds(experiment)
         for fold in (0, 1):
             train_fold(experiment, fold)
-        record, oof = cross_validate(experiment, table, folds)
+        tasks = TaskSet.from_experiment(experiment)
+        record, oof = cross_validate(experiment, tasks, table, folds)
         write_frame(RunFolder.of(experiment).oof, oof)
         write_json(RunFolder.of(experiment).cross_validation, record)
     (work_dir / "configs").mkdir()
