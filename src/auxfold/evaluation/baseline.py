@@ -41,7 +41,7 @@ def tfidf_out_of_fold(tasks: TaskSet, table: Table, folds: np.ndarray) -> pd.Dat
             task_weights = table.task_weights.get(task.name, no_weights)
             labels = table.labels[is_train, label_slice]
             weights = (table.sample_weights * task_weights)[is_train]
-            fit_predict = _FIT_PREDICT[task.settings.kind]
+            fit_predict = _FIT_PREDICT[task.kind]
             values = fit_predict(train_features, labels, weights, valid_features, task.n_outputs)
             for number, column in enumerate(task.prediction_columns):
                 columns[column][is_valid] = values[:, number]

@@ -15,6 +15,7 @@ from pathlib import Path
 from auxfold.config import BIAS
 from auxfold.config.experiment import Experiment
 from auxfold.evaluation.labeled_predictions import LabeledPredictions
+from auxfold.tasks import KINDS
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def find_leaderboard(labeled: LabeledPredictions, experiment: Experiment) -> Lea
     missing.
     """
     main = experiment.main_task
-    has_main = main.kind == "binary" and main.columns[0] in labeled.columns
+    has_main = KINDS[main.kind].has_positive_class and main.columns[0] in labeled.columns
     matches = [board for board in (JIGSAW_2019, JIGSAW_2018) if board.is_source_of(labeled)]
     return next((board for board in matches if has_main or not board.identities), None)
 

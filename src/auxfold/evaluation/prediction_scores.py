@@ -81,7 +81,7 @@ def _column_predictions(
     if set(task.prediction_columns) <= set(labeled.predictions.columns):
         return labeled.parse_predictions(task.prediction_columns)
     path = labeled.predictions_path
-    if metric in ("auroc", "log_loss"):
+    if task.metrics[metric].needs == "probabilities":
         raise InputError(
             f"{path}: {metric} needs every class's probability, in columns such as "
             f"{task.prediction_columns[0]!r}"

@@ -33,10 +33,10 @@ def plot_main_task(
         labels: ``(rows, columns)``, NaN where not labeled.
         predictions: ``(rows, n_outputs)``.
         folds: ``(rows,)``.
-        calibration: from ``calibration_scores``.
+        calibration: from ``evaluate_calibration``.
     """
     is_labeled = ~np.isnan(labels[:, 0])
-    plot = _PLOTS[task.settings.kind]
+    plot = _PLOTS[task.kind]
     first_column = labels[is_labeled, 0]
     return plot(task, first_column, predictions[is_labeled], folds[is_labeled], calibration)
 
@@ -169,7 +169,7 @@ def plot_reliability(
         column: the name of the label column.
         labels: ``(rows,)``.
         scores: ``(rows,)`` probabilities.
-        calibration: that of the column, from ``calibration_scores``: of raw predictions, and of
+        calibration: that of the column, from ``evaluate_calibration``: of raw predictions, and of
             those that were calibrated on the other folds.
         words: the names of scores, of labels and of the two sides of a label.
     """

@@ -55,7 +55,7 @@ def describe_thresholds(record: dict[str, Any]) -> list[str]:
     precision.
 
     Args:
-        record: from ``judge_postprocess`` or ``cross_validate``.
+        record: from ``evaluate_postprocess`` or ``cross_validate``.
     """
     lines = [
         f"{task}: macro F1 {f1['at_half']:.4f} at 0.5, {f1['tuned']:.4f} at thresholds tuned "
@@ -82,7 +82,7 @@ def describe_calibration(record: dict[str, Any]) -> list[str]:
     Both are means over the columns of the task.
 
     Args:
-        record: from ``judge_postprocess`` or ``cross_validate``.
+        record: from ``evaluate_postprocess`` or ``cross_validate``.
     """
     columns_of_task: dict[str, list[dict[str, Any]]] = {}
     for scores in record.get("calibration", {}).values():
