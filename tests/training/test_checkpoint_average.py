@@ -126,7 +126,9 @@ def test_a_crash_behind_later_evaluations_costs_no_weights(work_dir, backbone, m
     state = torch.load(folder.state, weights_only=False)["progress"]
     assert len(state["history"]) == 2
     assert [n for n, _ in folder.list_evaluation_weights()] == [0, 1, 2, 3]
-    (folder.evaluation_weights(3)).write_bytes(folder.evaluation_weights(0).read_bytes())  # another machine's rounding, say
+    (folder.evaluation_weights(3)).write_bytes(
+        folder.evaluation_weights(0).read_bytes()
+    )  # another machine's rounding, say
     monkeypatch.setattr(Loop, "evaluate_and_select", evaluate)
     resumed = tensors(train_fold(experiment, 0, resume=True))
     assert all(torch.equal(resumed[name], values) for name, values in whole.items())

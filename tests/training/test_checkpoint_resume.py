@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -108,14 +107,14 @@ def test_a_state_of_another_training_is_refused(work_dir, backbone, monkeypatch)
         os.kill(os.getpid(), signal.SIGTERM)
         return original(self, rows)
 
-    monkeypatch.setattr(fold_module, "choose_precision", lambda *_: "fp32")
+    monkeypatch.setattr(fold_module, "choose_amp_dtype", lambda *_: "fp32")
     monkeypatch.setattr(Loop, "train_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_fold(experiment, 0)
     other = make_experiment("train.csv", backbone, train={"precision": "auto", "epochs": 3})
     with pytest.raises(InputError, match="started with another experiment"):
         train_fold(other, 0, resume=True)
-    monkeypatch.setattr(fold_module, "choose_precision", lambda *_: "bf16")  # another machine
+    monkeypatch.setattr(fold_module, "choose_amp_dtype", lambda *_: "bf16")  # another machine
     with pytest.raises(InputError, match="another kind of device"):
         train_fold(experiment, 0, resume=True)
 
@@ -128,7 +127,7 @@ def test_a_state_of_another_training_is_refused(work_dir, backbone, monkeypatch)
         (
             "compare",
             ["--variant", "v", "train.warmup_ratio=0.2"],
-            "tiny_compare_as_it_stands_s42",
+            "tiny_compare_baseline_s42",
             0,
         ),
     ],
@@ -156,34 +155,34 @@ def test_ctrl_c_in_a_terminal_saves_and_resumes(work_dir, backbone, script, opti
     assert [p.name for p in folder.working.glob(".*")] == []
 
 
+# Python runs a ``sitecustomize`` at its start: here one that takes the place of the training.
 SLOW_TO_SAVE = """
-import signal, sys, time
+import os, signal, sys, time
 from pathlib import Path
 
 def save(*_):
     time.sleep(1)
     Path("saved").touch()
-    sys.exit(130)
+    os._exit(130)
 
-signal.signal(signal.SIGINT, save)
-signal.signal(signal.SIGTERM, save)
-print("training", flush=True)
-time.sleep(60)
+if sys.orig_argv[1:4] == ["-m", "auxfold", "train"]:
+    signal.signal(signal.SIGINT, save)
+    signal.signal(signal.SIGTERM, save)
+    print("training", flush=True)
+    time.sleep(60)
 """
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_starts_a_training_waits_until_it_is_saved(work_dir, backbone, sent):
+def test_whoever_starts_a_training_waits_until_it_is_saved(work_dir, backbone, sent, monkeypatch):
     """A state of hundreds of megabytes takes seconds to write."""
     (work_dir / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
-    scripts = work_dir / "scripts"
-    scripts.mkdir()
-    shutil.copy(TRAIN.with_name("compare.py"), scripts)
-    shutil.copy(TRAIN.with_name("make_folds.py"), scripts)
-    (scripts / "train.py").write_text(SLOW_TO_SAVE)
+    (work_dir / "slow").mkdir()
+    (work_dir / "slow/sitecustomize.py").write_text(SLOW_TO_SAVE)
+    monkeypatch.setenv("PYTHONPATH", str(work_dir / "slow"))
     command = [
         sys.executable,
-        "scripts/compare.py",
+        str(TRAIN.with_name("compare.py")),
         "--config",
         "e.toml",
         "--variant",

@@ -21,8 +21,9 @@ from auxfold.config.experiment import to_toml
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
 from auxfold.kaggle import kernel
-from auxfold.kaggle.bundle import Names, write_bundle
-from auxfold.model.backbone import new_model
+from auxfold.kaggle.bundle import write_bundle
+from auxfold.kaggle.names import KaggleNames
+from auxfold.model.backbone import build_model
 from auxfold.storage.atomic import read_json
 from auxfold.training.dry_run import plan_fold
 from auxfold.training.fold import train_fold
@@ -139,7 +140,7 @@ def test_resumed_training_ends_in_the_very_same_adapter(
 
 def test_groups_layer_decay_and_weight_decay_of_adapters(tmp_path):
     experiment = experiment_of("ia3", make_backbone(tmp_path))
-    model = new_model(experiment, {"main": 1})
+    model = build_model(experiment, {"main": 1})
     groups = parameter_groups(
         model, Train(learning_rate=1.0, head_learning_rate=9.0, layerwise_lr_decay=0.5)
     )
@@ -149,7 +150,7 @@ def test_groups_layer_decay_and_weight_decay_of_adapters(tmp_path):
     assert rates["backbone.encoder.layer.0.attention.self.key.ia3_l.default"] == 0.5
     decay = {name: group["weight_decay"] for group in groups for name in group["names"]}
     assert {name for name, value in decay.items() if value} == {"heads.main.weight"}
-    prefix = new_model(experiment_of("prefix", str(tmp_path)), {"main": 1})
+    prefix = build_model(experiment_of("prefix", str(tmp_path)), {"main": 1})
     rates = {
         n: g["lr"]
         for g in parameter_groups(prefix, Train(layerwise_lr_decay=0.5))
@@ -158,7 +159,7 @@ def test_groups_layer_decay_and_weight_decay_of_adapters(tmp_path):
     assert rates["backbone.prefix.layer.0.key"] == rates["backbone.prefix.layer.1.key"] / 2
     albert = experiment_of("lora", make_backbone(tmp_path / "albert", "albert"))
     with pytest.raises(InputError, match="layerwise_lr_decay: this backbone has no layers"):
-        parameter_groups(new_model(albert, {"main": 1}), Train(layerwise_lr_decay=0.9))
+        parameter_groups(build_model(albert, {"main": 1}), Train(layerwise_lr_decay=0.9))
 
 
 def test_the_plan_counts_what_is_trained(work_dir, backbone, monkeypatch):
@@ -178,8 +179,8 @@ def test_a_bundle_needs_neither_the_backbone_nor_peft(work_dir, kind):
     test = make_frame(20, 3)[["id", "text"]]
     expected = auxfold.load(f"outputs/{kind}").predict(test)["toxic"]
     notebook = ROOT / "notebooks/kaggle_inference.ipynb"
-    names = Names("ada", "auxfold tiny", "tiny-comments")
-    bundle = write_bundle(Ensemble.of(experiment), names, notebook, "fp32") / "dataset"
+    names = KaggleNames("ada", "auxfold tiny", "tiny-comments")
+    bundle = write_bundle(Ensemble.from_experiment(experiment), names, notebook, "fp32") / "dataset"
     kernel.check_bundle(bundle)
     Path(folder).rename(work_dir / "gone")
     blocked = work_dir / "blocked/peft"

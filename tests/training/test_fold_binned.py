@@ -13,7 +13,8 @@ from transformers import AutoModel, AutoTokenizer
 
 import auxfold
 from auxfold.inference.ensemble import Ensemble
-from auxfold.kaggle.bundle import Names, write_bundle
+from auxfold.kaggle.bundle import write_bundle
+from auxfold.kaggle.names import KaggleNames
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
@@ -96,8 +97,8 @@ def test_averages_bundles_and_task_labels_map_know_of_it(place, monkeypatch):
     assert np.abs(mean - by_logit).max() > 1e-6
     every = model.predict(texts, tasks="all")
     assert list(every.columns) == ["toxic", "insult", "threat"]
-    names = Names("ada", "auxfold tiny", "tiny-comments")
-    bundle = write_bundle(Ensemble.at(place / "outputs/tiny"), names, NOTEBOOK, "fp32")
+    names = KaggleNames("ada", "auxfold tiny", "tiny-comments")
+    bundle = write_bundle(Ensemble.from_folder(place / "outputs/tiny"), names, NOTEBOOK, "fp32")
     bundled = auxfold.load(bundle / "dataset").predict(texts, tasks="all")
     np.testing.assert_allclose(bundled, every, atol=1e-6)
     MultiTaskModel.from_pretrained(folders[0], task_labels_map={"main": 1, "aux": 2})

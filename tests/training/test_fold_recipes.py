@@ -8,10 +8,11 @@ import torch
 
 import auxfold
 from auxfold.config import BinarySettings, Train
-from auxfold.data.batches import swap_mask, tokenize_dataset
+from auxfold.data.batches import swap_mask
+from auxfold.data.dataset import tokenize_dataset
 from auxfold.errors import InputError
 from auxfold.inference.predict import predict_logits
-from auxfold.model.backbone import load_tokenizer, new_model
+from auxfold.model.backbone import build_model, load_tokenizer
 from auxfold.storage.atomic import read_json
 from auxfold.tasks.binary import BinaryTask
 from auxfold.tasks.metrics import f1_at_half
@@ -24,7 +25,7 @@ from conftest import make_backbone, make_experiment, make_frame
 
 def test_layer_decay_slows_each_layer_by_the_one_above(tmp_path):
     experiment = make_experiment("t", make_backbone(tmp_path))
-    model = new_model(experiment, {"main": 1})
+    model = build_model(experiment, {"main": 1})
     groups = parameter_groups(
         model, Train(learning_rate=1.0, head_learning_rate=9.0, layerwise_lr_decay=0.5)
     )
@@ -42,7 +43,7 @@ def test_layer_decay_slows_each_layer_by_the_one_above(tmp_path):
 )
 def test_layers_are_found_in_other_architectures(tmp_path, architecture, bottom):
     experiment = make_experiment("t", make_backbone(tmp_path, architecture))
-    model = new_model(experiment, {"main": 1})
+    model = build_model(experiment, {"main": 1})
     groups = parameter_groups(model, Train(learning_rate=1.0, layerwise_lr_decay=0.5))
     rates = {name: group["lr"] for group in groups for name in group["names"]}
     assert {rate for name, rate in rates.items() if name.startswith(bottom)} == {0.5}
@@ -50,7 +51,7 @@ def test_layers_are_found_in_other_architectures(tmp_path, architecture, bottom)
 
 def test_layer_decay_without_layers_is_refused(tmp_path):
     experiment = make_experiment("t", make_backbone(tmp_path, "albert"))
-    model = new_model(experiment, {"main": 1})
+    model = build_model(experiment, {"main": 1})
     assert parameter_groups(model, Train())
     with pytest.raises(InputError, match="layerwise_lr_decay: this backbone has no layers"):
         parameter_groups(model, Train(layerwise_lr_decay=0.9))
@@ -134,14 +135,14 @@ def pair_rows(backbone: str, **changes):
     frame = make_frame(12)
     first, second = frame["text"].tolist(), frame["text"].tolist()[::-1]
     tokenizer = load_tokenizer(experiment.model)
-    model = new_model(experiment, {"main": 1}).eval()
+    model = build_model(experiment, {"main": 1}).eval()
     return experiment, model, tokenizer, first, second
 
 
 def test_both_orders_are_predicted_and_averaged(backbone):
     experiment, model, tokenizer, first, second = pair_rows(backbone, symmetric_pairs=True)
     plain = experiment.model.model_copy(update={"symmetric_pairs": False})
-    told = {"tasks": ["main"], "max_tokens": 200, "precision": "fp32"}
+    told = {"tasks": ["main"], "max_tokens": 200, "amp_dtype": "fp32"}
     places = np.arange(12)
 
     def logits(texts, settings):
@@ -187,7 +188,7 @@ def test_several_dropout_masks_average_their_logits_in_training_only(backbone):
                                   "hidden_dropout": 0.0, "attention_dropout": 0.0}
         )  # fmt: skip
         torch.manual_seed(0)
-        model = new_model(experiment, {"main": 1})
+        model = build_model(experiment, {"main": 1})
         batch = {"input_ids": torch.tensor([[2, 5, 6, 3]]),
                  "attention_mask": torch.ones(1, 4, dtype=torch.long)}  # fmt: skip
         with torch.no_grad():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from auxfold.config import Train
-from auxfold.model.backbone import new_model
+from auxfold.model.backbone import build_model
 from auxfold.training.optimizer import make_optimizer, make_schedule, parameter_groups
 from conftest import make_backbone, make_experiment
 
@@ -18,7 +18,7 @@ def test_every_parameter_once_and_decay_where_it_belongs(tmp_path, architecture,
         "t", make_backbone(tmp_path, architecture),
         model={"backbone": str(tmp_path), "pooling": pooling},
     )  # fmt: skip
-    model = new_model(experiment, {"main": 1, "aux": 2})
+    model = build_model(experiment, {"main": 1, "aux": 2})
     groups = parameter_groups(model, Train(head_learning_rate=0.5))
     placed = [name for group in groups for name in group["names"]]
     assert sorted(placed) == sorted(n for n, p in model.named_parameters() if p.requires_grad)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auxfold.data.table import read_train
+from auxfold.data.loading import read_training_table
 from auxfold.errors import InputError
 from auxfold.training.dry_run import plan_fold
 from auxfold.training.fold import train_fold
@@ -102,7 +102,7 @@ def test_a_negative_has_binary_labels_all_zero_and_no_label_of_another_kind(work
         {"name": "three", "kind": "regression", "columns": ["number"]},
     ]
     made = make_experiment("mixed.csv", "b", tasks=tasks, train={"negative_sample_rate": 0.5})
-    table = read_train(made)
+    table = read_training_table(made)
     found = all_negative_mask(made, table, np.arange(6))
     assert found.tolist() == [True, True, False, False, False, True]
     with pytest.raises(InputError, match="in none of the 2 rows to train on are all binary labels"):
