@@ -65,8 +65,10 @@ def kernel_bias(
         areas = np.array([metrics[f"{family}/{name}"] for name in names])
         areas = areas[~np.isnan(areas)]
         with np.errstate(divide="ignore"):
-            metrics[family] = np.mean(areas**-5.0) ** (1 / -5.0) if len(areas) else np.nan
-    metrics["score"] = np.mean([metrics[part] for part in ("overall", "subgroup", "bpsn", "bnsp")])
+            mean = np.mean(areas**-5.0) ** (1 / -5.0) if len(areas) else np.nan
+            metrics[family] = float(mean)
+    parts = [metrics[part] for part in ("overall", "subgroup", "bpsn", "bnsp")]
+    metrics["score"] = float(np.mean(parts))
     return metrics
 
 
@@ -94,13 +96,14 @@ def compare_bias(n_rows: int = 360_000, n_identities: int = 9, n_runs: int = 3) 
         ours = jigsaw_bias(labels, scores, identities, names).metrics()
         our_seconds.append(time.perf_counter() - between)
         kernel_seconds.append(between - started)
+    defined = {name: area for name, area in ours.items() if area is not None}  # all of them here
     return {
         "rows": n_rows,
         "identities": n_identities,
         "kernel_seconds": min(kernel_seconds),
         "seconds": min(our_seconds),
         "ratio": min(kernel_seconds) / min(our_seconds),
-        "difference": max(abs(ours[f"{BIAS}/{part}"] - area) for part, area in kernel.items()),
+        "difference": max(abs(defined[f"{BIAS}/{part}"] - area) for part, area in kernel.items()),
     }
 
 

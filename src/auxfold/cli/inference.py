@@ -149,14 +149,24 @@ def check_experiment(args: argparse.Namespace, experiment: Experiment) -> None:
             expected = "one quoted text" if n_texts == 1 else "two quoted texts (a pair)"
             raise InputError(f"--text takes {expected}; repeat --text for more rows")
     elif not args.input:
-        if experiment.data.test is None:
-            raise InputError("the experiment has no data.test; give --input")
-        check_exists(experiment.data.test)
+        check_exists(source_path(args, experiment))
         if experiment.data.sample_submission is not None:
             check_exists(experiment.data.sample_submission)
         if args.output:
-            check_output(Path(args.output), experiment.data.test)
+            check_output(Path(args.output), source_path(args, experiment))
     check_trained(experiment, parse_folds(args.folds))
+
+
+def source_path(args: argparse.Namespace, experiment: Experiment) -> str:
+    """The table to predict: that of ``--input``, else the experiment's test file.
+
+    Raises:
+        InputError: there is neither.
+    """
+    path = args.input or experiment.data.test
+    if path is None:
+        raise InputError("the experiment has no data.test; give --input")
+    return str(path)
 
 
 def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
@@ -172,7 +182,7 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
     names = all_tasks if args.all_tasks else [args.task] if args.task else None
     tasks, average = ensemble.select_tasks(names), experiment.inference.average
     postprocess = Postprocess.for_ensemble(ensemble, tasks, args.calibrate, args.threshold, average)
-    source = args.input or experiment.data.test
+    source = source_path(args, experiment)
     table = read_prediction_table(experiment, source, parse_renames(args.rename), args.without_ids)
     sample = None if args.input else load_sample_submission(experiment, tasks, table.ids)
     folder = RunFolder.of(experiment)
