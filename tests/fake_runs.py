@@ -13,7 +13,8 @@ from auxfold.blending.nested import FittedMethod, fit_methods
 from auxfold.blending.options import METHODS, BlendOptions
 from auxfold.blending.single_runs import best_single_run, score_single_runs
 from auxfold.config.experiment import Experiment, to_toml
-from auxfold.storage.atomic import write_frame, write_json, write_text
+from auxfold.storage.atomic import write_frame, write_text
+from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import TaskSet
 from auxfold.training.split import create_folds
@@ -43,7 +44,7 @@ def write_fake_run(
         indices = order[folds[order] == fold]
         write_text(folder.experiment, to_toml(experiment))
         write_frame(folder.oof, frame.iloc[indices])
-        write_json(folder.run, {"experiment_fingerprint": experiment.fingerprint(),
+        write_record(folder.run, {"experiment_fingerprint": experiment.fingerprint(),
                                 "data_fingerprint": table.fingerprint()})  # fmt: skip
     return folds
 
