@@ -15,16 +15,16 @@ import auxfold
 from auxfold.errors import InputError
 from auxfold.storage.atomic import read_json
 from auxfold.storage.run_folder import FoldFolder, RunFolder
-from auxfold.training.checkpoint import WeightStore, mean_of_weights
-from auxfold.training.fold import train_fold
-from auxfold.training.loop import Loop
+from auxfold.training.checkpoint import WeightStore, average_weights
+from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
 from conftest import make_experiment
 
 FOUR = {"epochs": 2, "evaluations_per_epoch": 2, "learning_rate": 1e-2}  # evaluations
 
 
-def averaging(backbone: str, name: str = "tiny", **changes):
+def make_averaging_experiment(backbone: str, name: str = "tiny", **changes):
     selection = {"keep": "average", **changes.pop("selection", {})}
     train = {**FOUR, **changes.pop("train", {})}
     experiment = make_experiment(
@@ -34,44 +34,44 @@ def averaging(backbone: str, name: str = "tiny", **changes):
     return experiment
 
 
-def tensors(folder: FoldFolder) -> dict[str, torch.Tensor]:
+def load_weights(folder: FoldFolder) -> dict[str, torch.Tensor]:
     return load_file(folder.path / "model.safetensors")
 
 
-def spied(monkeypatch) -> list[dict[str, torch.Tensor]]:
+def record_weights(monkeypatch) -> list[dict[str, torch.Tensor]]:
     """Copies of the weights at every evaluation."""
-    seen: list[dict[str, torch.Tensor]] = []
-    original = WeightStore.keep
+    copies: list[dict[str, torch.Tensor]] = []
+    original = WeightStore.save
 
-    def keep(self, weights, evaluation):
-        assert evaluation == len(seen)
-        seen.append({name: values.clone() for name, values in weights.items()})
+    def save(self, weights, evaluation):
+        assert evaluation == len(copies)
+        copies.append({name: values.clone() for name, values in weights.items()})
         original(self, weights, evaluation)
 
-    monkeypatch.setattr(WeightStore, "keep", keep)
-    return seen
+    monkeypatch.setattr(WeightStore, "save", save)
+    return copies
 
 
 @pytest.mark.parametrize("fold", [0, "full"])
 @pytest.mark.parametrize("n", [2, 3, 9])
 def test_the_fold_is_the_mean_of_its_last_evaluations(work_dir, backbone, monkeypatch, n, fold):
-    seen = spied(monkeypatch)
-    folder = train_fold(averaging(backbone, selection={"checkpoints": n}), fold)
-    assert len(seen) == 4
-    last = seen[-n:]
-    for name, values in tensors(folder).items():
+    copies = record_weights(monkeypatch)
+    folder = train_fold(make_averaging_experiment(backbone, selection={"checkpoints": n}), fold)
+    assert len(copies) == 4
+    last = copies[-n:]
+    for name, values in load_weights(folder).items():
         expected = sum(weights[name].double() for weights in last) / len(last)
         torch.testing.assert_close(values.double(), expected, atol=1e-6, rtol=1e-6)
-    head = [weights["heads.main.weight"] for weights in seen]
-    assert (head[-1] - tensors(folder)["heads.main.weight"]).abs().max() > 1e-4
+    head = [weights["heads.main.weight"] for weights in copies]
+    assert (head[-1] - load_weights(folder)["heads.main.weight"]).abs().max() > 1e-4
     assert read_json(folder.run)["selection"]["averaged"] == min(n, 4)
     assert not list(folder.path.glob("*.pt"))
     if fold == "full":
         return
     oof = pd.read_parquet(folder.oof).set_index("id")
     rows = pd.read_csv("train.csv").set_index("id").loc[oof.index]
-    made = auxfold.load(folder.path).predict(rows)
-    np.testing.assert_allclose(made["toxic"], oof["toxic"], atol=1e-6)
+    predictions = auxfold.load(folder.path).predict(rows)
+    np.testing.assert_allclose(predictions["toxic"], oof["toxic"], atol=1e-6)
     assert f"the mean of the last {min(n, 4)} evaluations'" in folder.card.read_text()
 
 
@@ -84,73 +84,74 @@ def test_a_resumed_fold_has_the_very_same_mean(work_dir, backbone, monkeypatch, 
     """Asked to stop after the first evaluation, and after the third one, in the same training."""
     changes = {k: {**({"backbone": backbone, "max_length": 24} if k == "model" else {}), **v}
                for k, v in changes.items()}  # fmt: skip
-    experiment = averaging(backbone, selection={"checkpoints": 2}, **changes)
-    whole = tensors(train_fold(experiment, 0))
-    step, taken = Loop.train_step, []
+    experiment = make_averaging_experiment(backbone, selection={"checkpoints": 2}, **changes)
+    whole = load_weights(train_fold(experiment, 0))
+    original, steps = StepTrainer.train_step, []
 
-    def interrupted(loop, rows):
-        taken.append(rows)
-        if len(taken) in (3, 7):
+    def interrupt(self, indices):
+        steps.append(indices)
+        if len(steps) in (3, 7):
             os.kill(os.getpid(), signal.SIGINT)
-        return step(loop, rows)
+        return original(self, indices)
 
-    monkeypatch.setattr(Loop, "train_step", interrupted)
+    monkeypatch.setattr(StepTrainer, "train_step", interrupt)
     for overwrite in (True, False):
         with pytest.raises(KeyboardInterrupt):
             train_fold(experiment, 0, resume=not overwrite, overwrite=overwrite)
     folder = RunFolder.of(experiment).fold(0)
     assert [n for n, _ in folder.list_evaluation_weights()] == [1, 2], "older ones are gone"
-    resumed = tensors(train_fold(experiment, 0, resume=True))
+    resumed = load_weights(train_fold(experiment, 0, resume=True))
     assert all(torch.equal(resumed[name], values) for name, values in whole.items())
 
 
-def test_a_crash_behind_later_evaluations_costs_no_weights(work_dir, backbone, monkeypatch):
+def test_a_crash_after_later_evaluations_costs_no_weights(work_dir, backbone, monkeypatch):
     """The saved state is two evaluations older than the files: its own must still be there."""
-    experiment = averaging(backbone, selection={"checkpoints": 2}, train={"epochs": 3})
-    whole = tensors(train_fold(experiment, 0))
-    evaluate, calls = Loop.evaluate_and_select, []
+    experiment = make_averaging_experiment(
+        backbone, selection={"checkpoints": 2}, train={"epochs": 3}
+    )
+    whole = load_weights(train_fold(experiment, 0))
+    evaluate, calls = FoldTrainer.evaluate_and_select, []
 
     class Crash(Exception):
         pass
 
-    def crashing(loop, share):
-        evaluate(loop, share)
+    def crash(self, share, log):
+        evaluate(self, share, log)
         calls.append(share)
         if len(calls) == 4:
             raise Crash
 
-    monkeypatch.setattr(Loop, "evaluate_and_select", crashing)
+    monkeypatch.setattr(FoldTrainer, "evaluate_and_select", crash)
     with pytest.raises(Crash):
         train_fold(experiment, 0, overwrite=True)
     folder = RunFolder.of(experiment).fold(0)
     state = torch.load(folder.state, weights_only=False)["progress"]
     assert len(state["history"]) == 2
     assert [n for n, _ in folder.list_evaluation_weights()] == [0, 1, 2, 3]
-    (folder.evaluation_weights(3)).write_bytes(
-        folder.evaluation_weights(0).read_bytes()
-    )  # another machine's rounding, say
-    monkeypatch.setattr(Loop, "evaluate_and_select", evaluate)
-    resumed = tensors(train_fold(experiment, 0, resume=True))
+    # Another machine's rounding, say.
+    folder.evaluation_weights(3).write_bytes(folder.evaluation_weights(0).read_bytes())
+    monkeypatch.setattr(FoldTrainer, "evaluate_and_select", evaluate)
+    resumed = load_weights(train_fold(experiment, 0, resume=True))
     assert all(torch.equal(resumed[name], values) for name, values in whole.items())
 
 
 def test_early_stopping_ends_at_a_mean_of_what_there_was(work_dir, backbone, monkeypatch):
     scores = iter([0.9, 0.2, 0.1, 0.0])
-    select = Loop.select
+    select = FoldTrainer.select
     monkeypatch.setattr(
-        Loop, "select", lambda self, m: select(self, {**m, "main/auc": next(scores)})
+        FoldTrainer, "select", lambda self, m: select(self, {**m, "main/auc": next(scores)})
     )
-    seen = spied(monkeypatch)
-    folder = train_fold(averaging(backbone, selection={"early_stopping": 1}), 0)
-    assert len(seen) == 2 and read_json(folder.run)["selection"]["averaged"] == 2
+    copies = record_weights(monkeypatch)
+    folder = train_fold(make_averaging_experiment(backbone, selection={"early_stopping": 1}), 0)
+    assert len(copies) == 2 and read_json(folder.run)["selection"]["averaged"] == 2
 
 
 def test_numbers_that_are_no_floats_are_the_last_ones(tmp_path):
     paths = [tmp_path / f"{n}.pt" for n in range(3)]
     for n, path in enumerate(paths):
         torch.save({"w": torch.tensor([3.0 * n, 1.0]), "n": torch.tensor(n)}, path)
-    made = mean_of_weights(paths, torch.device("cpu"))
-    assert made["w"].tolist() == [3.0, 1.0] and int(made["n"]) == 2
+    mean = average_weights(paths, torch.device("cpu"))
+    assert mean["w"].tolist() == [3.0, 1.0] and int(mean["n"]) == 2
 
 
 def test_what_cannot_be_averaged_is_refused_and_fingerprints_stay():

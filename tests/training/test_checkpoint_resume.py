@@ -16,20 +16,20 @@ from safetensors.torch import load_file
 from auxfold.config.experiment import to_toml
 from auxfold.errors import InputError
 from auxfold.storage.run_folder import OUTPUTS, FoldFolder, RunFolder
-from auxfold.training import fold as fold_module
+from auxfold.training import build
 from auxfold.training.fold import FoldTrainer, train_fold
-from auxfold.training.loop import Loop
+from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
 from conftest import make_experiment
 
 TRAIN = Path(__file__).parents[2] / "scripts/train.py"
 
 
-def tensors(folder: FoldFolder) -> dict[str, torch.Tensor]:
+def load_weights(folder: FoldFolder) -> dict[str, torch.Tensor]:
     return load_file(folder.path / "model.safetensors")
 
 
-def history(folder: FoldFolder) -> list[dict]:
+def load_history(folder: FoldFolder) -> list[dict]:
     records = [json.loads(line) for line in folder.history.read_text().splitlines()]
     return [{k: v for k, v in record.items() if k != "seconds"} for record in records]
 
@@ -37,37 +37,37 @@ def history(folder: FoldFolder) -> list[dict]:
 @pytest.mark.parametrize(
     ("owner", "method", "call"),
     [
-        (Loop, "train_step", 6),  # in the middle of the second epoch
-        (Loop, "train_step", 1),
-        (FoldTrainer, "_evaluate", 1),  # after a step was counted and before its record is kept
-        (FoldTrainer, "_evaluate", 2),
-        (FoldTrainer, "_keep", 1),
+        (StepTrainer, "train_step", 6),  # in the middle of the second epoch
+        (StepTrainer, "train_step", 1),
+        (FoldTrainer, "evaluate", 1),  # after a step was counted and before its record is stored
+        (FoldTrainer, "evaluate", 2),
+        (FoldTrainer, "keep_weights", 1),
     ],
 )
 def test_a_signal_anywhere_changes_nothing(work_dir, backbone, monkeypatch, owner, method, call):
     experiment = make_experiment("train.csv", backbone)
     create_folds(experiment)
     whole = train_fold(experiment, 0)
-    weights, records = tensors(whole), history(whole)
+    weights, records = load_weights(whole), load_history(whole)
     calls, original = 0, getattr(owner, method)
 
-    def interrupted(self, *arguments):
+    def interrupt(self, *arguments):
         nonlocal calls
         calls += 1
         if calls == call:
             os.kill(os.getpid(), signal.SIGINT)
         return original(self, *arguments)
 
-    monkeypatch.setattr(owner, method, interrupted)
+    monkeypatch.setattr(owner, method, interrupt)
     with pytest.raises(KeyboardInterrupt):
         train_fold(experiment, 0, overwrite=True)
     assert whole.exists(), "the old fold stays until the new one is done"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     monkeypatch.setattr(owner, method, original)
     resumed = train_fold(experiment, 0, resume=True)
-    assert history(resumed) == records
+    assert load_history(resumed) == records
     for name, values in weights.items():
-        assert torch.equal(tensors(resumed)[name], values), name
+        assert torch.equal(load_weights(resumed)[name], values), name
     assert not resumed.working.exists()
 
 
@@ -76,12 +76,12 @@ def test_the_second_signal_stops_at_once(work_dir, backbone, monkeypatch):
     create_folds(experiment)
     finished = []
 
-    def stuck(self, rows):
+    def hang(self, indices):
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
         finished.append(True)
 
-    monkeypatch.setattr(Loop, "train_step", stuck)
+    monkeypatch.setattr(StepTrainer, "train_step", hang)
     with pytest.raises(KeyboardInterrupt):
         train_fold(experiment, 0)
     assert not finished
@@ -101,20 +101,20 @@ def test_a_finished_fold_is_skipped_only_if_it_is_the_one_asked_for(work_dir, ba
 def test_a_state_of_another_training_is_refused(work_dir, backbone, monkeypatch):
     experiment = make_experiment("train.csv", backbone, train={"precision": "auto"})
     create_folds(experiment)
-    original = Loop.train_step
+    original = StepTrainer.train_step
 
-    def interrupted(self, rows):
+    def interrupt(self, indices):
         os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, rows)
+        return original(self, indices)
 
-    monkeypatch.setattr(fold_module, "choose_amp_dtype", lambda *_: "fp32")
-    monkeypatch.setattr(Loop, "train_step", interrupted)
+    monkeypatch.setattr(build, "choose_amp_dtype", lambda *_: "fp32")
+    monkeypatch.setattr(StepTrainer, "train_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train_fold(experiment, 0)
     other = make_experiment("train.csv", backbone, train={"precision": "auto", "epochs": 3})
     with pytest.raises(InputError, match="started with another experiment"):
         train_fold(other, 0, resume=True)
-    monkeypatch.setattr(fold_module, "choose_amp_dtype", lambda *_: "bf16")  # another machine
+    monkeypatch.setattr(build, "choose_amp_dtype", lambda *_: "bf16")  # another machine
     with pytest.raises(InputError, match="another kind of device"):
         train_fold(experiment, 0, resume=True)
 
@@ -149,7 +149,7 @@ def test_ctrl_c_in_a_terminal_saves_and_resumes(work_dir, backbone, script, opti
     process.stdout.close()
     folder = RunFolder(OUTPUTS / run).fold(fold)
     state = torch.load(folder.state, weights_only=False)
-    assert state["progress"]["epoch"] >= 2 or state["progress"]["step"] > 0
+    assert state["progress"]["epoch"] >= 2 or state["progress"]["step_in_epoch"] > 0
     assert len(state["progress"]["history"]) >= 2
     assert not folder.exists()
     assert [p.name for p in folder.working.glob(".*")] == []

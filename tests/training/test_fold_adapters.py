@@ -27,7 +27,7 @@ from auxfold.model.backbone import build_model
 from auxfold.storage.atomic import read_json
 from auxfold.training.dry_run import plan_fold
 from auxfold.training.fold import train_fold
-from auxfold.training.loop import Loop
+from auxfold.training.loop import StepTrainer
 from auxfold.training.optimizer import parameter_groups
 from auxfold.training.split import create_folds
 from conftest import make_backbone, make_experiment, make_frame
@@ -36,14 +36,14 @@ ROOT = Path(__file__).parents[2]
 KINDS = ("lora", "dora", "ia3", "prefix", "pfeiffer", "houlsby")
 
 
-def experiment_of(kind: str, backbone: str, **changes):
+def make_adapter_experiment(kind: str, backbone: str, **changes):
     return make_experiment(
         "train.csv", backbone, name=kind,
         model={"adapter": {"kind": kind}}, **{"train": {"learning_rate": 0.01}, **changes},
     )  # fmt: skip
 
 
-def weights(path: Path) -> dict[str, torch.Tensor]:
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
     return load_file(path / "model.safetensors")
 
 
@@ -52,9 +52,9 @@ def script(name: str, *arguments: str) -> str:
 
 
 def refused(name: str, *arguments: str) -> str:
-    told = run_script(name, *arguments, code=2).stderr
-    assert told.startswith("error: ") and told.count("\n") == 1
-    return told
+    error = run_script(name, *arguments, code=2).stderr
+    assert error.startswith("error: ") and error.count("\n") == 1
+    return error
 
 
 def run_script(name: str, *arguments: str, code: int) -> subprocess.CompletedProcess[str]:
@@ -66,10 +66,10 @@ def run_script(name: str, *arguments: str, code: int) -> subprocess.CompletedPro
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fold_is_trained_stored_small_loaded_and_merged(work_dir, backbone, kind):
-    experiment = experiment_of(kind, backbone)
+    experiment = make_adapter_experiment(kind, backbone)
     create_folds(experiment)
     folders = [train_fold(experiment, fold) for fold in (0, 1)]
-    stored = weights(folders[0].path)
+    stored = load_weights(folders[0].path)
     assert {name.split(".")[0] for name in stored} == {"backbone", "heads"}
     assert not any("embeddings" in name or "base_layer" in name for name in stored)
     config = json.loads((folders[0].path / "config.json").read_text())
@@ -98,15 +98,15 @@ def test_a_plain_fold_is_not_merged_and_a_missing_backbone_is_one_line(work_dir)
     create_folds(plain)
     train_fold(plain, 0)
     Path("plain.toml").write_text(to_toml(plain))
-    told = refused("merge", "--config", "plain.toml", "--folds", "0", "--output", "m")
-    assert "plain model already" in told
-    lora = experiment_of("lora", folder)
+    error = refused("merge", "--config", "plain.toml", "--folds", "0", "--output", "m")
+    assert "plain model already" in error
+    lora = make_adapter_experiment("lora", folder)
     create_folds(lora)
     train_fold(lora, 0)
     Path("lora.toml").write_text(to_toml(lora))
     Path(folder).rename(work_dir / "gone")
-    told = refused("merge", "--config", "lora.toml", "--folds", "0", "--output", "m")
-    assert "cannot be loaded from here" in told and not Path("m").exists()
+    error = refused("merge", "--config", "lora.toml", "--folds", "0", "--output", "m")
+    assert "cannot be loaded from here" in error and not Path("m").exists()
 
 
 @pytest.mark.parametrize("changes", [{}, {"train": {"ema": 0.9}}], ids=["plain", "ema"])
@@ -114,32 +114,32 @@ def test_a_plain_fold_is_not_merged_and_a_missing_backbone_is_one_line(work_dir)
 def test_resumed_training_ends_in_the_very_same_adapter(
     work_dir, backbone, monkeypatch, kind, changes
 ):
-    experiment = experiment_of(kind, backbone, **changes)
+    experiment = make_adapter_experiment(kind, backbone, **changes)
     create_folds(experiment)
-    whole = weights(train_fold(experiment, 0).path)
-    step, taken = Loop.train_step, []
+    whole = load_weights(train_fold(experiment, 0).path)
+    original, steps = StepTrainer.train_step, []
 
-    def interrupted(loop, rows):
-        taken.append(rows)
-        if len(taken) == 6:
+    def interrupt(self, indices):
+        steps.append(indices)
+        if len(steps) == 6:
             os.kill(os.getpid(), signal.SIGINT)
-        return step(loop, rows)
+        return original(self, indices)
 
-    monkeypatch.setattr(Loop, "train_step", interrupted)
+    monkeypatch.setattr(StepTrainer, "train_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train_fold(experiment, 0, overwrite=True)
-    monkeypatch.setattr(Loop, "train_step", step)
+    monkeypatch.setattr(StepTrainer, "train_step", original)
     state = torch.load(f"outputs/{kind}/fold_0.partial/state.pt", weights_only=False)
-    for part in ("model", "averaged"):
+    for part in ("model", "ema"):
         names = state["parts"].get(part, {})
         assert not any("word_embeddings" in name or "base_layer" in name for name in names)
-    resumed = weights(train_fold(experiment, 0, resume=True).path)
+    resumed = load_weights(train_fold(experiment, 0, resume=True).path)
     assert resumed.keys() == whole.keys()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
 def test_groups_layer_decay_and_weight_decay_of_adapters(tmp_path):
-    experiment = experiment_of("ia3", make_backbone(tmp_path))
+    experiment = make_adapter_experiment("ia3", make_backbone(tmp_path))
     model = build_model(experiment, {"main": 1})
     groups = parameter_groups(
         model, Train(learning_rate=1.0, head_learning_rate=9.0, layerwise_lr_decay=0.5)
@@ -150,29 +150,31 @@ def test_groups_layer_decay_and_weight_decay_of_adapters(tmp_path):
     assert rates["backbone.encoder.layer.0.attention.self.key.ia3_l.default"] == 0.5
     decay = {name: group["weight_decay"] for group in groups for name in group["names"]}
     assert {name for name, value in decay.items() if value} == {"heads.main.weight"}
-    prefix = build_model(experiment_of("prefix", str(tmp_path)), {"main": 1})
+    prefix = build_model(make_adapter_experiment("prefix", str(tmp_path)), {"main": 1})
     rates = {
         n: g["lr"]
         for g in parameter_groups(prefix, Train(layerwise_lr_decay=0.5))
         for n in g["names"]
     }
     assert rates["backbone.prefix.layer.0.key"] == rates["backbone.prefix.layer.1.key"] / 2
-    albert = experiment_of("lora", make_backbone(tmp_path / "albert", "albert"))
-    with pytest.raises(InputError, match="layerwise_lr_decay: this backbone has no layers"):
+    albert = make_adapter_experiment("lora", make_backbone(tmp_path / "albert", "albert"))
+    with pytest.raises(
+        InputError, match="layerwise_lr_decay: this backbone has no numbered layers"
+    ):
         parameter_groups(build_model(albert, {"main": 1}), Train(layerwise_lr_decay=0.9))
 
 
 def test_the_plan_counts_what_is_trained(work_dir, backbone, monkeypatch):
-    monkeypatch.setattr("auxfold.training.dry_run.SECONDS", 0.1)
-    told = plan_fold(experiment_of("houlsby", backbone), 0)
-    assert "0.000 of 0.0 M parameters to train" in told and "disk       0.0 MB, 0.0 MB" in told
+    monkeypatch.setattr("auxfold.training.dry_run.MAX_SECONDS", 0.1)
+    plan = plan_fold(make_adapter_experiment("houlsby", backbone), 0)
+    assert "0.000 of 0.0 M parameters to train" in plan and "disk       0.0 MB, 0.0 MB" in plan
 
 
 @pytest.mark.parametrize("kind", ["lora", "houlsby"])
 def test_a_bundle_needs_neither_the_backbone_nor_peft(work_dir, kind):
     folder = make_backbone(work_dir / "backbone")
     data = {"train": "train.csv", "test": "input/tiny-comments/test.csv"}
-    experiment = experiment_of(kind, folder, data=data)
+    experiment = make_adapter_experiment(kind, folder, data=data)
     create_folds(experiment)
     for fold in (0, 1):
         train_fold(experiment, fold)
@@ -186,19 +188,19 @@ def test_a_bundle_needs_neither_the_backbone_nor_peft(work_dir, kind):
     blocked = work_dir / "blocked/peft"
     blocked.mkdir(parents=True)
     (blocked / "__init__.py").write_text("raise ImportError('blocked')")
-    place = work_dir / "mounted/tiny-comments"
-    place.mkdir(parents=True)
-    test.to_csv(place / "test.csv", index=False)
+    mounted = work_dir / "mounted/tiny-comments"
+    mounted.mkdir(parents=True)
+    test.to_csv(mounted / "test.csv", index=False)
     program = (
         "import sys; from pathlib import Path; from auxfold.kaggle import kernel\n"
         "frame, done = kernel.predict(Path(sys.argv[1]), Path(sys.argv[2]), None, hours=1.0)\n"
-        "frame.to_csv('made.csv', index=False); print(done)"
+        "frame.to_csv('predictions.csv', index=False); print(done)"
     )
     paths = os.pathsep.join([str(blocked.parent), str(bundle / "src"), *sys.path])
     done = subprocess.run(
-        [sys.executable, "-c", program, str(bundle), str(place / "test.csv")],
+        [sys.executable, "-c", program, str(bundle), str(mounted / "test.csv")],
         capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths},
     )  # fmt: skip
     assert "['fold_0', 'fold_1']" in done.stdout, done.stdout + done.stderr
-    made = pd.read_csv("made.csv").set_index("id").loc[test["id"]]["toxic"]
-    np.testing.assert_allclose(made, expected, atol=1e-5)
+    predictions = pd.read_csv("predictions.csv").set_index("id").loc[test["id"]]["toxic"]
+    np.testing.assert_allclose(predictions, expected, atol=1e-5)

@@ -16,9 +16,8 @@ from auxfold.model.backbone import build_model, load_tokenizer
 from auxfold.storage.atomic import read_json
 from auxfold.tasks.binary import BinaryTask
 from auxfold.tasks.metrics import f1_at_half
-from auxfold.training.fold import train_fold
-from auxfold.training.loop import Loop
-from auxfold.training.optimizer import averaged, parameter_groups
+from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.optimizer import make_ema, parameter_groups
 from auxfold.training.split import create_folds
 from conftest import make_backbone, make_experiment, make_frame
 
@@ -41,7 +40,7 @@ def test_layer_decay_slows_each_layer_by_the_one_above(tmp_path):
     ("architecture", "bottom"),
     [("modernbert", "backbone.layers.0."), ("deberta-v2", "backbone.encoder.layer.0.")],
 )
-def test_layers_are_found_in_other_architectures(tmp_path, architecture, bottom):
+def test_layers_are_numbered_in_other_architectures(tmp_path, architecture, bottom):
     experiment = make_experiment("t", make_backbone(tmp_path, architecture))
     model = build_model(experiment, {"main": 1})
     groups = parameter_groups(model, Train(learning_rate=1.0, layerwise_lr_decay=0.5))
@@ -53,24 +52,26 @@ def test_layer_decay_without_layers_is_refused(tmp_path):
     experiment = make_experiment("t", make_backbone(tmp_path, "albert"))
     model = build_model(experiment, {"main": 1})
     assert parameter_groups(model, Train())
-    with pytest.raises(InputError, match="layerwise_lr_decay: this backbone has no layers"):
+    with pytest.raises(
+        InputError, match="layerwise_lr_decay: this backbone has no numbered layers"
+    ):
         parameter_groups(model, Train(layerwise_lr_decay=0.9))
 
 
 def test_averaged_weights_by_hand():
     model = torch.nn.Linear(1, 1, bias=False)
-    kept = averaged(model, decay=0.5)
+    ema = make_ema(model, decay=0.5)
     expected = None
     for step, value in enumerate([8.0, 4.0, 2.0, 1.0, 0.0, 3.0, 7.0]):
         with torch.no_grad():
             model.weight.fill_(value)
-        kept.update_parameters(model)
+        ema.update_parameters(model)
         share = 1 - min(0.5, (1 + step) / (10 + step))
         expected = value if expected is None else expected + share * (value - expected)
-        assert float(kept.module.weight.detach()) == pytest.approx(expected, rel=1e-6)
+        assert float(ema.module.weight.detach()) == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_average_is_evaluated_kept_and_resumed(work_dir, backbone, monkeypatch):
+def test_the_average_is_evaluated_stored_and_resumed(work_dir, backbone, monkeypatch):
     plain = make_experiment("train.csv", backbone, name="plain")
     slow = make_experiment("train.csv", backbone, name="slow", train={"ema": 0.999})
     for experiment in (plain, slow):
@@ -87,44 +88,42 @@ def test_the_average_is_evaluated_kept_and_resumed(work_dir, backbone, monkeypat
     class Interrupted(Exception):
         pass
 
-    counted, steps = Loop.count, []
+    take_step, steps = FoldTrainer.take_step, []
 
-    def interrupt(self, losses, norm, rows):
-        counted(self, losses, norm, rows)
-        steps.append(rows)
+    def interrupt(self, indices):
+        take_step(self, indices)
+        steps.append(indices)
         if len(steps) == 6:
             self.save()
             raise Interrupted
 
-    monkeypatch.setattr(Loop, "count", interrupt)
+    monkeypatch.setattr(FoldTrainer, "take_step", interrupt)
     with pytest.raises(Interrupted):
         train_fold(slow, 0)
-    monkeypatch.setattr(Loop, "count", counted)
+    monkeypatch.setattr(FoldTrainer, "take_step", take_step)
     again = train_fold(slow, 0, resume=True)
     assert read_json(again.metrics) == scores
     third = auxfold.load(again.path).predict(texts)
     np.testing.assert_array_equal(third, second)
 
 
-def test_the_last_checkpoint_can_be_kept(work_dir, backbone, monkeypatch):
+def test_the_last_checkpoint_can_be_stored(work_dir, backbone, monkeypatch):
     scores = iter([0.9, 0.2])
-    original = Loop.select
+    select, keep_weights = FoldTrainer.select, FoldTrainer.keep_weights
     monkeypatch.setattr(
-        Loop, "select", lambda self, m: original(self, {**m, "main/auc": next(scores)})
+        FoldTrainer, "select", lambda self, m: select(self, {**m, "main/auc": next(scores)})
     )
-    kept = []
+    epochs = []
     experiment = make_experiment("train.csv", backbone, selection={"keep": "last"})
     create_folds(experiment)
-    keep = Loop.__init__
 
-    def watch(self, *args, **kwargs):
-        keep(self, *args, **kwargs)
-        inner = self.keep
-        self.keep = lambda: (kept.append(self.progress.epoch), inner())
+    def watch(self):
+        epochs.append(self.progress.epoch)
+        keep_weights(self)
 
-    monkeypatch.setattr(Loop, "__init__", watch)
+    monkeypatch.setattr(FoldTrainer, "keep_weights", watch)
     folder = train_fold(experiment, 0)
-    assert kept == [0, 1]
+    assert epochs == [0, 1]
     assert read_json(folder.run)["selection"]["value"] == 0.9
 
 
@@ -142,34 +141,34 @@ def pair_rows(backbone: str, **changes):
 def test_both_orders_are_predicted_and_averaged(backbone):
     experiment, model, tokenizer, first, second = pair_rows(backbone, symmetric_pairs=True)
     plain = experiment.model.model_copy(update={"symmetric_pairs": False})
-    told = {"tasks": ["main"], "max_tokens": 200, "amp_dtype": "fp32"}
-    places = np.arange(12)
+    options = {"tasks": ["main"], "max_tokens": 200, "amp_dtype": "fp32"}
+    indices = np.arange(12)
 
     def logits(texts, settings):
-        rows = tokenize_dataset(texts, tokenizer, settings)
-        return predict_logits(model, rows, places, **told)["main"]
+        dataset = tokenize_dataset(texts, tokenizer, settings)
+        return predict_logits(model, dataset, indices, **options)["main"]
 
-    straight, turned = (logits(t, plain) for t in ([first, second], [second, first]))
-    assert np.abs(straight - turned).max() > 1e-4
+    straight, swapped = (logits(t, plain) for t in ([first, second], [second, first]))
+    assert np.abs(straight - swapped).max() > 1e-4
     both = logits([first, second], experiment.model)
-    np.testing.assert_allclose(both, (straight + turned) / 2, atol=1e-6)
+    np.testing.assert_allclose(both, (straight + swapped) / 2, atol=1e-6)
     np.testing.assert_allclose(both, logits([second, first], experiment.model), atol=1e-6)
 
 
-def test_a_turned_row_is_the_other_pair(backbone):
+def test_a_swapped_row_is_the_other_pair(backbone):
     experiment, _, tokenizer, first, second = pair_rows(backbone)
     straight = tokenize_dataset([first, second], tokenizer, experiment.model)
     other = tokenize_dataset([second, first], tokenizer, experiment.model)
-    turned = straight.batch(np.array([3, 5]), np.array([True, False]))
-    assert turned["input_ids"][0].tolist()[: other.lengths()[3]] == (
+    swapped = straight.batch(np.array([3, 5]), np.array([True, False]))
+    assert swapped["input_ids"][0].tolist()[: other.lengths()[3]] == (
         other.batch(np.array([3]))["input_ids"][0].tolist()
     )
-    assert turned["input_ids"][1].tolist()[: straight.lengths()[5]] == (
+    assert swapped["input_ids"][1].tolist()[: straight.lengths()[5]] == (
         straight.batch(np.array([5]))["input_ids"][0].tolist()
     )
 
 
-def test_half_the_pairs_turn_and_others_in_every_epoch():
+def test_half_the_pairs_are_swapped_and_others_in_every_epoch():
     first, again, other = (swap_mask(4000, 7, epoch) for epoch in (0, 0, 1))
     assert (first == again).all() and 0.45 < first.mean() < 0.55
     assert 0.4 < (first != other).mean() < 0.6
@@ -181,7 +180,7 @@ def test_both_orders_want_pairs(backbone):
 
 
 def test_several_dropout_masks_average_their_logits_in_training_only(backbone):
-    made = {}
+    spread_and_logit = {}
     for samples in (1, 8):
         experiment = make_experiment(
             "t", backbone, model={"multisample_dropout": samples, "head_dropout": 0.5,
@@ -193,10 +192,11 @@ def test_several_dropout_masks_average_their_logits_in_training_only(backbone):
                  "attention_mask": torch.ones(1, 4, dtype=torch.long)}  # fmt: skip
         with torch.no_grad():
             model.train()
-            drawn = torch.stack([model(**batch)["main"] for _ in range(300)])
-            made[samples] = (float(drawn.std()), float(model.eval()(**batch)["main"]))
-    assert made[1][1] == made[8][1], "no mask in prediction"
-    assert made[8][0] == pytest.approx(made[1][0] / 8**0.5, rel=0.25)
+            logits = torch.stack([model(**batch)["main"] for _ in range(300)])
+            spread_and_logit[samples] = (float(logits.std()), float(model.eval()(**batch)["main"]))
+    (spread_of_one, one), (spread_of_eight, eight) = spread_and_logit.values()
+    assert one == eight, "no mask in prediction"
+    assert spread_of_eight == pytest.approx(spread_of_one / 8**0.5, rel=0.25)
 
 
 def test_smoothed_binary_labels_by_hand():

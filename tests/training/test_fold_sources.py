@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 
 from auxfold.storage.atomic import write_frame
 from auxfold.storage.run_folder import RunFolder
-from auxfold.training.fold import train_fold
-from auxfold.training.loop import Loop
+from auxfold.training.fold import FoldTrainer, train_fold
 from auxfold.training.split import create_folds
 from conftest import assert_resumes_exactly, make_experiment, make_frame
 
@@ -26,14 +25,14 @@ TASKS = [
 
 @pytest.fixture
 def experiment(work_dir, backbone):
-    """60 rows labelled for one task, 20 for the other; a function of ``[train]`` settings."""
+    """60 rows labeled for one task, 20 for the other; a function of ``[train]`` settings."""
     (work_dir / "toxic").mkdir()
     (work_dir / "threat").mkdir()
     make_frame(60, 0)[["id", "text", "toxic"]].to_csv("toxic/train.csv", index=False)
     second = make_frame(20, 1).rename(columns={"threat": "hard"})
     second[["id", "text", "hard"]].to_csv("threat/train.csv", index=False)
 
-    def made(**train):
+    def make(**train):
         settings = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-2, "precision": "fp32",
                     "weight_decay": 0.1, "warmup_ratio": 0.0, **train}  # fmt: skip
         data = {"train": SOURCES}
@@ -41,31 +40,37 @@ def experiment(work_dir, backbone):
         create_folds(experiment, overwrite=True)
         return experiment
 
-    return made
+    return make
 
 
-def watched(monkeypatch) -> list[dict]:
+def record_steps(monkeypatch) -> list[dict]:
     """Every step's rows by source, with heads and backbone before and after it."""
-    steps, original = [], Loop.train_step
+    steps, original = [], FoldTrainer.take_step
 
-    def state(loop) -> dict[str, torch.Tensor]:
-        return {name: values.clone() for name, values in loop.model.state_dict().items()}
+    def copy_state(trainer) -> dict[str, torch.Tensor]:
+        return {name: v.clone() for name, v in trainer.parts.model.state_dict().items()}
 
-    def train_step(self, rows):
-        before = state(self)
-        losses, norm = original(self, rows)
-        source_of = dict(zip(self.train_rows, self.sources, strict=True))
-        sources = [int(source_of[row]) for row in rows]
-        steps.append({"sources": sources, "before": before, "after": state(self), "losses": losses})
-        return losses, norm
+    def take_step(self, indices):
+        before, totals = copy_state(self), dict(self.progress.losses)
+        original(self, indices)
+        source_by_row = dict(zip(self.parts.epochs.indices, self.parts.epochs.sources, strict=True))
+        sources = [int(source_by_row[index]) for index in indices]
+        losses = {
+            name: total - totals.get(name, 0.0)
+            for name, total in self.progress.losses.items()
+            if total != totals.get(name)
+        }
+        steps.append(
+            {"sources": sources, "before": before, "after": copy_state(self), "losses": losses}
+        )
 
-    monkeypatch.setattr(Loop, "train_step", train_step)
+    monkeypatch.setattr(FoldTrainer, "take_step", take_step)
     return steps
 
 
-def test_a_pure_step_leaves_the_other_tasks_head_as_it_was(experiment, monkeypatch):
+def test_a_homogeneous_step_leaves_the_other_tasks_head_as_it_was(experiment, monkeypatch):
     """Also after momentum has built up, and in spite of weight decay."""
-    steps = watched(monkeypatch)
+    steps = record_steps(monkeypatch)
     folder = train_fold(experiment(batches="homogeneous", sampling="uniform", epochs=3), 0)
     assert {frozenset(step["sources"]) for step in steps} == {frozenset({0}), frozenset({1})}
     assert len(steps) == 3 * 2 * 3, "20 rows of each source, 8 a step"
@@ -77,16 +82,16 @@ def test_a_pure_step_leaves_the_other_tasks_head_as_it_was(experiment, monkeypat
             name = f"heads.{present}.{kind}"
             assert not torch.equal(step["before"][name], step["after"][name])
         assert list(step["losses"]) == [present], "an absent task has no loss, not a loss of 0"
-    told = json.loads(folder.history.read_text().splitlines()[0])["train_loss"]
+    recorded = json.loads(folder.history.read_text().splitlines()[0])["train_loss"]
     for task in ("main", "aux"):
         losses = [float(s["losses"][task]) for s in steps[:6] if task in s["losses"]]
-        assert told[task] == pytest.approx(np.mean(losses)), "over the steps that have the task"
+        assert recorded[task] == pytest.approx(np.mean(losses)), "over the steps that have the task"
     first = [step["sources"][0] for step in steps]
     assert first != sorted(first), "the sources' steps are shuffled among each other"
 
 
 def test_mixed_steps_hold_both_and_rows_come_as_often_as_asked(experiment, monkeypatch):
-    steps = watched(monkeypatch)
+    steps = record_steps(monkeypatch)
     train_fold(experiment(sampling="uniform", epochs=1), 0)
     counts = np.bincount([source for step in steps for source in step["sources"]])
     assert counts.tolist() == [20, 20]
@@ -95,19 +100,21 @@ def test_mixed_steps_hold_both_and_rows_come_as_often_as_asked(experiment, monke
 
 @pytest.mark.parametrize("batches", ["mixed", "homogeneous"])
 def test_a_sampled_epoch_resumes_exactly(experiment, monkeypatch, batches):
-    made = experiment(batches=batches, sampling="sqrt", epochs=3)
-    assert_resumes_exactly(made, monkeypatch, 8)  # within the second epoch
+    sampled = experiment(batches=batches, sampling="sqrt", epochs=3)
+    assert_resumes_exactly(sampled, monkeypatch, 8)  # within the second epoch
 
 
 def test_the_default_trains_as_one_joined_file_does(experiment):
-    """Sources add nothing of their own: the same rows in one file give the very weights."""
-    made = experiment()
-    folder = train_fold(made, 0)
+    """Sources add nothing else: the same rows in one file give the very weights."""
+    sources = experiment()
+    folder = train_fold(sources, 0)
     weights = load_file(folder.path / "model.safetensors")
-    table, folds = create_folds(made)
+    table, folds = create_folds(sources)
     frame = pd.DataFrame({"id": table.ids, "text": table.texts[0]})
     frame.assign(toxic=table.labels[:, 0], threat=table.labels[:, 1]).to_csv("all.csv", index=False)
-    plain = made.model_copy(update={"data": made.data.model_copy(update={"train": "all.csv"})})
+    plain = sources.model_copy(
+        update={"data": sources.data.model_copy(update={"train": "all.csv"})}
+    )
     create_folds(plain, overwrite=True)
     # The very folds: those of several sources are spread by source as well.
     write_frame(RunFolder.of(plain).folds, pd.DataFrame({"id": table.ids, "fold": folds}))

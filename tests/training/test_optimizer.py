@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from accelerate import Accelerator
 
 from auxfold.config import Train
 from auxfold.model.backbone import build_model
-from auxfold.training.optimizer import make_optimizer, make_schedule, parameter_groups
+from auxfold.training.optimizer import (
+    guarded_step,
+    make_optimizer,
+    make_schedule,
+    parameter_groups,
+)
 from conftest import make_backbone, make_experiment
 
 
@@ -42,3 +48,27 @@ def test_schedule_warms_up_and_ends_at_zero(schedule, halfway):
     assert rates[0] == 0.0 and rates[10] == pytest.approx(0.5) and rates[20] == pytest.approx(1.0)
     assert rates[60] == pytest.approx(halfway)
     assert plan.get_last_lr()[0] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_guarded_step_is_an_ordinary_one_or_none_at_all():
+    """Where it is not finite, parameters, moments and the count of steps stay as they were."""
+    accelerator = Accelerator(cpu=True)
+    torch.manual_seed(0)
+    guarded, plain = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    plain.load_state_dict(guarded.state_dict())
+    optimizer = accelerator.prepare_optimizer(make_optimizer(guarded, Train(learning_rate=0.1)))
+    reference = make_optimizer(plain, Train(learning_rate=0.1))
+    for number, is_finite in enumerate((True, False, True, True)):
+        for model in (guarded, plain):
+            for parameter in model.parameters():
+                parameter.grad = torch.full_like(parameter, number + 1.0)
+        if not is_finite:
+            guarded.weight.grad[0, 0] = float("nan")
+        guarded_step(optimizer, torch.tensor(is_finite))
+        if is_finite:
+            reference.step()
+        for ours, theirs in zip(guarded.parameters(), plain.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+            state = optimizer.optimizer.state[ours]
+            for name, value in reference.state[theirs].items():
+                assert torch.equal(state[name], value), name

@@ -10,38 +10,39 @@ import pytest
 
 from auxfold.data.loading import read_training_table
 from auxfold.errors import InputError
+from auxfold.tasks import TaskSet
 from auxfold.training.dry_run import plan_fold
 from auxfold.training.fold import train_fold
-from auxfold.training.loop import Loop
+from auxfold.training.loop import StepTrainer
 from auxfold.training.split import all_negative_mask, create_folds
 from conftest import assert_resumes_exactly, make_experiment, make_frame
 
 
 @pytest.fixture
 def experiment(work_dir, backbone):
-    """60 rows, half of them with zero labels alone; a function of ``[train]``."""
+    """60 rows, half of them with only zero labels; a function of ``[train]``."""
     frame = make_frame()
     frame.loc[::2, ["toxic", "insult", "threat"]] = [0.0, np.nan, 0.0]
     frame.to_csv("train.csv", index=False)
 
-    def made(**train):
+    def make(**train):
         settings = {"epochs": 2, "batch_size": 4, "precision": "fp32", **train}
         experiment = make_experiment("train.csv", backbone, train=settings)
         create_folds(experiment)
         return experiment
 
-    return made
+    return make
 
 
-def watched(monkeypatch) -> list[np.ndarray]:
+def record_steps(monkeypatch) -> list[np.ndarray]:
     """The rows of every step."""
-    steps, original = [], Loop.train_step
+    steps, original = [], StepTrainer.train_step
 
-    def train_step(self, rows):
-        steps.append(rows)
-        return original(self, rows)
+    def train_step(self, indices):
+        steps.append(indices)
+        return original(self, indices)
 
-    monkeypatch.setattr(Loop, "train_step", train_step)
+    monkeypatch.setattr(StepTrainer, "train_step", train_step)
     return steps
 
 
@@ -50,9 +51,9 @@ def negatives_by_hand(labels: np.ndarray) -> np.ndarray:
 
 
 def test_each_epoch_has_another_half_and_validation_every_row(experiment, monkeypatch):
-    made, steps = experiment(negative_sample_rate=0.5), watched(monkeypatch)
-    table, folds = create_folds(made)
-    folder = train_fold(made, 0)
+    halved, steps = experiment(negative_sample_rate=0.5), record_steps(monkeypatch)
+    table, folds = create_folds(halved)
+    folder = train_fold(halved, 0)
     negative, mine = negatives_by_hand(table.labels), np.flatnonzero(folds != 0)
     n = int(negative[mine].sum())
     assert n == 15
@@ -73,21 +74,21 @@ def test_each_epoch_has_another_half_and_validation_every_row(experiment, monkey
 
 
 def test_a_resumed_training_goes_on_with_the_same_halves(experiment, monkeypatch):
-    made = experiment(negative_sample_rate=0.5)
-    assert_resumes_exactly(made, monkeypatch, 8)  # within the second epoch
+    halved = experiment(negative_sample_rate=0.5)
+    assert_resumes_exactly(halved, monkeypatch, 8)  # within the second epoch
 
 
-def test_the_dry_run_tells_of_it(experiment):
-    made = experiment(negative_sample_rate=0.5)
-    table, folds = create_folds(made)
+def test_the_dry_run_counts_them(experiment):
+    halved = experiment(negative_sample_rate=0.5)
+    table, folds = create_folds(halved)
     mine = folds != 0
     n, rows = int(negatives_by_hand(table.labels)[mine].sum()), int(mine.sum())
-    told = plan_fold(made, 0)
-    kept = rows - n + -(-n // 2)
-    line = f"negatives  {n} of {rows} rows have zero labels alone; 50% of them an epoch, which has"
-    assert f"{line} {kept} rows" in told
-    steps = -(-kept // 4)
-    assert f"steps      {2 * steps} of 4 rows: 2 epochs of {steps}" in told
+    plan = plan_fold(halved, 0)
+    n_epoch = rows - n + -(-n // 2)
+    line = f"negatives  {n} of {rows} rows have only zero labels; 50% of them an epoch, which has"
+    assert f"{line} {n_epoch} rows" in plan
+    steps = -(-n_epoch // 4)
+    assert f"steps      {2 * steps} of 4 rows: 2 epochs of {steps}" in plan
 
 
 def test_a_negative_has_binary_labels_all_zero_and_no_label_of_another_kind(work_dir):
@@ -101,18 +102,20 @@ def test_a_negative_has_binary_labels_all_zero_and_no_label_of_another_kind(work
         {"name": "two", "kind": "binary", "columns": ["b", "c"]},
         {"name": "three", "kind": "regression", "columns": ["number"]},
     ]
-    made = make_experiment("mixed.csv", "b", tasks=tasks, train={"negative_sample_rate": 0.5})
-    table = read_training_table(made)
-    found = all_negative_mask(made, table, np.arange(6))
-    assert found.tolist() == [True, True, False, False, False, True]
-    with pytest.raises(InputError, match="in none of the 2 rows to train on are all binary labels"):
-        all_negative_mask(made, table, np.array([2, 3]))
+    halved = make_experiment("mixed.csv", "b", tasks=tasks, train={"negative_sample_rate": 0.5})
+    table, task_set = read_training_table(halved), TaskSet.from_experiment(halved)
+    mask = all_negative_mask(halved, task_set, table, np.arange(6))
+    assert mask.tolist() == [True, True, False, False, False, True]
+    with pytest.raises(
+        InputError, match="none of the 2 rows to train on has only binary labels that are 0"
+    ):
+        all_negative_mask(halved, task_set, table, np.array([2, 3]))
     plain = make_experiment("mixed.csv", "b", tasks=tasks)
-    assert all_negative_mask(plain, table, np.arange(6)) is None
+    assert all_negative_mask(plain, task_set, table, np.arange(6)) is None
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"train": {"negative_sample_rate": 0.0}}, "greater than 0"),
         ({"train": {"negative_sample_rate": 0.5},
@@ -122,6 +125,6 @@ def test_a_negative_has_binary_labels_all_zero_and_no_label_of_another_kind(work
          "goes with train.sampling = 'size', not with 'sqrt'"),
     ],
 )  # fmt: skip
-def test_what_does_not_go_together_is_refused(changes, said):
-    with pytest.raises(InputError, match=said):
+def test_what_does_not_go_together_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
         make_experiment("t", "b", **changes)

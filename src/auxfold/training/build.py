@@ -62,7 +62,7 @@ def build_fold(
 
     Args:
         experiment: what is trained.
-        tasks: its tasks; those with learned state are fitted to the rows to train on.
+        tasks: its tasks; they stay as they are, and copies are fitted to the rows to train on.
         table: the training table.
         train_indices: the rows of it to train on.
         accelerator: of :func:`start_accelerator`.
@@ -77,6 +77,7 @@ def build_fold(
     dataset = tokenize_dataset(table.texts, tokenizer, experiment.model, token_cache)
     heads = {task.name: task.head_width for task in tasks}
     model = build_model(experiment, heads, accelerator.device.type)
+    tasks = tasks.fit(table.labels[train_indices])
     initialize_heads(model, experiment, tasks, table.labels[train_indices])
     weighting = TaskWeighting(experiment, accelerator)
     optimizer = make_optimizer(model, experiment.train, weighting.parameter_group())
@@ -111,9 +112,15 @@ def start_accelerator(experiment: Experiment) -> Accelerator:
 def initialize_heads(
     model: MultiTaskModel, experiment: Experiment, tasks: TaskSet, labels: np.ndarray
 ) -> None:
-    """Fit tasks and heads to the labels of the rows to train on, ``(rows, label columns)``."""
+    """Set the heads of fitted tasks to the labels of the rows to train on.
+
+    Args:
+        model: the model with the heads.
+        experiment: says whether biases start at the labels' rates.
+        tasks: fitted to the same labels.
+        labels: ``(rows, label columns)``.
+    """
     for task, columns in tasks.items():
-        task.fit(labels[:, columns])
         if task.scale is not None:
             model.set_scale(task.name, task.scale.mean, task.scale.std)
         if task.bins is not None:

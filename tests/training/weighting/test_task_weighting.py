@@ -116,9 +116,12 @@ def test_main_first_scales_the_backbones_gradient_and_leaves_the_heads(
     rows = np.arange(30)
     plain = step_gradients(make_stepper(make_still_experiment(backbone)), rows)
     original = StepLoss.__call__
+
+    def only_main(self, *args):
+        return {name: loss * (name == "main") for name, loss in original(self, *args).items()}
+
     with monkeypatch.context() as patch:
-        patch.setattr(StepLoss, "__call__", lambda self, *args: {
-            name: loss * (name == "main") for name, loss in original(self, *args).items()})  # fmt: skip
+        patch.setattr(StepLoss, "__call__", only_main)
         main = step_gradients(make_stepper(make_still_experiment(backbone)), rows)
     for cosine in (-1.0, 0.25):
         stepper = make_stepper(
@@ -294,7 +297,7 @@ def test_in_bf16_resuming_ends_in_the_same_weights(work_dir, backbone, monkeypat
     whole, records = load_weights(folder), load_history(folder)
     assert all(values.isfinite().all() for values in whole.values())
     assert not any("log_variance" in key for key in whole)
-    if name == "dwa":  # an epoch's end is told to the method
+    if name == "dwa":  # the method learns of an epoch's end
         weights = [record["task_weighting"]["weight"]["main"] for record in records]
         assert weights[:2] == [1.0, 1.0] and weights[2] != 1.0
     take_step, steps = FoldTrainer.take_step, []

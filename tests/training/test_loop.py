@@ -1,0 +1,69 @@
+"""One step: it reads no value from the device, and all its micro-batches are one batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from auxfold.data.loading import read_training_table
+from auxfold.tasks import TaskSet
+from auxfold.training.build import build_fold
+from auxfold.training.loop import StepTrainer
+from conftest import make_experiment
+
+READS = {"aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero", "aten::equal"}
+
+
+class RefuseReads(TorchDispatchMode):
+    """Fails where the host would wait for the device to read a value."""
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        assert function._schema.name not in READS, f"{function} waits for the device"
+        return function(*args, **(kwargs or {}))
+
+
+def make_stepper(backbone: str, **changes) -> StepTrainer:
+    AcceleratorState._reset_state()
+    experiment = make_experiment("train.csv", backbone, **changes)
+    table, tasks = read_training_table(experiment), TaskSet.from_experiment(experiment)
+    indices, accelerator = np.arange(len(table)), Accelerator(cpu=True)
+    stepper = build_fold(experiment, tasks, table, indices, accelerator, seed=0).stepper
+    stepper.model.train()
+    return stepper
+
+
+@pytest.mark.parametrize("tokens", [8192, 100])
+def test_a_step_reads_no_value_from_the_device(work_dir, backbone, tokens):
+    """Except where gradients are measured, every ``log_every`` steps: the first step does that."""
+    stepper = make_stepper(backbone, train={"max_tokens_per_batch": tokens})
+    stepper.train_step(np.arange(20))
+    with RefuseReads():
+        result = stepper.train_step(np.arange(20, 40))
+    with RefuseReads(), pytest.raises(AssertionError, match="waits for the device"):
+        float(result.grad_norm)
+    losses, grad_norm = result.read()
+    assert set(losses) == {"main", "aux"} and grad_norm > 0
+
+
+def test_a_step_that_is_not_finite_is_not_taken(work_dir, backbone):
+    stepper = make_stepper(backbone)
+    stepper.train_step(np.arange(20))
+    before = {name: values.clone() for name, values in stepper.model.state_dict().items()}
+    forward = stepper.forward
+    stepper.forward = lambda *args: {k: v * float("inf") for k, v in forward(*args).items()}
+    losses, _ = stepper.train_step(np.arange(20)).read()
+    assert not np.isfinite(sum(losses.values()))
+    for name, values in stepper.model.state_dict().items():
+        assert torch.equal(values, before[name]), name
+    stepper.forward = forward
+    losses, grad_norm = stepper.train_step(np.arange(20)).read()
+    assert np.isfinite([*losses.values(), grad_norm]).all()
+    assert not torch.equal(stepper.model.heads["main"].weight, before["heads.main.weight"])
