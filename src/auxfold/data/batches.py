@@ -47,7 +47,7 @@ def swap_mask(n_rows: int, seed: int, epoch: int) -> np.ndarray:
 def split_by_tokens(indices: np.ndarray, lengths: np.ndarray, max_tokens: int) -> list[np.ndarray]:
     """Indices, longest row first, in batches of at most ``max_tokens`` padded tokens.
 
-    A row that is longer than ``max_tokens`` makes a batch alone.
+    A row that is longer than ``max_tokens`` is a batch by itself.
 
     Args:
         indices: the rows to divide.
