@@ -21,7 +21,7 @@ from auxfold.inference.postprocess import Postprocess
 from auxfold.kaggle import kernel
 from auxfold.kaggle.bundle import write_bundle
 from auxfold.kaggle.names import KaggleNames
-from auxfold.postprocessing.calibration import isotonic
+from auxfold.postprocessing.calibration import apply_isotonic
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from commands import refusal_of_script, run_script
@@ -97,7 +97,7 @@ def test_calibrated_probabilities(workdir):
         np.testing.assert_allclose(by_temperature[column], odds / (1 + odds), atol=1e-9)
     by_steps = run_inference("--calibrate", "isotonic")
     knots = stored_columns()["toxic"]["calibration"]["isotonic"]
-    np.testing.assert_allclose(by_steps["toxic"], isotonic(raw["toxic"].to_numpy(), knots))
+    np.testing.assert_allclose(by_steps["toxic"], apply_isotonic(raw["toxic"].to_numpy(), knots))
     mood = run_inference("--task", "mood", "--calibrate", "temperature")
     t = stored_columns()["mood"]["calibration"]["temperature"]
     powers = raw[["mood_bad", "mood_good"]] ** (1 / t)
@@ -135,7 +135,7 @@ def test_in_python_and_on_kaggle(workdir, tmp_path, capsys):
     texts = pd.read_csv("test.csv")
     model = auxfold.load("outputs/tiny")
     calibrated = model.predict(texts, calibrate="isotonic")["toxic"]
-    expected = isotonic(
+    expected = apply_isotonic(
         raw["toxic"].to_numpy(), stored_columns()["toxic"]["calibration"]["isotonic"]
     )
     np.testing.assert_allclose(calibrated, expected, atol=1e-5)
@@ -220,6 +220,7 @@ from pathlib import Path
 import auxfold
 import auxfold.kaggle.kernel
 from auxfold.inference.blend import Blend
+from auxfold.storage.records import write_record
 
 texts = ["silly goose", "the garden is good", "rain"]
 model = auxfold.load("outputs/tiny")
@@ -230,7 +231,7 @@ run = json.loads(Path("outputs/tiny/fold_0/run.json").read_text())
 member = {key: run[key] for key in ("experiment_fingerprint", "data_fingerprint")}
 record = {"average": "rank", "power": 3.5, "tasks": ["main"], "weights": {"toxic": [0.5, 0.5]},
           "members": [{"path": "outputs/tiny", **member}] * 2}
-Path("outputs/alone/blend.json").write_text(json.dumps(record))
+write_record(Path("outputs/alone/blend.json"), record)
 blend = Blend.from_folder("outputs/alone")
 print(len(blend.predict(blend.tables(None), show=False)["main"]))
 """

@@ -141,7 +141,7 @@ def test_a_fold_folder_describes_itself(outputs):
     front, body = card.split("---\n")[1:3]
     assert "pipeline_tag: text-classification" in front and "type: auc" in front
     run = (outputs / "tiny/fold_0/run.json").read_text()
-    fingerprint = body.split("data fingerprint\n`")[1].split("`")[0]
+    fingerprint = body.split("data fingerprint is\n`")[1].split("`")[0]
     assert f'"data_fingerprint": "{fingerprint}"' in run
     assert "| `main` (main) | binary | `toxic` | 1 |" in body
     assert "| `aux` | binary | `insult`, `threat` | 0.5 |" in body
