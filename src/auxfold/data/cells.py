@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from auxfold.config import MulticlassSettings, TaskSettings
+from auxfold.config import TaskSettings
 from auxfold.data.files import format_list
 from auxfold.errors import InputError, nearest
 
@@ -21,7 +21,7 @@ def parse_labels(frame: pd.DataFrame, task: TaskSettings, path: str) -> np.ndarr
     Raises:
         InputError: a cell is not a label; the error names file, column and row.
     """
-    if not isinstance(task, MulticlassSettings):
+    if task.class_names is None:
         return parse_numbers(frame, task.columns, path)
     column, names = task.columns[0], task.class_names
     number_by_text = {name: float(number) for number, name in enumerate(names)}

@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from auxfold.config import BinarySettings
 from auxfold.config.experiment import Experiment
 from auxfold.data.cells import check_weights, parse_identities, parse_labels, parse_weights
 from auxfold.data.ids import check_unique_ids
@@ -152,8 +151,7 @@ def _training_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> T
 
 def _pos_weight_columns(experiment: Experiment) -> dict[str, str]:
     """Task name to the column of its positive weights, for tasks that name one."""
-    binary = [task for task in experiment.tasks if isinstance(task, BinarySettings)]
-    return {t.name: t.pos_weight_column for t in binary if t.pos_weight_column}
+    return {t.name: t.pos_weight_column for t in experiment.tasks if t.pos_weight_column}
 
 
 def _parse_ids(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:
