@@ -43,7 +43,7 @@ def test_equal_texts_stay_on_one_side(work_dir, backbone):
     assert (by_text == 1).all() and (folds == 0).sum() == 20
 
 
-@pytest.mark.parametrize("given", [0.0, 1.0, 0, -3, True, ""])
+@pytest.mark.parametrize("validation", [0.0, 1.0, 0, -3, True, ""])
 def test_what_is_no_split_is_refused(backbone, validation):
     with pytest.raises(InputError, match="takes a file, a share between 0 and 1, or a number"):
         make_experiment("train.csv", backbone, folds={"validation": validation})
