@@ -72,7 +72,7 @@ def test_the_fold_is_the_mean_of_its_last_evaluations(work_dir, backbone, monkey
     rows = pd.read_csv("train.csv").set_index("id").loc[oof.index]
     predictions = auxfold.load(folder.path).predict(rows)
     np.testing.assert_allclose(predictions["toxic"], oof["toxic"], atol=1e-6)
-    assert f"the mean of the last {min(n, 4)} evaluations'" in folder.card.read_text()
+    assert f"mean of those at the last {min(n, 4)}" in folder.card.read_text()
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,10 @@ class FoldTrainer:
     @property
     def kept_model(self) -> MultiTaskModel:
         """The model whose weights are evaluated and kept: the trained one, or its average."""
-        return self.parts.model if self.ema is None else self.ema.module
+        if self.ema is None:
+            return self.parts.model
+        assert isinstance(self.ema.module, MultiTaskModel), "a copy of the trained model"
+        return self.ema.module
 
     def keep_weights(self) -> None:
         """Store the weights of this evaluation."""

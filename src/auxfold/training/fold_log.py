@@ -167,7 +167,7 @@ class FoldLog:
 
 def flatten(summary: dict[str, Any]) -> dict[str, float]:
     """``{"weight": {task: …}, …}`` as ``{"weight/<task>": …}``."""
-    values = {}
+    values: dict[str, float] = {}
     for quantity, by_task in summary.items():
         pairs = by_task.items() if isinstance(by_task, dict) else [("", by_task)]
         values |= {f"{quantity}/{name}".rstrip("/"): value for name, value in pairs}

@@ -107,11 +107,12 @@ def make_ema(model: nn.Module, decay: float) -> AveragedModel:
     untrained start is soon forgotten.
     """
 
-    def follow(average: list[torch.Tensor], trained: list[torch.Tensor], steps: Any) -> None:
+    @torch.no_grad()
+    def follow(average: Any, trained: Any, steps: torch.Tensor | int) -> None:
         share = 1 - min(decay, (1 + float(steps)) / (10 + float(steps)))
         torch._foreach_lerp_(average, trained, share)
 
-    return AveragedModel(model, multi_avg_fn=torch.no_grad()(follow))
+    return AveragedModel(model, multi_avg_fn=follow)
 
 
 def make_schedule(

@@ -83,7 +83,7 @@ def all_negative_mask(
     for task, columns in tasks.items():
         labels = table.labels[indices, columns]
         known = ~np.isnan(labels)
-        if task.has_negatives:
+        if task.has_positive_class:
             has_negatives |= known.any(axis=1)
             has_others |= (known & (labels != 0)).any(axis=1)
         else:
@@ -169,5 +169,6 @@ def _assign_folds(
     flags, validation = stratification_flags(tasks, table), experiment.folds.validation
     group_duplicates, seed = info["group_duplicates"], info["seed"]
     if validation is not None:
+        assert not isinstance(validation, str), "the rows of a file are held out"
         return make_validation_split(table, flags, validation, group_duplicates, seed)
     return make_folds(table, flags, info["n_splits"], group_duplicates, seed)
