@@ -20,7 +20,7 @@ from auxfold.errors import InputError
 from auxfold.fairness.bias_table import bias_frame, format_bias_table
 from auxfold.fairness.jigsaw_bias import Bias, jigsaw_bias
 from auxfold.report.bias_plot import plot_bias
-from auxfold.tasks import make_tasks
+from auxfold.tasks import TaskSet
 from auxfold.tracking.tracker import Tracker
 from auxfold.training import dry_run as plan
 from auxfold.training.fold import train_fold
@@ -111,7 +111,7 @@ def test_identities_are_targets_too_and_rows_without_annotation_are_masked(train
     known = ~np.isnan(table.identities).any(axis=1)
     assert 200 < known.sum() < 800
     leaf = torch.zeros(len(table), 4, requires_grad=True)
-    objective, rows = Objective(make_tasks(experiment), table), np.arange(len(table))
+    objective, rows = Objective(TaskSet.from_experiment(experiment), table), np.arange(len(table))
     logits = {"toxicity": leaf[:, :1], "identities": leaf[:, 1:]}
     objective.loss(logits, rows, objective.scales(rows))[0].backward()
     moved = leaf.grad.numpy() != 0
@@ -290,7 +290,7 @@ def worst_bpsn(path: str, rows: int, **sample_weights) -> float:
     features = torch.tensor(words.fit_transform(table.texts[0]).toarray())
     model = torch.nn.Linear(features.shape[1], 1)
     torch.nn.init.zeros_(model.weight)
-    objective, train = Objective(make_tasks(experiment), table), np.arange(rows)
+    objective, train = Objective(TaskSet.from_experiment(experiment), table), np.arange(rows)
     optimizer, scales = torch.optim.Adam(model.parameters(), lr=0.05), objective.scales(train)
     for _ in range(30):
         optimizer.zero_grad()

@@ -14,10 +14,12 @@ from auxfold.errors import InputError
 from auxfold.model.binned import logit_of_expectation
 from auxfold.tasks import TaskSet
 from auxfold.tasks.binary import BinaryTask
+from auxfold.tasks.losses import BINARY_LOSSES
 from auxfold.training.objective import Objective
 from conftest import make_experiment, make_frame
 
 NAN = float("nan")
+LOSSES = [repr(name) for name in BINARY_LOSSES]
 
 
 def task_of(*columns: str, **changes) -> BinaryTask:
@@ -201,7 +203,7 @@ def test_an_untrained_binned_head_predicts_the_mean_of_the_bins():
     [
         ({"focal_gamma": 1.0}, "focal_gamma is not read by loss = 'bce', but by focal"),
         ({"loss": "focal", "bins": 5}, "bins is not read by loss = 'focal', but by binned"),
-        ({"loss": "hinge"}, "'bce', 'focal', 'binned' or 'metric_shaped'"),
+        ({"loss": "hinge"}, f"{', '.join(LOSSES[:-1])} or {LOSSES[-1]}"),
         ({"pos_weight": 0}, "pos_weight = 0: expected a number > 0, a list"),
         ({"pos_weight": True}, "expected a number > 0"),
         ({"pos_weight": [1.0, 2.0]}, "pos_weight has 2 numbers for 1 columns"),

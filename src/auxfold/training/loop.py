@@ -1,4 +1,4 @@
-"""One optimizer step, and the training loop around it, in the order in which things happen."""
+"""One optimizer step, which the loop in fold.py repeats, in the order in which things happen."""
 
 from __future__ import annotations
 
