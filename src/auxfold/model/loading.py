@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file
+from transformers import PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_NAME, cached_file
 
 from auxfold.errors import InputError
@@ -15,8 +16,7 @@ from auxfold.model.config import MultiTaskConfig
 from auxfold.model.hub import HUB_OPTIONS, select_hub_options
 from auxfold.model.reference import load_reference_backbone
 
-if TYPE_CHECKING:
-    from auxfold.model.multitask import MultiTaskModel
+Model = TypeVar("Model", bound=PreTrainedModel)
 
 # Options of `from_pretrained` that also work for such a model. AutoModel passes the last one, for
 # peft's own files.
@@ -41,11 +41,11 @@ def load_config(
 
 
 def load_with_reference(
-    model_class: type[MultiTaskModel],
+    model_class: type[Model],
     path: str | os.PathLike[str],
     config: MultiTaskConfig,
     options: dict[str, Any],
-) -> MultiTaskModel:
+) -> Model:
     """Load the backbone that ``config.reference`` names, and the trained parameters at ``path``.
 
     Args:
