@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from auxfold.cli.experiment_options import (
     add_experiment_options,
     check_training_files,
+    print_json,
     read_experiment,
 )
 
@@ -43,4 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     table, folds = select_held_out(table, folds)
     scores = out_of_fold_scores(tasks, table, oof, folds, experiment.identities.columns)
     scores["main"] = tasks.selection_metric
-    print(json.dumps(scores, allow_nan=False) if args.json else format_cv_table(scores))
+    if args.json:
+        print_json(args, experiment, scores)
+    else:
+        print(format_cv_table(scores))

@@ -12,6 +12,7 @@ from auxfold.cli.experiment_options import (
     add_experiment_options,
     experiment_arguments,
     experiment_path,
+    print_json,
     read_experiment,
 )
 from auxfold.config.experiment import load_experiment
@@ -69,11 +70,13 @@ def test_settings_and_rows_change_the_name_that_is_said(capsys):
     assert capsys.readouterr().out == "experiment other_rows9 (e.toml)\n"
 
 
-def test_with_json_the_line_goes_to_stderr(capsys):
+def test_with_json_the_line_goes_to_stderr_once_there_is_a_result(capsys):
     write("e.toml")
-    read_experiment(parse("--config", "e.toml"), as_json=True)
-    output = capsys.readouterr()
-    assert (output.out, output.err) == ("", "experiment tiny (e.toml)\n")
+    args = parse("--config", "e.toml")
+    experiment = read_experiment(args, as_json=True)
+    assert capsys.readouterr() == ("", ""), "a refusal is the only line"
+    print_json(args, experiment, {"auc": 0.5})
+    assert capsys.readouterr() == ('{"auc": 0.5}\n', "experiment tiny (e.toml)\n")
 
 
 def test_one_of_several_processes_says_it(capsys, monkeypatch):

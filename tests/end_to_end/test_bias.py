@@ -113,7 +113,7 @@ def test_identities_are_targets_too_and_rows_without_annotation_are_masked(train
     leaf = torch.zeros(len(table), 4, requires_grad=True)
     objective, rows = Objective(TaskSet.from_experiment(experiment), table), np.arange(len(table))
     logits = {"toxicity": leaf[:, :1], "identities": leaf[:, 1:]}
-    objective.loss(logits, rows, objective.scales(rows))[0].backward()
+    sum(objective.for_step(rows)(logits, rows).values()).backward()
     moved = leaf.grad.numpy() != 0
     np.testing.assert_array_equal(moved[:, 1:].any(axis=1), known)
     oof = pd.read_parquet("outputs/tiny/fold_0/oof.parquet")
@@ -121,7 +121,7 @@ def test_identities_are_targets_too_and_rows_without_annotation_are_masked(train
 
 
 def test_the_dry_run_tells_annotated_rows_and_weights(trained_cwd, monkeypatch):
-    monkeypatch.setattr(plan, "SECONDS", 0.0)
+    monkeypatch.setattr(plan, "MAX_SECONDS", 0.0)
     output = plan.plan_fold(load_experiment("e.toml"), 0)
     table = read_training_table(load_experiment("e.toml"))
     train = np.setdiff1d(np.arange(len(table)), read_rows_of_fold(table))
@@ -189,6 +189,7 @@ def test_a_table_of_texts_is_scored_by_the_terms_in_them(trained_cwd, capsys):
                  "--identity-terms", "terms.txt"]  # fmt: skip
     with pytest.raises(InputError, match="shares no label column|has no column"):
         call_main("evaluate", *arguments, "--without-ids")
+    capsys.readouterr()
     arguments += ["--rename", "text=comment_text", "--rename", "label=target", "--without-ids"]
     call_main("evaluate", *arguments, "--json")
     metrics = json.loads(capsys.readouterr().out)
@@ -291,10 +292,10 @@ def worst_bpsn(path: str, rows: int, **sample_weights) -> float:
     model = torch.nn.Linear(features.shape[1], 1)
     torch.nn.init.zeros_(model.weight)
     objective, train = Objective(TaskSet.from_experiment(experiment), table), np.arange(rows)
-    optimizer, scales = torch.optim.Adam(model.parameters(), lr=0.05), objective.scales(train)
+    optimizer, step_loss = torch.optim.Adam(model.parameters(), lr=0.05), objective.for_step(train)
     for _ in range(30):
         optimizer.zero_grad()
-        objective.loss({"toxicity": model(features[:rows])}, train, scales)[0].backward()
+        step_loss({"toxicity": model(features[:rows])}, train)["toxicity"].backward()
         optimizer.step()
     scores = model(features[rows:]).detach().numpy()[:, 0]
     bias = jigsaw_bias(table.labels[rows:, 0], scores, table.identities[rows:], list(SCORED))

@@ -125,7 +125,8 @@ def test_the_dry_run_tells_rows_and_steps_of_the_sources(trained_dir):
     sources = next(line for line in output.splitlines() if line.startswith("sources"))
     # 30 and 15 rows to train on; 45 in shares of their square roots: 26.4 and 18.6.
     assert sources == (
-        "sources    tone 30 (26 an epoch), threats 15 (19 an epoch); sampled by sqrt, pure steps"
+        "sources    tone 30 (26 an epoch), threats 15 (19 an epoch); "
+        "sampled by sqrt, homogeneous steps"
     )
     assert "14 of 8 rows: 2 epochs of 7" in output, "4 steps of tone, 3 of threats"
     settings = ("--set", "train.sampling=size", "--set", "train.batches=mixed")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from auxfold.cli.experiment_options import (
     add_experiment_options,
     check_trained,
     check_training_files,
+    print_json,
     read_experiment,
 )
 from auxfold.cli.options import (
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.labels:
         evaluate_files(args, experiment)
     else:
-        evaluate_out_of_fold(experiment, target_precisions, args.json)
+        evaluate_out_of_fold(args, experiment, target_precisions)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -110,7 +110,7 @@ def check_args(args: argparse.Namespace) -> list[float]:
 
 
 def evaluate_out_of_fold(
-    experiment: Experiment, target_precisions: list[float], as_json: bool
+    args: argparse.Namespace, experiment: Experiment, target_precisions: list[float]
 ) -> None:
     """Write cross-validated scores, what is fitted on them, and the report; print the scores."""
     check_training_files(experiment)
@@ -136,8 +136,8 @@ def evaluate_out_of_fold(
     page = render_report(experiment, tasks, record, table, folds, oof, errors[:50])
     write_text(folder.report, page)
     log_cross_validation(experiment, record, errors)
-    if as_json:
-        print_scores(record["oof"], as_json=True)
+    if args.json:
+        print_json(args, experiment, record["oof"])
     else:
         print_cross_validation(tasks, record)
         print(f"scores: {folder.cross_validation}\nreport: {folder.report}")
@@ -187,9 +187,11 @@ def evaluate_files(args: argparse.Namespace, experiment: Experiment) -> None:
     if args.heatmap:
         raise InputError(f"--heatmap is for --metric {BIAS}/score or --identity-terms")
     scores = score_labeled_predictions(pair, metric, experiment)
-    print_scores(scores, args.json)
-    if not args.json:
-        print_placement(pair, scores, leaderboard)
+    if args.json:
+        print_json(args, experiment, scores)
+        return
+    print_scores(scores)
+    print_placement(pair, scores, leaderboard)
 
 
 def evaluate_bias(
@@ -216,7 +218,7 @@ def evaluate_bias(
     if args.json:
         needs_more = not (args.metric or args.identity_terms)
         more = score_labeled_predictions(pair, None, experiment) if needs_more else {}
-        print_scores(metrics | more, as_json=True)
+        print_json(args, experiment, metrics | more)
         return
     print(format_bias_table(bias))
     if metric != f"{BIAS}/score":
@@ -241,10 +243,7 @@ def print_placement(
         print(describe_rank(leaderboard, pair, scores, identities))
 
 
-def print_scores(scores: Scores, as_json: bool = False) -> None:
-    """Print metric names and values, as JSON or line by line."""
-    if as_json:
-        print(json.dumps(scores, allow_nan=False))
-        return
+def print_scores(scores: Scores) -> None:
+    """Print metric names and values, line by line."""
     for name, value in scores.items():
         print(f"{name:40} {'undefined' if value is None else f'{value:.5f}'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -49,8 +50,8 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
 def read_experiment(args: argparse.Namespace, as_json: bool = False) -> Experiment:
     """The experiment of ``--config`` or ``--run``, with every ``--set`` and ``--rows`` applied.
 
-    The first line that a command prints says which experiment it is. With ``as_json`` the line goes
-    to stderr, so that stdout is one JSON object.
+    The first line that a command prints says which experiment it is. With ``as_json`` nothing is
+    printed here. :func:`print_json` prints the line on stderr, before the result.
 
     Raises:
         InputError: there is no such experiment, or it is not valid.
@@ -61,11 +62,27 @@ def read_experiment(args: argparse.Namespace, as_json: bool = False) -> Experime
         # A name of its own keeps a trial on a few rows apart from the real run.
         trial = [f"data.rows={args.rows}", f"name={experiment.name}_rows{args.rows}"]
         experiment = load_experiment(path, [*args.set, *trial])
-    is_default = args.config is None and args.run is None
-    announce(
-        f"experiment {experiment.name} ({path}{', the default' if is_default else ''})", as_json
-    )
+    if not as_json:
+        announce_experiment(args, experiment)
     return experiment
+
+
+def announce_experiment(
+    args: argparse.Namespace, experiment: Experiment, as_json: bool = False
+) -> None:
+    """Print which experiment a command works on, and the file that it is from."""
+    is_default = args.config is None and args.run is None
+    origin = f"{experiment_path(args)}{', the default' if is_default else ''}"
+    announce(f"experiment {experiment.name} ({origin})", as_json)
+
+
+def print_json(args: argparse.Namespace, experiment: Experiment, content: object) -> None:
+    """Print one JSON object on stdout, and on stderr which experiment it is about.
+
+    The line comes this late so that a refusal is the only line on stderr.
+    """
+    announce_experiment(args, experiment, as_json=True)
+    print(json.dumps(content, allow_nan=False))
 
 
 def announce(line: str, as_json: bool = False) -> None:
