@@ -19,8 +19,12 @@ def write_record(path: Path, content: dict[str, Any]) -> None:
     write_json(path, {"schema": SCHEMA, **content})
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path, remedy: str = "train it again") -> dict[str, Any]:
     """The content of a record.
+
+    Args:
+        path: the file.
+        remedy: what to do with a folder of version 0.1, for the message.
 
     Raises:
         InputError: another version of auxfold wrote it, in a form that this one does not read.
@@ -29,7 +33,7 @@ def read_record(path: Path) -> dict[str, Any]:
     schema = record.get("schema", 1)
     if schema < SCHEMA:
         raise InputError(
-            f"{path.parent} was written by auxfold 0.1; train it again, or use auxfold 0.1 for it"
+            f"{path.parent} was written by auxfold 0.1; {remedy}, or use auxfold 0.1 for it"
         )
     if schema > SCHEMA:
         raise InputError(

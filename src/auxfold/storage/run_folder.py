@@ -209,7 +209,7 @@ class RunFolder:
         Raises:
             InputError: another version of auxfold wrote it, in a form not read here.
         """
-        return read_record(self.blend)
+        return read_record(self.blend, "blend its runs again")
 
     def finished(self) -> list[int | str]:
         """The folds that are trained, by number; ``"full"`` last."""
