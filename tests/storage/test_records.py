@@ -69,7 +69,8 @@ def test_load_refuses_a_run_of_version_0_1(old_run, folder):
 
 def test_a_blend_of_version_0_1_is_refused(old_run, capsys):
     write_json(Path("outputs/mix/blend.json"), {"members": [], "weights": {}})
-    with pytest.raises(InputError, match=r"outputs/mix was written by auxfold 0\.1; blend its runs again"):
+    message = r"outputs/mix was written by auxfold 0\.1; blend its runs again"
+    with pytest.raises(InputError, match=message):
         auxfold.load("outputs/mix")
     line = refusal_of_script(capsys, "inference", "--blend", "outputs/mix", "--input", "train.csv",
                           "--output", "p.csv")  # fmt: skip
