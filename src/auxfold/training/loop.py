@@ -76,12 +76,12 @@ class StepTrainer:
         step_loss, micro_batches = self.prepare(indices)
         self.weighting.start_step(list(step_loss.present.values()))
         losses: dict[str, torch.Tensor] = {}
-        for number, rows in enumerate(micro_batches, start=1):
+        for number, batch_indices in enumerate(micro_batches, start=1):
             with (
                 self.sync_gradients(is_last=number == len(micro_batches)),
                 self.weighting.capture_gradients(self.unwrapped_model),
             ):
-                task_losses = self.forward(step_loss, rows)
+                task_losses = self.forward(step_loss, batch_indices)
                 # Processes average their gradients; the objective is their sum.
                 total = self.weighting.total(task_losses) * self.accelerator.num_processes
                 self.accelerator.backward(total)
@@ -109,20 +109,20 @@ class StepTrainer:
             step_loss.set_means(self.sum_over_processes(means))
         return step_loss, micro_batches
 
-    def forward(self, step_loss: StepLoss, rows: np.ndarray) -> dict[str, torch.Tensor]:
+    def forward(self, step_loss: StepLoss, indices: np.ndarray) -> dict[str, torch.Tensor]:
         """What one micro-batch adds to each task's loss."""
-        logits = self.model(**self.batch(rows))
+        logits = self.model(**self.batch(indices))
         if step_loss.needs_means:  # a single micro-batch: its own logits give the means
-            step_loss.set_means(self.sum_over_processes(step_loss.term_means(logits, rows)))
-        return step_loss(logits, rows)
+            step_loss.set_means(self.sum_over_processes(step_loss.term_means(logits, indices)))
+        return step_loss(logits, indices)
 
     @torch.no_grad()
     def losses_without_gradient(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
         """The step's loss per task over all processes, from forward passes alone."""
         step_loss, micro_batches = self.prepare(indices)
         losses: dict[str, torch.Tensor] = {}
-        for rows in micro_batches:
-            losses = add(losses, self.forward(step_loss, rows))
+        for batch_indices in micro_batches:
+            losses = add(losses, self.forward(step_loss, batch_indices))
         return self.sum_over_processes(losses)
 
     @torch.no_grad()
@@ -137,14 +137,16 @@ class StepTrainer:
         model, device = self.unwrapped_model, self.accelerator.device
         means: dict[str, torch.Tensor] = {}
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            for rows in micro_batches:
-                means = add(means, step_loss.term_means(model(**self.batch(rows)), rows))
+            for batch_indices in micro_batches:
+                means = add(
+                    means, step_loss.term_means(model(**self.batch(batch_indices)), batch_indices)
+                )
         return means
 
-    def batch(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+    def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
         """The tokens of a micro-batch on the device."""
-        swapped = False if self.swapped is None else self.swapped[rows]
-        batch = self.dataset.batch(rows, swapped)
+        swapped = False if self.swapped is None else self.swapped[indices]
+        batch = self.dataset.batch(indices, swapped)
         return {name: values.to(self.accelerator.device) for name, values in batch.items()}
 
     def micro_batches(self, indices: np.ndarray, process: int | None = None) -> list[np.ndarray]:

@@ -116,9 +116,9 @@ class StepLoss:
         self.present = {
             name: bool(cells.contributes[indices].any()) for name, cells in objective.cells.items()
         }
-        rows = self._to_device(indices)
+        index = self._to_device(indices)
         self.term_weights = {
-            name: self._count_terms(cells, rows) for name, cells in objective.cells.items()
+            name: self._count_terms(cells, index) for name, cells in objective.cells.items()
         }
         self.needs_means = any(cells.is_metric_shaped for cells in objective.cells.values())
 
@@ -131,14 +131,14 @@ class StepLoss:
             logits: task name to ``(len(indices), head_width)``.
             indices: the rows.
         """
-        rows = self._to_device(indices)
+        index = self._to_device(indices)
         losses = {}
         for name, cells in self.objective.cells.items():
-            weights = cells.terms[rows] * self.term_weights[name]
+            weights = cells.terms[index] * self.term_weights[name]
             if cells.is_metric_shaped:
                 weights = weights.sum(dim=1, keepdim=True)
-            weights = (cells.sample_weights[rows] * weights).float()
-            losses[name] = (self._cell_losses(cells, logits[name], rows) * weights).sum()
+            weights = (cells.sample_weights[index] * weights).float()
+            losses[name] = (self._cell_losses(cells, logits[name], index) * weights).sum()
         return losses
 
     @torch.no_grad()
@@ -149,13 +149,13 @@ class StepLoss:
 
         Arguments as in :meth:`__call__`. Each value is ``(terms,)`` float32.
         """
-        rows = self._to_device(indices)
+        index = self._to_device(indices)
         means = {}
         for name, cells in self.objective.cells.items():
             if cells.is_metric_shaped:
-                weights = cells.terms[rows] * cells.sample_weights[rows]
+                weights = cells.terms[index] * cells.sample_weights[index]
                 weights = (weights * self.term_weights[name]).float()
-                means[name] = (self._cell_losses(cells, logits[name], rows) * weights).sum(dim=0)
+                means[name] = (self._cell_losses(cells, logits[name], index) * weights).sum(dim=0)
         return means
 
     def set_means(self, means: dict[str, torch.Tensor]) -> None:
@@ -185,11 +185,11 @@ class StepLoss:
             if not is_present:
                 heads[name].zero_grad(set_to_none=True)
 
-    def _count_terms(self, cells: TaskCells, rows: torch.Tensor) -> torch.Tensor:
+    def _count_terms(self, cells: TaskCells, index: torch.Tensor) -> torch.Tensor:
         settings = cells.task.settings
-        counted = cells.terms[rows].to(self.objective.dtype)
+        counted = cells.terms[index].to(self.objective.dtype)
         if settings.divide_by_weight_sum:
-            counted = counted * cells.sample_weights[rows]
+            counted = counted * cells.sample_weights[index]
         totals = counted.sum(dim=0)
         if cells.is_metric_shaped:
             shares = torch.where(totals > 0, 0.25 / totals, 0.0)
@@ -200,11 +200,11 @@ class StepLoss:
         return settings.weight * cells.label_weights * shares
 
     def _cell_losses(
-        self, cells: TaskCells, logits: torch.Tensor, rows: torch.Tensor
+        self, cells: TaskCells, logits: torch.Tensor, index: torch.Tensor
     ) -> torch.Tensor:
         """The loss of every cell, of those without a label too."""
-        pos_weight = None if cells.pos_weights is None else cells.pos_weights[rows]
-        return cells.task.cell_losses(logits.float(), cells.labels[rows], pos_weight)
+        pos_weight = None if cells.pos_weights is None else cells.pos_weights[index]
+        return cells.task.cell_losses(logits.float(), cells.labels[index], pos_weight)
 
     def _to_device(self, indices: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(indices).to(self.objective.device, non_blocking=True)
