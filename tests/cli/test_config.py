@@ -19,7 +19,8 @@ def test_without_arguments_all_sections_and_keys_are_printed(capsys):
     assert max(map(len, printed.splitlines())) <= 100
 
 
-def test_a_key_is_explained(capsys):
+def test_a_key_is_explained(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     main("config", ["train.warmup_ratio"])
     assert capsys.readouterr().out == (
         "train.warmup_ratio\n"
