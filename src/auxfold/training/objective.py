@@ -61,8 +61,6 @@ class Objective:
 
     def __init__(self, tasks: TaskSet, table: Table, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        # Shares of a step are computed in double precision, which Apple's GPUs lack.
-        self.dtype = torch.float32 if self.device.type == "mps" else torch.float64
         self.cells = {
             task.name: self._make_cells(task, tasks.slices[task.name], table) for task in tasks
         }
@@ -187,7 +185,7 @@ class StepLoss:
 
     def _count_terms(self, cells: TaskCells, index: torch.Tensor) -> torch.Tensor:
         settings = cells.task.settings
-        counted = cells.terms[index].to(self.objective.dtype)
+        counted = cells.terms[index].double()
         if settings.divide_by_weight_sum:
             counted = counted * cells.sample_weights[index]
         totals = counted.sum(dim=0)
