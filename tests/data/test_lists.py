@@ -127,7 +127,7 @@ def test_a_list_of_weights_weighs_each_task_and_a_number_all(tmp_path):
     logits = {f"labels_{k}": torch.zeros(3, n) for k, n in enumerate((3, 2, 4))}
     indices = np.arange(3)
     losses = objective.for_step(indices)(logits, indices)
-    # Uniform logits: every cell costs log(classes); labels_1 is unlabelled in the second row.
+    # Uniform logits: every cell costs log(classes); labels_1 is unlabeled in the second row.
     assert float(losses["labels_0"]) == pytest.approx(4.5 * np.log(3) / 3, rel=1e-6)
     assert float(losses["labels_1"]) == pytest.approx(1.0 * np.log(2) / 2, rel=1e-6)
     assert float(losses["labels_2"]) == pytest.approx(6.0 * np.log(4) / 3, rel=1e-6)

@@ -41,7 +41,7 @@ def two_sources(backbone: str = "b", rename: dict | None = None, **data) -> Expe
     return make_experiment("", backbone, data={"train": sources, **data})
 
 
-def test_rows_follow_each_other_and_are_labelled_where_their_source_is(files):
+def test_rows_follow_each_other_and_are_labeled_where_their_source_is(files):
     table = read_training_table(two_sources(sample_weight="w"))
     assert table.ids.tolist() == ["one/1", "one/2", "one/3", "two/1", "two/9"]
     assert table.texts == [["a", "b", "c", "d", "e"]]

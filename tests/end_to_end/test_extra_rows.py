@@ -26,7 +26,7 @@ def uncommented() -> dict:
     return tomllib.loads("\n".join(lines))
 
 
-def test_rows_of_2018_are_labelled_for_what_they_have(tmp_path, monkeypatch):
+def test_rows_of_2018_are_labeled_for_what_they_have(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     experiment = experiment_from_dict(uncommented(), str(CONFIG))
     first, second = (Path(source.path) for source in experiment.data.sources)

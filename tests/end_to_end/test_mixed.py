@@ -23,7 +23,7 @@ TASKS = [
 
 
 def make_mixed(rows: int, seed: int) -> pd.DataFrame:
-    """``tone`` by what is said, partly labelled; ``words`` counts, ``price`` is in thousands."""
+    """``tone`` by what is said, partly labeled; ``words`` counts, ``price`` is in thousands."""
     frame = make_frame(rows, seed).drop(columns="toxic")
     said = [2 if "goose" in t else 1 if "silly" in t else 0 for t in frame["text"]]
     frame["tone"] = np.array(CLASSES, dtype=object)[said]
@@ -60,10 +60,10 @@ def test_every_kind_is_scored_and_reported(mixed):
     assert record["main"] == "tone/accuracy"
     oof = record["oof"]
     assert {"tone/f0.5", "tone/mcc", "length/mcrmse", "length/rmse/price", "subtypes/auc"} <= {*oof}
-    # In its own units: a head that learnt nothing would be off by the deviation or more.
+    # In its own units: a head that learned nothing would be off by the deviation or more.
     prices = pd.read_csv(mixed / "train.csv")["price"]
     assert oof["length/rmse/price"] < 1.2 * prices.std()
-    assert "40 test rows" not in output, "unlabelled rows are not scored"
+    assert "40 test rows" not in output, "unlabeled rows are not scored"
     rows = int((pd.read_csv(mixed / "test_labels.csv")["tone"].notna()).sum())
     assert f"{rows} test rows, tone/accuracy: ensemble" in output
     page = (mixed / "outputs/tiny/report.html").read_text()

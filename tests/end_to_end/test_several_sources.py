@@ -35,7 +35,7 @@ def make_tone(rows: int, seed: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def trained_dir(tmp_path_factory, backbone) -> Path:
-    """A directory in which the whole street has been walked."""
+    """A directory in which every command has run."""
     trained_dir = tmp_path_factory.mktemp("several")
     for folder in ("tone", "threats"):
         (trained_dir / folder).mkdir()

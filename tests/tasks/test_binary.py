@@ -107,7 +107,7 @@ def test_by_its_rate_a_label_has_as_much_of_yes_as_of_no():
     task = task_of("a", "b", pos_weight="balanced")
     task.fit(labels)
     np.testing.assert_allclose(task.pos_weight, [3.0, 2.4 / 0.6], rtol=1e-6)
-    # Where the weights are learnt a constant prediction of one half is best: the heads start there.
+    # With learned weights a constant prediction of one half is best: the heads start there.
     np.testing.assert_allclose(task.initial_bias(labels), [0.0, 0.0], atol=1e-6)
     assert np.isfinite(task_of("c", pos_weight="balanced").initial_bias(labels[:, :1])).all()
 

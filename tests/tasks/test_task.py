@@ -138,7 +138,7 @@ def test_standardised_losses_count_deviations_and_logits_keep_their_units():
     np.testing.assert_allclose(absolute.cell_losses(logits, right), [[16.3299, 200]], rtol=1e-5)
 
 
-def test_a_column_that_is_constant_or_unlabelled_in_a_fold_keeps_its_units():
+def test_a_column_that_is_constant_or_unlabeled_in_a_fold_keeps_its_units():
     task = numbers("y", "z")
     task.fit(np.array([[5.0, NAN], [5.0, NAN]]))
     assert task.scale.mean == [5.0, 0.0] and task.scale.std == [1.0, 1.0]

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: to a temporary name beside them, then renamed."""
+"""Files that are written whole or not at all: to a temporary name next to them, then renamed."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class TaskWeighting:
         self._gram = Gram.zeros(len(self.names))
         self._gradients: dict[str, torch.Tensor] = {}
         self._losses: StepLosses | None = None
-        # What is told to the log, and to the record of an evaluation.
+        # What the log and the record of an evaluation show.
         self._steps = 0
         self._log_means, self._eval_means = RunningMeans(), RunningMeans()
 
