@@ -59,10 +59,11 @@ def test_a_signal_anywhere_changes_nothing(work_dir, backbone, monkeypatch, owne
         return original(self, *arguments)
 
     monkeypatch.setattr(owner, method, interrupt)
+    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         train_fold(experiment, 0, overwrite=True)
     assert whole.exists(), "the old fold stays until the new one is done"
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     monkeypatch.setattr(owner, method, original)
     resumed = train_fold(experiment, 0, resume=True)
     assert load_history(resumed) == records
