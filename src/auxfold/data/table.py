@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -70,6 +71,10 @@ class Table:
 
     def fingerprint(self) -> str:
         """A digest of ids, texts, labels, weights, groups, identities, sources, in file order."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         strings = [self.ids, *self.texts, *([] if self.groups is None else [self.groups])]
         for column in strings:
