@@ -100,9 +100,7 @@ def _mean_over_folds(
     """Task to its points: epoch, and the mean over the folds that have a value there."""
     values: dict[str, dict[float, list[float]]] = {}
     for entry in (entry for history in histories for entry in history):
-        # Version 0.1 wrote "balance".
-        weighting = entry.get("task_weighting", entry.get("balance", {}))
-        for task, value in weighting.get(name, {}).items():
+        for task, value in entry.get("task_weighting", {}).get(name, {}).items():
             values.setdefault(task, {}).setdefault(entry["epoch"], []).append(value)
     return {
         task: [(epoch, float(np.mean(of_epoch))) for epoch, of_epoch in sorted(by_epoch.items())]
