@@ -98,13 +98,13 @@ class Candidates:
         return {
             column: self._select_column(task, position, name)
             for task in self.tasks
-            for position, column in enumerate(task.settings.columns)
+            for position, column in enumerate(task.settings.label_columns)
         }
 
     def _select_column(self, task: Task, position: int, name: str) -> Candidates:
         label = self.tasks.slices[task.name].start + position
         tasks = TaskSet(
-            [task.for_column(task.settings.columns[position])],
+            [task.for_column(task.settings.label_columns[position])],
             slices={task.name: slice(label, label + 1)},
         )
         return replace(
@@ -156,9 +156,9 @@ def _check_tasks(member: Member, first: Member, tasks: TaskSet) -> None:
     Raises:
         InputError: naming the column.
     """
-    member_tasks = {column: task for task in member.tasks for column in task.settings.columns}
+    member_tasks = {column: task for task in member.tasks for column in task.settings.label_columns}
     for task in tasks:
-        for column in task.settings.columns:
+        for column in task.settings.label_columns:
             if column not in member_tasks:
                 raise InputError(
                     f"run {member.name} does not predict {column!r}{nearest(column, member_tasks)},"

@@ -99,7 +99,7 @@ def mean_over_columns(tasks: TaskSet, labels: np.ndarray, name: str) -> ScoreFun
                 task.column_predictions(predictions[task.name], position),
             )
             for task, columns in tasks.items()
-            for position in range(len(task.settings.columns))
+            for position in range(len(task.settings.label_columns))
         )
 
     return score
@@ -122,5 +122,5 @@ def _create_bias_score(
 
 def _metric_names(task: Task) -> list[str]:
     """All metrics of a task, without its name."""
-    labels = np.empty((0, len(task.settings.columns)))
+    labels = np.empty((0, len(task.settings.label_columns)))
     return list(task.compute_metrics(labels, np.empty((0, task.n_outputs))))

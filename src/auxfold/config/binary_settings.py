@@ -88,11 +88,13 @@ class BinarySettings(TaskSettings):
 
     @model_validator(mode="after")
     def _loss_and_weights(self) -> BinarySettings:
-        if self.loss == "metric_shaped" and len(self.columns) != 1:
+        if self.loss == "metric_shaped" and len(self.label_columns) != 1:
             raise ValueError(
                 "loss = 'metric_shaped' is for a task of one column; make a task of each"
             )
         n_weights = len(self.pos_weight) if isinstance(self.pos_weight, list) else None
-        if n_weights not in (None, len(self.columns)):
-            raise ValueError(f"pos_weight has {n_weights} numbers for {len(self.columns)} columns")
+        if n_weights not in (None, len(self.label_columns)):
+            raise ValueError(
+                f"pos_weight has {n_weights} numbers for {len(self.label_columns)} columns"
+            )
         return self

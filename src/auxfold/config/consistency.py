@@ -19,7 +19,11 @@ def check_tasks(data: Data, model: Model, tasks: Sequence[AnyTask]) -> None:
     names = [task.name for task in tasks]
     if len(set(names)) != len(names):
         raise ValueError("two tasks have the same name")
-    columns = [c for task in tasks for c in {*task.columns, *task.prediction_columns}]
+    columns = [
+        c
+        for task in tasks
+        for c in {*task.file_columns, *task.label_columns, *task.prediction_columns}
+    ]
     columns.append(data.id_column)
     duplicates = sorted({c for c in columns if columns.count(c) > 1})
     if duplicates:

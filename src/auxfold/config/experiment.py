@@ -88,8 +88,13 @@ class Experiment(Section):
 
     @property
     def label_columns(self) -> list[str]:
-        """All label columns, task by task."""
-        return [column for task in self.tasks for column in task.columns]
+        """The columns of ``Table.labels``, task by task."""
+        return [column for task in self.tasks for column in task.label_columns]
+
+    @property
+    def file_columns(self) -> list[str]:
+        """The columns of the files that labels are read from, task by task."""
+        return [column for task in self.tasks for column in task.file_columns]
 
     def fingerprint(self) -> str:
         """What must be equal for fold models to belong together, as 16 hexadecimal digits.

@@ -53,9 +53,19 @@ class TaskSettings(Section):
     )
 
     @property
+    def file_columns(self) -> list[str]:
+        """The columns that are read from the file."""
+        return list(self.columns)
+
+    @property
+    def label_columns(self) -> list[str]:
+        """The task's columns of ``Table.labels``, also of ``<column>__label`` out of fold."""
+        return list(self.columns)
+
+    @property
     def prediction_columns(self) -> list[str]:
         """The columns that the head predicts, one per output."""
-        return list(self.columns)
+        return self.label_columns
 
     @property
     def class_names(self) -> list[str] | None:
@@ -71,9 +81,9 @@ class TaskSettings(Section):
     def _columns_and_weights(self) -> TaskSettings:
         if len(set(self.columns)) != len(self.columns):
             raise ValueError("columns holds a name twice")
-        if self.label_weights is not None and len(self.label_weights) != len(self.columns):
+        if self.label_weights is not None and len(self.label_weights) != len(self.label_columns):
             raise ValueError(
                 f"label_weights has {len(self.label_weights)} numbers for "
-                f"{len(self.columns)} columns"
+                f"{len(self.label_columns)} columns"
             )
         return self

@@ -22,8 +22,8 @@ def parse_labels(frame: pd.DataFrame, task: TaskSettings, path: str) -> np.ndarr
         InputError: a cell is not a label; the error names file, column and row.
     """
     if task.class_names is None:
-        return parse_numbers(frame, task.columns, path)
-    column, names = task.columns[0], task.class_names
+        return parse_numbers(frame, task.file_columns, path)
+    column, names = task.file_columns[0], task.class_names
     number_by_text = {name: float(number) for number, name in enumerate(names)}
     values = frame[column].str.strip()
     # In parquet and jsonl, whole numbers become floats where some are missing.

@@ -35,7 +35,7 @@ def read_training_table(experiment: Experiment) -> Table:
     schemes = experiment.sample_weights
     spec = ColumnSpec(
         always=[c for c in (*data.text_columns, data.id) if c],
-        labels=experiment.label_columns,
+        labels=experiment.file_columns,
         groups=[data.group] if data.group else [],
         weights=[c for c in (data.sample_weight, *task_columns, schemes.column) if c],
         annotations=[c for c in (*experiment.identities.columns, schemes.annotators) if c],

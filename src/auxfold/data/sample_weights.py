@@ -84,7 +84,7 @@ def scheme_weights(
         InputError: a cell is not a weight or not a count.
     """
     settings, main = experiment.sample_weights, experiment.main_task
-    label = labels[:, experiment.label_columns.index(main.columns[0])]
+    label = labels[:, experiment.label_columns.index(main.label_columns[0])]
     toxic, mentions = label >= 0.5, identities >= 0.5
 
     def parse(parser: Callable, column: str | None) -> np.ndarray:

@@ -35,7 +35,7 @@ def bias_of_predictions(
         InputError: a main task that is not binary, a missing column, or no identities.
     """
     task = create_task(experiment.main_task)
-    column = task.settings.columns[0]
+    column = task.settings.label_columns[0]
     if not task.has_positive_class:
         raise InputError(f"bias is measured of a binary main task; {task.name} is another kind")
     _check_columns(labeled.labels, [column], labeled.labels_path, "see --rename")

@@ -57,7 +57,7 @@ def check_metrics(metrics: list[str], tasks: TaskSet, bias_metrics: Iterable[str
     Raises:
         InputError: an unknown metric, with the nearest known one.
     """
-    n_columns = sum(len(task.settings.columns) for task in tasks)
+    n_columns = sum(len(task.settings.label_columns) for task in tasks)
     no_predictions = {task.name: np.empty((0, task.n_outputs)) for task in tasks}
     known = [*tasks.compute_metrics(np.empty((0, n_columns)), no_predictions), *bias_metrics]
     for metric in metrics:

@@ -36,7 +36,7 @@ def score_fold_ensembles(experiment: Experiment, tasks: TaskSet) -> dict[str, An
     if labels_path is None or not by_fold.is_file():
         return None
     task = tasks.main
-    column, id_column = task.settings.columns[0], experiment.data.id_column
+    column, id_column = task.settings.label_columns[0], experiment.data.id_column
     frame = pd.read_parquet(by_fold)
     labels = match_label_columns(read_columns(labels_path), [column], experiment.data, labels_path)
     labels = expand_label_lists(labels, experiment, labels_path)

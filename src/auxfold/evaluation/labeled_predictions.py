@@ -106,7 +106,9 @@ def read_labeled_predictions(
     predictions, labels = read_columns(predictions_path), read_columns(labels_path)
     id_column = predictions.columns[0]
     if list(predictions.columns[1:]) == ["prediction"]:
-        predictions = predictions.rename(columns={"prediction": experiment.main_task.columns[0]})
+        predictions = predictions.rename(
+            columns={"prediction": experiment.main_task.label_columns[0]}
+        )
     header = list(labels.columns)
     labels = rename_columns(labels, rename or {}, labels_path)
     names_before = list(labels.columns)
@@ -183,7 +185,7 @@ def match_label_columns(
 
 def expand_label_lists(labels: pd.DataFrame, experiment: Experiment, path: str) -> pd.DataFrame:
     """The labels with the entries of lists as columns, where the experiment reads such entries."""
-    entries = match_list_entries(experiment.label_columns, labels.columns)
+    entries = match_list_entries(experiment.file_columns, labels.columns)
     return expand_lists(labels, entries, path)
 
 

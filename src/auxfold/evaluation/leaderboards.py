@@ -106,7 +106,7 @@ def find_leaderboard(labeled: LabeledPredictions, experiment: Experiment) -> Lea
     missing.
     """
     main = experiment.main_task
-    has_main = KINDS[main.kind].has_positive_class and main.columns[0] in labeled.columns
+    has_main = KINDS[main.kind].has_positive_class and main.label_columns[0] in labeled.columns
     matches = [board for board in (JIGSAW_2019, JIGSAW_2018) if board.is_source_of(labeled)]
     return next((board for board in matches if has_main or not board.identities), None)
 

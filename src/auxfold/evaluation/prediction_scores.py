@@ -36,7 +36,7 @@ def score_labeled_predictions(
         InputError: unknown metric, or values that are not numbers.
     """
     tasks = TaskSet.from_experiment(experiment)
-    task_of_column = {column: task for task in tasks for column in task.settings.columns}
+    task_of_column = {column: task for task in tasks for column in task.settings.label_columns}
     metric = metric or tasks.main.default_metric
     thresholds = _tuned_thresholds(experiment) if metric == TUNED_F1 else {}
     scores = {}

@@ -114,7 +114,7 @@ class Postprocess:
                 f"threshold = {self.threshold!r}: task {task.name!r} is a {task.kind} task; "
                 f"thresholds are for binary ones"
             )
-        stored = [set(self.columns[column]["thresholds"]) for column in task.settings.columns]
+        stored = [set(self.columns[column]["thresholds"]) for column in task.settings.label_columns]
         names = set.intersection(*stored)
         if self.threshold not in names:
             raise InputError(
@@ -142,14 +142,15 @@ class Postprocess:
 
     def _apply_thresholds(self, task: Task, values: np.ndarray) -> np.ndarray:
         stored = [
-            self.columns[column]["thresholds"][self.threshold] for column in task.settings.columns
+            self.columns[column]["thresholds"][self.threshold]
+            for column in task.settings.label_columns
         ]
         # None: no threshold had the target precision, and every prediction becomes 0.
         thresholds = [np.inf if threshold is None else threshold for threshold in stored]
         return (values >= thresholds).astype(np.int64)
 
     def _calibrate(self, task: Task, values: np.ndarray) -> np.ndarray:
-        columns = task.settings.columns
+        columns = task.settings.label_columns
         calibrated = np.empty(values.shape)
         width = task.n_outputs // len(columns)  # a multi-class column has all the outputs
         for index, column in enumerate(columns):

@@ -96,5 +96,5 @@ def map_submission_columns(tasks: Iterable[Task]) -> dict[str, str]:
         if task.class_names is not None:
             sources |= dict(zip(task.class_names, task.prediction_columns, strict=True))
     for task in tasks:  # the name of a predicted column precedes that of a class
-        sources |= {name: name for name in (*task.settings.columns, *task.prediction_columns)}
+        sources |= {name: name for name in (*task.settings.label_columns, *task.prediction_columns)}
     return sources

@@ -251,6 +251,6 @@ def _calibrated_columns(
     for task, columns in tasks.items():
         if task.calibration_methods:
             predictions = oof[task.prediction_columns].to_numpy()
-            for position, column in enumerate(task.settings.columns):
+            for position, column in enumerate(task.settings.label_columns):
                 column_predictions = predictions[:, task.output_slice(position)]
                 yield task, column, labels[:, columns][:, position], column_predictions

@@ -189,7 +189,7 @@ def _binary_tasks(
     """Each binary task with its columns: their name, labels ``(rows,)`` and scores ``(rows,)``."""
     for task, columns in tasks.items():
         if task.has_positive_class:
-            pairs = zip(task.settings.columns, labels[:, columns].T, strict=True)
+            pairs = zip(task.settings.label_columns, labels[:, columns].T, strict=True)
             yield task, [(column, values, oof[column].to_numpy()) for column, values in pairs]
 
 

@@ -48,7 +48,7 @@ def _plot_binary(
     folds: np.ndarray,
     calibration: dict[str, Any],
 ) -> list[Plot]:
-    column, scores = task.settings.columns[0], predictions[:, 0]
+    column, scores = task.settings.label_columns[0], predictions[:, 0]
     curves = plot_curves(column, labels, scores, folds)
     reliability = plot_reliability(column, labels, scores, calibration[column])
     return [reliability] if curves is None else [curves, reliability]
@@ -61,7 +61,7 @@ def _plot_multiclass(
     folds: np.ndarray,
     calibration: dict[str, Any],
 ) -> list[Plot]:
-    column = task.settings.columns[0]
+    column = task.settings.label_columns[0]
     confidence = predictions.max(axis=1)
     is_correct = (predictions.argmax(axis=1) == labels) * 1.0
     return [
@@ -77,7 +77,7 @@ def _plot_regression(
     folds: np.ndarray,
     calibration: dict[str, Any],
 ) -> list[Plot]:
-    return [plot_predictions(task.settings.columns[0], labels, predictions[:, 0])]
+    return [plot_predictions(task.settings.label_columns[0], labels, predictions[:, 0])]
 
 
 _PLOTS: dict[str, Callable[..., list[Plot]]] = {

@@ -110,9 +110,9 @@ def _plot_every_label(tasks: TaskSet, record: dict[str, Any]) -> list[Plot]:
     """One plot per kind of task: a metric without units, column by column."""
     columns_of_metric: dict[str, dict[str, str]] = {}
     for task in tasks:
-        has_columns = len(task.settings.columns) > 1
+        has_columns = len(task.settings.label_columns) > 1
         metric = task.headline[0]
-        for column in task.settings.columns:
+        for column in task.settings.label_columns:
             name = f"{task.name}/{metric}" + (f"/{column}" if has_columns else "")
             columns_of_metric.setdefault(metric, {})[column] = name
     plots = [
@@ -126,7 +126,7 @@ def _plot_binary_labels(tasks: TaskSet, table: Table) -> list[Plot]:
     binary = [(task, columns) for task, columns in tasks.items() if task.has_positive_class]
     if not binary:
         return []
-    names = [column for task, _ in binary for column in task.settings.columns]
+    names = [column for task, _ in binary for column in task.settings.label_columns]
     labels = np.concatenate([table.labels[:, columns] for _, columns in binary], axis=1)
     return [run_plots.plot_label_rates(names, labels)]
 

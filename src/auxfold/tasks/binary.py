@@ -40,10 +40,10 @@ class BinaryTask(Task):
 
     @property
     def n_outputs(self) -> int:
-        return len(self.settings.columns)
+        return len(self.settings.label_columns)
 
     def check_cells(self, labels: np.ndarray, path: str) -> None:
-        for position, column in enumerate(self.settings.columns):
+        for position, column in enumerate(self.settings.label_columns):
             values = labels[:, position]
             wrong = np.flatnonzero((values < 0) | (values > 1))
             if len(wrong):
@@ -52,7 +52,7 @@ class BinaryTask(Task):
                 )
 
     def check_labels(self, labels: np.ndarray, path: str) -> None:
-        for position, column in enumerate(self.settings.columns):
+        for position, column in enumerate(self.settings.label_columns):
             values = labels[:, position]
             self._check_both_classes(values[~np.isnan(values)], column, path)
 
@@ -99,7 +99,7 @@ class BinaryTask(Task):
 
     def label_summary(self, labels: np.ndarray) -> dict[str, str]:
         counts = np.nansum(labels >= 0.5, axis=0)
-        pairs = zip(self.settings.columns, counts, strict=True)
+        pairs = zip(self.settings.label_columns, counts, strict=True)
         return {f"{column} ≥ 0.5": f"{int(n):,}" for column, n in pairs}
 
     def errors(self, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:

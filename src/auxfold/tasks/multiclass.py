@@ -39,8 +39,8 @@ class MulticlassTask(Task):
         present = np.unique(labels[~np.isnan(labels)])
         if len(present) < 2:
             raise InputError(
-                f"{path}: column {self.settings.columns[0]!r} needs rows of at least two classes, "
-                f"found {len(present)}; remove the task"
+                f"{path}: column {self.settings.label_columns[0]!r} needs rows of at least two "
+                f"classes, found {len(present)}; remove the task"
             )
 
     def stratification_flags(self, labels: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ class MulticlassTask(Task):
         """The likeliest class by name, then every class's probability."""
         names = np.array(self.class_names, dtype=object)
         return {
-            self.settings.columns[0]: names[predictions.argmax(axis=1)],
+            self.settings.label_columns[0]: names[predictions.argmax(axis=1)],
             **super().to_columns(predictions),
         }
 

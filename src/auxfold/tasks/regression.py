@@ -35,10 +35,10 @@ class RegressionTask(Task):
 
     @property
     def n_outputs(self) -> int:
-        return len(self.settings.columns)
+        return len(self.settings.label_columns)
 
     def check_labels(self, labels: np.ndarray, path: str) -> None:
-        for position, column in enumerate(self.settings.columns):
+        for position, column in enumerate(self.settings.label_columns):
             known = labels[~np.isnan(labels[:, position]), position]
             if len(known) == 0 or known.min() == known.max():
                 what = "no label at all" if len(known) == 0 else f"the one value {known[0]:g}"
@@ -93,7 +93,7 @@ class RegressionTask(Task):
 
     def label_summary(self, labels: np.ndarray) -> dict[str, str]:
         summary = {}
-        for column, values in zip(self.settings.columns, labels.T, strict=True):
+        for column, values in zip(self.settings.label_columns, labels.T, strict=True):
             known = values[~np.isnan(values)]
             mean_and_sd = f"{known.mean():.3g} ± {known.std():.2g}" if len(known) else "–"
             summary[f"{column} (mean ± sd)"] = mean_and_sd

@@ -32,7 +32,7 @@ class Scale:
 class Task(ABC):
     """One head: which label columns it reads, what its loss is and what it predicts.
 
-    Shapes: ``labels`` are ``(rows, len(settings.columns))`` with NaN where not labeled;
+    Shapes: ``labels`` are ``(rows, len(settings.label_columns))`` with NaN where not labeled;
     ``logits`` and ``predictions`` are ``(rows, n_outputs)``. Only in training the head gives
     ``(rows, head_width)``, where that is another width.
 
@@ -214,7 +214,7 @@ class Task(ABC):
 
         The mean is over the columns on which the metric is defined; None if there is none.
         """
-        columns = self.settings.columns
+        columns = self.settings.label_columns
         means: dict[str, float | None] = {}
         single: dict[str, float | None] = {}
         for name, metric in self.metrics.items():

@@ -185,7 +185,7 @@ class TaskSet:
 def _consecutive_slices(tasks: Iterable[Task]) -> dict[str, slice]:
     slices, start = {}, 0
     for task in tasks:
-        stop = start + len(task.settings.columns)
+        stop = start + len(task.settings.label_columns)
         slices[task.name] = slice(start, stop)
         start = stop
     return slices

@@ -75,7 +75,7 @@ class Objective:
         task_weights = table.task_weights.get(task.name, np.float32(1.0))
         sample_weights = torch.from_numpy(table.sample_weights * task_weights)[:, None]
         label_weights = torch.tensor(
-            settings.label_weights or [1.0] * len(settings.columns), dtype=torch.float32
+            settings.label_weights or [1.0] * len(settings.label_columns), dtype=torch.float32
         )
         terms = ~labels.isnan()
         counted = terms & (label_weights > 0)
