@@ -127,7 +127,7 @@ def row_units(table: Table, group_duplicates: bool) -> np.ndarray:
     """The unit of every row, ``(rows,)`` int; a common group or an equal text connects rows."""
     keys = [] if table.groups is None else [pd.factorize(_separate_empty_groups(table.groups))[0]]
     if group_duplicates:
-        keys.append(pd.factorize(np.array(_duplicate_keys(table.texts), dtype=object))[0])
+        keys.append(pd.factorize(np.array(duplicate_keys(table.texts), dtype=object))[0])
     if not keys:
         return np.arange(len(table))
     if len(keys) == 1:
@@ -145,7 +145,7 @@ def count_shared_texts(table: Table) -> int:
     """Number of rows of a validation file whose text is also in the training file."""
     if table.held_out is None:
         return 0
-    keys = np.array(_duplicate_keys(table.texts), dtype=object)
+    keys = np.array(duplicate_keys(table.texts), dtype=object)
     return int(np.isin(keys[table.held_out], keys[~table.held_out]).sum())
 
 
@@ -156,7 +156,12 @@ def _separate_empty_groups(groups: np.ndarray) -> np.ndarray:
     return np.where(groups == "", single, groups)
 
 
-def _duplicate_keys(texts: list[list[str]]) -> list[str]:
+def duplicate_keys(texts: list[list[str]]) -> list[str]:
+    """A key per row; rows whose texts differ in case, white space and punctuation only share it.
+
+    Args:
+        texts: one list of ``(rows,)`` strings per text column.
+    """
     return ["\x1f".join(normalize_text(text) for text in row) for row in zip(*texts, strict=True)]
 
 

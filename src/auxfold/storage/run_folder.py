@@ -136,6 +136,11 @@ class RunFolder:
         return self.path / "folds.json"
 
     @property
+    def data_summary(self) -> Path:
+        """What the rows are like, and what in them will hurt."""
+        return self.path / "data_summary.json"
+
+    @property
     def tokens(self) -> Path:
         """The tokenized texts, shared by all folds."""
         return self.path / "tokens"
