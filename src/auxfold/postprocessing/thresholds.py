@@ -29,24 +29,26 @@ def tune_thresholds(
         folds: the fold of each row, ``(rows,)``.
 
     Returns:
-        ``values``: column to threshold, tuned on all rows. ``f1``: task to ``at_half`` and
-        ``tuned`` (nested; None with a single fold), means over the columns that have a positive
-        row. Empty without a binary task.
+        ``values``: column to threshold, tuned on all rows. ``f1_of_labels``: column to ``at_half``
+        and ``tuned`` (nested; None with a single fold, and without a positive row). ``f1``: task to
+        their means over the columns that have a positive row. Empty without a binary task.
     """
     values: dict[str, float] = {}
     f1: dict[str, dict[str, float | None]] = {}
+    f1_of_labels: dict[str, dict[str, float | None]] = {}
     several_folds = len(np.unique(folds)) > 1
     for task, columns in _binary_tasks(tasks, labels, oof):
-        at_half: list[float | None] = []
-        tuned: list[float | None] = []
         for column, column_labels, scores in columns:
             values[column] = best_threshold(column_labels, scores)
-            at_half.append(f1_at_half(column_labels, scores))
+            tuned = None
             if several_folds:
                 decisions = decide_nested(column_labels, scores, folds, best_threshold)
-                tuned.append(f1_at_half(column_labels, decisions))
-        f1[task.name] = {"at_half": mean_defined(at_half), "tuned": mean_defined(tuned)}
-    return {"values": values, "f1": f1} if values else {}
+                tuned = f1_at_half(column_labels, decisions)
+            at_half = f1_at_half(column_labels, scores)
+            f1_of_labels[column] = {"at_half": at_half, "tuned": tuned}
+        of_task = [f1_of_labels[column] for column, _, _ in columns]
+        f1[task.name] = {rule: mean_defined(f[rule] for f in of_task) for rule in of_task[0]}
+    return {"values": values, "f1": f1, "f1_of_labels": f1_of_labels} if values else {}
 
 
 def tune_for_precision(
