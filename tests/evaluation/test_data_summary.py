@@ -34,14 +34,14 @@ TASKS = [
 ]
 
 
-def make_table(folder, **columns) -> Experiment:
+def make_table(folder, backbone="none", **columns) -> Experiment:
     frame = pd.DataFrame({
         "id": range(10), "text": TEXTS,
         "rude": [1, 0, 0, 0, 0, 0, 0, 0, 0, 1], "loud": [1, 1, "", "", 0, 0, 0, 0, 0, 0],
         "mood": ["calm"] * 9 + ["angry"],
     })  # fmt: skip
     frame.assign(**columns).to_csv(folder / "train.csv", index=False)
-    return make_experiment(str(folder / "train.csv"), "none", tasks=TASKS)
+    return make_experiment(str(folder / "train.csv"), backbone, tasks=TASKS)
 
 
 def summarize(experiment: Experiment, folds=None) -> DataSummary:
@@ -70,13 +70,9 @@ def test_labels_are_counted_per_fold(tmp_path):
 
 def test_equal_texts_and_their_labels_are_counted(tmp_path):
     summary = summarize(make_table(tmp_path))
-    assert (summary.rows, summary.empty_texts, summary.duplicates, summary.conflicts) == (
-        10,
-        1,
-        1,
-        1,
-    )
-    assert summary.warnings()[2:] == [
+    assert (summary.rows, summary.empty_texts) == (10, 1)
+    assert (summary.duplicates, summary.conflicts) == (1, 1)
+    assert summary.warnings()[2:4] == [
         "1 of 10 rows have no text",
         "1 of 10 rows repeat the text of an earlier row; 1 of these texts have several different "
         "labels",
@@ -98,14 +94,20 @@ def test_texts_of_the_test_file_that_are_trained_on_are_counted(tmp_path):
         in summary.warnings()
     )
     test.drop(columns="id").to_csv(tmp_path / "test.csv", index=False)
-    assert "the test file cannot be read: " in summarize(experiment).warnings()[-1]
+    assert "the test file cannot be read: " in summarize(experiment).warnings()[-2]
     (tmp_path / "test.csv").unlink()
     assert summarize(experiment).test_rows is None
 
 
-def test_a_stored_summary_reads_back_equal(work_dir):
-    experiment = make_table(work_dir)
+def test_a_missing_backbone_is_said(tmp_path):
+    last = summarize(make_table(tmp_path)).warnings()[-1]
+    assert last.startswith("the tokens of the texts are not counted: model.backbone = 'none' ")
+
+
+def test_a_stored_summary_reads_back_equal(work_dir, backbone):
+    experiment = make_table(work_dir, backbone)
     assert read_data_summary(experiment) is None
-    summary = summarize(experiment)
-    write_data_summary(experiment, summary)
-    assert read_data_summary(experiment) == summary
+    tasks, folds = TaskSet.from_experiment(experiment), np.arange(10) % 2
+    table = load_training_table(experiment, tasks)
+    summary = write_data_summary(experiment, tasks, table, folds)
+    assert summary.tokens is not None and read_data_summary(experiment) == summary

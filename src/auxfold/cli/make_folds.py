@@ -32,6 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     experiment = read_experiment(args)
     check_training_files(experiment)
+    from auxfold.evaluation.data_summary import write_data_summary
     from auxfold.tasks import TaskSet
     from auxfold.training.split import create_folds
 
@@ -40,6 +41,8 @@ def main(argv: list[str] | None = None) -> None:
     folder = RunFolder.of(experiment)
     write_text(folder.experiment, to_toml(experiment))
     print("\n".join(describe_folds(experiment, tasks, table, folds)))
+    for line in write_data_summary(experiment, tasks, table, folds).warnings():
+        print(f"warning: {line}")
     print(f"folds: {folder.folds}")
 
 
@@ -54,16 +57,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def describe_folds(
     experiment: Experiment, tasks: TaskSet, table: Table, folds: np.ndarray
 ) -> list[str]:
-    """The sources, a warning where texts are shared, and a table of rows and labels per fold."""
-    from auxfold.data.folds import count_shared_texts
+    """The sources, and a table of rows and labels per fold."""
     from auxfold.data.sources import describe_sources, rows_per_source
 
     lines = [f"{len(table):,} rows of {table.path}"]
     lines += describe_sources(
         experiment.data, experiment.label_columns, table.labels, table.sources
     )
-    if shared := count_shared_texts(table):
-        lines.append(f"warning: {shared:,} rows to validate on have texts that are trained on too")
     # Fold -1 holds the rows that are only trained on.
     names = [*experiment.folds.names, *([-1] if (folds < 0).any() else [])]
     for number, fold in enumerate(names):

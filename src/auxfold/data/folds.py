@@ -141,14 +141,6 @@ def row_units(table: Table, group_duplicates: bool) -> np.ndarray:
     return pd.factorize(connected_components(graph, directed=False)[1][: len(table)])[0]
 
 
-def count_shared_texts(table: Table) -> int:
-    """Number of rows of a validation file whose text is also in the training file."""
-    if table.held_out is None:
-        return 0
-    keys = np.array(duplicate_keys(table.texts), dtype=object)
-    return int(np.isin(keys[table.held_out], keys[~table.held_out]).sum())
-
-
 def _separate_empty_groups(groups: np.ndarray) -> np.ndarray:
     """The groups, where every row with an empty group gets a group of its own."""
     # The last None keeps numpy from making a two-dimensional array.

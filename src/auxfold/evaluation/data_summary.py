@@ -16,6 +16,7 @@ from auxfold.data.loading import read_prediction_table
 from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.evaluation.token_statistics import TokenStatistics, measure_tokens
+from auxfold.model.tokenizer import load_tokenizer
 from auxfold.storage.atomic import read_json, write_json
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task, TaskSet
@@ -72,7 +73,8 @@ class DataSummary:
         test_overlap: rows of the test file whose texts are trained on.
         test_error: why the test file cannot be read; empty where it can, or is not there.
         labels: every binary label and every class, task by task.
-        tokens: how the backbone's tokenizer reads a sample; None where it was not loaded.
+        tokens: how the backbone's tokenizer reads a sample; None where it cannot be loaded.
+        tokens_error: why it cannot be loaded; empty where it can.
     """
 
     path: str
@@ -86,10 +88,13 @@ class DataSummary:
     test_error: str
     labels: list[LabelCount]
     tokens: TokenStatistics | None
+    tokens_error: str
 
     def warnings(self) -> list[str]:
         """What will hurt, one line each, without ``warning:``; empty where nothing does."""
-        tokens = [] if self.tokens is None else self.tokens.warnings()
+        tokens = [f"the tokens of the texts are not counted: {self.tokens_error}"]
+        if self.tokens is not None:
+            tokens = self.tokens.warnings()
         return [*self._label_warnings(), *self._text_warnings(), *tokens]
 
     def majority_scores(self) -> dict[str, float]:
@@ -157,7 +162,6 @@ def summarize_data(
     tasks: TaskSet,
     table: Table,
     folds: np.ndarray | None = None,
-    tokenizer: Any = None,
 ) -> DataSummary:
     """Look at the rows of an experiment, and at its test file where that is there.
 
@@ -166,11 +170,11 @@ def summarize_data(
         tasks: its tasks.
         table: its training table.
         folds: ``(rows,)`` the fold of each row, -1: only trained on; None: not made yet.
-        tokenizer: the backbone's, for the tokens of a sample of rows; None: no tokens.
     """
     keys = np.array(duplicate_keys(table.texts), dtype=object)
     has_text = np.array([any(map(str.strip, row)) for row in zip(*table.texts, strict=True)])
     texts = keys[has_text]
+    tokens, tokens_error = _measure_tokens(experiment, table)
     test_rows, test_overlap, test_error = _compare_with_test(experiment, set(texts))
     return DataSummary(
         path=table.path,
@@ -183,15 +187,18 @@ def summarize_data(
         test_overlap=test_overlap,
         test_error=test_error,
         labels=_count_labels(tasks, table.labels, folds, len(experiment.folds.names)),
-        tokens=None
-        if tokenizer is None
-        else measure_tokens(table.texts, tokenizer, experiment.model),
+        tokens=tokens,
+        tokens_error=tokens_error,
     )
 
 
-def write_data_summary(experiment: Experiment, summary: DataSummary) -> None:
-    """Store a summary in the run folder, for the report."""
+def write_data_summary(
+    experiment: Experiment, tasks: TaskSet, table: Table, folds: np.ndarray
+) -> DataSummary:
+    """Summarize the rows of an experiment, and store the summary in its run folder."""
+    summary = summarize_data(experiment, tasks, table, folds)
     write_json(RunFolder.of(experiment).data_summary, summary.to_dict())
+    return summary
 
 
 def read_data_summary(experiment: Experiment) -> DataSummary | None:
@@ -240,6 +247,15 @@ def _count_conflicts(keys: np.ndarray, labels: np.ndarray) -> int:
 
 def _count_validation_overlap(keys: np.ndarray, held_out: np.ndarray | None) -> int:
     return 0 if held_out is None else int(np.isin(keys[held_out], keys[~held_out]).sum())
+
+
+def _measure_tokens(experiment: Experiment, table: Table) -> tuple[TokenStatistics | None, str]:
+    """The tokens of a sample of the rows, or why there are none."""
+    settings = experiment.model
+    try:
+        return measure_tokens(table.texts, load_tokenizer(settings), settings), ""
+    except InputError as error:  # another machine may have the backbone
+        return None, str(error)
 
 
 def _compare_with_test(experiment: Experiment, keys: set[str]) -> tuple[int | None, int, str]:
