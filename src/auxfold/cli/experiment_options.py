@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from auxfold.config import TagsSettings
 from auxfold.config.experiment import Experiment, load_experiment
+from auxfold.config.tags_settings import fill_learned_keys
 from auxfold.data.paths import check_exists
 from auxfold.errors import InputError
 from auxfold.storage.run_folder import RunFolder
@@ -47,11 +49,14 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_experiment(args: argparse.Namespace, as_json: bool = False) -> Experiment:
+def read_experiment(
+    args: argparse.Namespace, as_json: bool = False, with_tags: bool = True
+) -> Experiment:
     """The experiment of ``--config`` or ``--run``, with every ``--set`` and ``--rows`` applied.
 
     The first line that a command prints says which experiment it is. With ``as_json`` nothing is
-    printed here. :func:`print_json` prints the line on stderr, before the result.
+    printed here. :func:`print_json` prints the line on stderr, before the result. ``with_tags``
+    completes tasks of tags with what make_folds learned for the run, if it did.
 
     Raises:
         InputError: there is no such experiment, or it is not valid.
@@ -64,7 +69,7 @@ def read_experiment(args: argparse.Namespace, as_json: bool = False) -> Experime
         experiment = load_experiment(path, [*args.set, *trial])
     if not as_json:
         announce_experiment(args, experiment)
-    return experiment
+    return _with_stored_tags(experiment) if with_tags else experiment
 
 
 def announce_experiment(
@@ -133,6 +138,25 @@ def stored_experiment(folder: RunFolder) -> Path:
     return path
 
 
+def _with_stored_tags(experiment: Experiment) -> Experiment:
+    """The experiment with the tags that make_folds stored in its run, where it sets none.
+
+    Without stored folds, a model that was trained on all rows has them.
+    """
+    folder = RunFolder.of(experiment)
+    has_tags = any(isinstance(task, TagsSettings) for task in experiment.tasks)
+    if not has_tags or not (folder.experiment.is_file() or folder.finished()):
+        return experiment
+    stored = {task.name: task for task in load_experiment(stored_experiment(folder)).tasks}
+    tasks = [
+        fill_learned_keys(task, stored[task.name])
+        if isinstance(task, TagsSettings) and task.name in stored
+        else task
+        for task in experiment.tasks
+    ]
+    return experiment.model_copy(update={"tasks": tasks})
+
+
 def experiment_arguments(path: Path, settings: Iterable[str]) -> list[str]:
     """The arguments that name an experiment to another command."""
     return ["--config", str(path), *(part for setting in settings for part in ("--set", setting))]
@@ -144,9 +168,9 @@ def check_training_files(experiment: Experiment) -> None:
     Raises:
         InputError: with the nearest name next to it.
     """
-    validation = experiment.folds.validation
+    validation = experiment.folds.validation_file
     paths = [source.path for source in experiment.data.sources]
-    for path in [*paths, *([validation] if isinstance(validation, str) else [])]:
+    for path in [*paths, *([validation] if validation else [])]:
         check_exists(path)
 
 

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from auxfold.config.section import Section, Seed
 
+DATA_SPLIT = "data.split"  # as folds.validation: the rows that this column marks as dev
+
 
 def _check_validation(value: Any) -> Any:
     is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
@@ -50,9 +52,15 @@ class Folds(Section):
     ] = Field(
         None,
         description="One split instead of folds, called fold 0. Its validation rows are a file "
-        "with the columns of `data.train`, a share of the rows (`0.1`), or a number of rows "
-        "(`500`).",
+        "with the columns of `data.train`, a share of the rows (`0.1`), a number of rows (`500`), "
+        'or the rows that a column marks as dev (`"data.split"`).',
     )
+
+    @property
+    def validation_file(self) -> str | None:
+        """The file with the validation rows, where they are in one."""
+        is_file = isinstance(self.validation, str) and self.validation != DATA_SPLIT
+        return str(self.validation) if is_file else None
 
     @property
     def names(self) -> range:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from auxfold.config.experiment import Experiment
 from auxfold.data.files import read_columns
+from auxfold.data.parts import select_test_rows
 from auxfold.evaluation.labeled_predictions import (
     check_prediction_ids,
     expand_label_lists,
@@ -38,7 +39,10 @@ def score_fold_ensembles(experiment: Experiment, tasks: TaskSet) -> dict[str, An
     task = tasks.main
     column, id_column = task.settings.label_columns[0], experiment.data.id_column
     frame = pd.read_parquet(by_fold)
-    labels = match_label_columns(read_columns(labels_path), [column], experiment.data, labels_path)
+    labels = read_columns(labels_path)
+    if experiment.data.marks_test_rows(labels_path):
+        labels = select_test_rows(labels, str(experiment.data.split), labels_path)
+    labels = match_label_columns(labels, [column], experiment.data, labels_path)
     labels = expand_label_lists(labels, experiment, labels_path)
     ids = labels[id_column]
     check_prediction_ids(ids, frame.loc[frame["fold"] == "0", id_column], labels_path, str(by_fold))

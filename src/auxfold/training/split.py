@@ -106,7 +106,7 @@ def folds_info(experiment: Experiment, table: Table) -> dict[str, Any]:
         "group_duplicates": experiment.folds.group_duplicates,
         "group": experiment.data.group,
         # For a file, its rows are part of the fingerprint of the data.
-        "validation": "file" if isinstance(validation, str) else validation,
+        "validation": "file" if experiment.folds.validation_file else validation,
         "seed": experiment.folds.seed if experiment.folds.seed is not None else experiment.seed,
     }
 
@@ -169,6 +169,6 @@ def _assign_folds(
     flags, validation = stratification_flags(tasks, table), experiment.folds.validation
     group_duplicates, seed = info["group_duplicates"], info["seed"]
     if validation is not None:
-        assert not isinstance(validation, str), "the rows of a file are held out"
+        assert not isinstance(validation, str), "the rows of a file or a column are held out"
         return make_validation_split(table, flags, validation, group_duplicates, seed)
     return make_folds(table, flags, info["n_splits"], group_duplicates, seed)
