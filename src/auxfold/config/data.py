@@ -6,7 +6,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
 from auxfold.config.section import NAME, Name, PositiveInt, Section
@@ -86,11 +93,29 @@ class Data(Section):
     group: str | None = Field(
         None, description="A column: rows with an equal value in it stay in one fold."
     )
+    split: str | None = Field(
+        None,
+        description="A column that marks every row as `train`, `dev` (`val`, `validation`) or "
+        "`test`. Test rows are not trained on. Where `data.test` is the training file itself, they "
+        "are the rows that are predicted. `folds.validation` says what happens to dev rows.",
+    )
     group_sizes: list[Annotated[int, Field(ge=2)]] | None = Field(
         None,
         description="The number of classes of each entry of a column `labels` that holds a list in "
         "every row, such as `[2, 0, 1]`. It replaces `[[tasks]]`: each entry becomes a multiclass "
         "task, `labels_0` (the main one), `labels_1`, and so on.",
+    )
+    encoding: str | None = Field(
+        None,
+        description="The encoding of data files that are not UTF-8 and have no byte order mark, "
+        'such as `"cp1252"` or `"cp1251"` (a name of Python\'s codecs). Without it, CP1252 where '
+        "the bytes leave no doubt.",
+    )
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+        None,
+        description='The character between the columns of csv and tsv files, such as `";"`, where '
+        "the header has it. Without it, the one that gives every row as many cells as the header "
+        "(comma, semicolon, tab or `|`).",
     )
     reader: Annotated[str, Field(pattern=READER)] | None = Field(
         None,
@@ -142,6 +167,26 @@ class Data(Section):
     def path(self) -> str:
         """Where the training rows are, for a person."""
         return " + ".join(source.path for source in self.sources)
+
+    def marks_test_rows(self, path: str) -> bool:
+        """Whether a file to predict is a training file whose column ``split`` marks test rows."""
+        return self.split is not None and path in (source.path for source in self.sources)
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        try:
+            b"".decode(value or "utf-8")
+        except LookupError:
+            raise ValueError(f"Python has no encoding {value!r}; such as cp1252, utf-8") from None
+        return value
+
+    @field_validator("separator")
+    @classmethod
+    def _usable_separator(cls, value: str | None) -> str | None:
+        if value is not None and (value in '"\r\n' or not value.isascii()):
+            raise ValueError(f"{value!r} cannot separate columns; such as ';'")
+        return value
 
     @model_validator(mode="after")
     def _one_or_two_texts(self) -> Data:
