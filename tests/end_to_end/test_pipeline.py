@@ -152,8 +152,17 @@ def test_tasks_of_inference(trained_dir):
 def test_oof_is_each_row_once_and_scored_by_id(trained_dir):
     oof = pd.read_parquet(trained_dir / "outputs/tiny/oof.parquet")
     train = pd.read_csv(trained_dir / "train.csv")
-    assert list(oof.columns) == ["id", "toxic", "insult", "threat"]
+    names = ["toxic", "insult", "threat"]
+    assert list(oof.columns) == ["id", "fold", *names, *(f"{name}__label" for name in names)]
     assert oof["id"].tolist() == train["id"].tolist()
+    folds = pd.read_parquet(trained_dir / "outputs/tiny/folds.parquet").set_index("id")["fold"]
+    assert oof["fold"].tolist() == folds.loc[oof["id"]].tolist()
+    labels = oof[[f"{name}__label" for name in names]].to_numpy()
+    np.testing.assert_allclose(labels, train[names].to_numpy(), rtol=1e-6)
+    of_fold = pd.read_parquet(trained_dir / "outputs/tiny/fold_1/oof.parquet").set_index("id")
+    pd.testing.assert_frame_equal(
+        of_fold, oof.set_index("id").loc[of_fold.index], check_dtype=False
+    )
     scores = json.loads(run_command("evaluate", "--config", "e.toml", "--json", cwd=trained_dir))
     cv = json.loads((trained_dir / "outputs/tiny/cv.json").read_text())
     assert scores == cv["oof"]
@@ -177,7 +186,8 @@ def test_the_oof_of_a_row_is_what_its_fold_predicts_for_it(trained_dir):
                     "--input", "train.csv", "--output", "all.csv", cwd=trained_dir)  # fmt: skip
         predictions = pd.read_csv(trained_dir / "all.csv").set_index("id")
         ids = pd.read_parquet(trained_dir / f"outputs/tiny/fold_{fold}/oof.parquet")["id"]
-        np.testing.assert_allclose(oof.loc[ids], predictions.loc[ids, oof.columns], atol=1e-6)
+        names = ["toxic", "insult", "threat"]
+        np.testing.assert_allclose(oof.loc[ids, names], predictions.loc[ids, names], atol=1e-6)
 
 
 def test_nothing_is_overwritten_unasked(trained_dir):

@@ -58,3 +58,13 @@ def test_a_column_of_classes_follows_the_blended_probabilities(work_dir):
     assert blended["labels_0"].tolist() == ["0", "1"], "no mean of class numbers"
     np.testing.assert_allclose(blended["labels_0_0"], [0.5, 0.175])
     np.testing.assert_allclose(blended["toxic"], [0.3, 0.5])
+
+
+def test_folds_and_labels_of_out_of_fold_files_are_not_averaged(work_dir):
+    frame = pd.DataFrame({"id": ["a", "b"], "fold": [0, 1], "x": [0.2, 0.6], "x__label": [None, 1]})
+    frame.to_csv("a.csv", index=False)
+    frame.assign(x=[0.4, 0.8], fold=[1, 0]).to_csv("b.csv", index=False)
+    run_script("blend", "--predictions", "a.csv,b.csv", "--output", "out.csv")
+    blended = pd.read_csv("out.csv")
+    assert blended.columns.tolist() == ["id", "x"]
+    np.testing.assert_allclose(blended["x"], [0.3, 0.7])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
+from auxfold.errors import InputError
 from auxfold.tasks import TaskSet
 from auxfold.tasks.metrics import higher_is_better
 from conftest import make_experiment
@@ -43,6 +45,31 @@ def test_a_subset_keeps_slices_and_main_task():
     assert metrics["mood/accuracy"] == 0.5 and metrics["scores/mae/t"] == 1.0
     frame = tasks.prediction_frame("id", np.array(["a", "b"]), predictions)
     assert list(frame.columns) == ["id", "m", "m_low", "m_high", "s", "t"]
+
+
+def test_an_out_of_fold_file_holds_fold_predictions_and_labels():
+    tasks = make_task_set(MIXED)
+    labels = np.array([[1.0, NAN, 1.0, 0.0, 0.25], [3.0, 5.0, NAN, 1.0, NAN]])
+    predictions = {
+        "scores": labels[:, :2] + 1,
+        "mood": np.array([[0.1, 0.9], [0.8, 0.2]]),
+        "toxicity": np.array([[0.3, 0.4], [0.6, 0.7]]),
+    }
+    ids, folds = np.array(["a", "b"]), np.array([1, 0])
+    frame = tasks.out_of_fold_frame("row", ids, folds, predictions, labels)
+    expected = ["row", "fold", "s", "t", "m", "m_low", "m_high", "x", "y"]
+    assert list(frame.columns) == [*expected, *(f"{name}__label" for name in "stmxy")]
+    assert frame["fold"].tolist() == [1, 0] and frame["m"].tolist() == ["high", "low"]
+    assert frame["m__label"][0] == "high" and frame["m__label"].isna().tolist() == [False, True]
+    np.testing.assert_array_equal(frame["t__label"], [NAN, 5.0])
+    np.testing.assert_array_equal(frame["y__label"], [0.25, NAN])
+    assert tasks.prediction_columns == ["s", "t", "m_low", "m_high", "x", "y"]
+
+
+@pytest.mark.parametrize("column", ["fold", "toxic__label"])
+def test_names_of_out_of_fold_files_are_no_label_columns(column):
+    with pytest.raises(InputError, match=f"{column!r} has a name that out-of-fold files use"):
+        make_task_set([{"name": "main", "kind": "binary", "columns": [column]}])
 
 
 def test_the_selection_metric_is_the_configured_one_or_the_main_tasks_default():

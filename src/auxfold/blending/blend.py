@@ -75,7 +75,7 @@ def fit_blend(
     record = blend_record(members, candidates, single_scores, fitted, chosen, correlations, options)
     id_column = members[0].experiment.data.id_column
     tasks, labels = candidates.tasks, candidates.labels
-    oof = tasks.prediction_frame(id_column, table.ids, chosen.nested_predictions)
+    oof = tasks.out_of_fold_frame(id_column, table.ids, folds, chosen.nested_predictions, labels)
     gains = None
     if record["average"] != "rank":
         gains = evaluate_postprocess(tasks, labels, oof, folds, target_precisions)

@@ -55,9 +55,10 @@ class Member:
                 f"run {path.name} has one split (folds.validation); weights are fitted on some "
                 f"folds and judged on the others: blend runs with folds, or files by --predictions"
             )
-        oof = pd.concat([pd.read_parquet(fold.oof) for fold in folders])
-        oof = oof.set_index(experiment.data.id_column)
-        return cls(path.name, experiment, TaskSet.from_experiment(experiment), folders, oof)
+        tasks, id_column = TaskSet.from_experiment(experiment), experiment.data.id_column
+        columns = [id_column, *tasks.prediction_columns]
+        oof = pd.concat([pd.read_parquet(fold.oof, columns=columns) for fold in folders])
+        return cls(path.name, experiment, tasks, folders, oof.set_index(id_column))
 
     def to_record(self) -> dict[str, Any]:
         """The path of the run and the fingerprints by which it is recognized later."""

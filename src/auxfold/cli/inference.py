@@ -181,10 +181,12 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
     all_tasks = [task.name for task in experiment.tasks]
     names = all_tasks if args.all_tasks else [args.task] if args.task else None
     tasks, average = ensemble.select_tasks(names), experiment.inference.average
-    postprocess = Postprocess.for_ensemble(ensemble, tasks, args.calibrate, args.threshold, average)
     source = source_path(args, experiment)
     table = read_prediction_table(experiment, source, parse_renames(args.rename), args.without_ids)
     sample = None if args.input else load_sample_submission(experiment, tasks, table.ids)
+    postprocess = Postprocess.for_ensemble(
+        ensemble, tasks, args.calibrate, args.threshold, average, sample
+    )
     folder = RunFolder.of(experiment)
     output = Path(args.output or default_output(folder, experiment, tasks, sample))
     started = time.perf_counter()
@@ -197,6 +199,8 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
     write_frame(output, frame)
     if args.input is None and args.folds is None:
         by_fold.write(table.ids)
+    if postprocess.note:
+        print(postprocess.note)
     print(f"{len(frame):,} rows, {len(ensemble.folders)} models averaged: {output}")
     log_speed(experiment, ensemble, len(table), seconds)
 
@@ -210,16 +214,18 @@ def predict_blend(args: argparse.Namespace) -> None:
 
     blend = Blend.from_folder(args.blend)
     experiment, tasks = blend.experiment, blend.tasks
-    postprocess = Postprocess.for_blend(blend.record, tasks, args.calibrate, args.threshold)
     tables = blend.tables(args.input, parse_renames(args.rename), args.without_ids)
     ids = tables[0].ids
     sample = None if args.input else load_sample_submission(experiment, tasks, ids)
+    postprocess = Postprocess.for_blend(blend.record, tasks, args.calibrate, args.threshold, sample)
     output = Path(args.output or default_output(blend.folder, experiment, tasks, sample))
     check_output(output, tables[0].path)
     predictions = postprocess.apply(tasks, blend.predict(tables))
     frame = tasks.prediction_frame(experiment.data.id_column, ids, predictions)
     frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
+    if postprocess.note:
+        print(postprocess.note)
     members = [blend.members[index] for index in blend.weighted_members()]
     n_models = sum(len(member.folders) for member in members)
     runs = "1 run" if len(members) == 1 else f"{len(members)} runs"

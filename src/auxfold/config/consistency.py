@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auxfold.config.data import Data
-from auxfold.config.folds import Folds
+from auxfold.config.folds import DATA_SPLIT, Folds
 from auxfold.config.identities import BIAS, Identities
 from auxfold.config.model import Model
 from auxfold.config.sample_weights import BY_IDENTITY, SampleWeights
+from auxfold.config.task_settings import is_annotation
 from auxfold.config.tasks import AnyTask
 from auxfold.config.training import Selection, Train
 from auxfold.errors import nearest
@@ -22,12 +23,18 @@ def check_tasks(data: Data, model: Model, tasks: Sequence[AnyTask]) -> None:
     columns = [
         c
         for task in tasks
-        for c in {*task.file_columns, *task.label_columns, *task.prediction_columns}
+        for c in {*task.file_columns, *task.label_columns, *task.targets, *task.prediction_columns}
     ]
     columns.append(data.id_column)
     duplicates = sorted({c for c in columns if columns.count(c) > 1})
     if duplicates:
         raise ValueError(f"column {duplicates[0]!r} is predicted by two tasks, or is the id too")
+    reserved = [column for column in columns if is_annotation(column)]
+    if reserved:
+        raise ValueError(
+            f"the column {reserved[0]!r} has a name that out-of-fold files use ('fold', and "
+            f"'<column>__label'); rename it in the file, or by rename in [[data.train]]"
+        )
     if model.symmetric_pairs and len(data.text_columns) != 2:
         raise ValueError("model.symmetric_pairs is for text pairs; data.text names one column")
     n_main = sum(task.main for task in tasks)
@@ -51,7 +58,14 @@ def check_sources(data: Data, folds: Folds, train: Train) -> None:
     for key, value in choices.items():
         if value not in ("mixed", "size") and len(data.sources) == 1:
             raise ValueError(f"train.{key} = {value!r} is for several [[data.train]]; there is one")
-    if isinstance(folds.validation, str) and not isinstance(data.train, str):
+    if data.split is None and folds.validation == DATA_SPLIT:
+        raise ValueError(f"folds.validation = {DATA_SPLIT!r} needs data.split, a column")
+    if data.split is not None and folds.validation_file:
+        raise ValueError(
+            f"data.split marks the rows to validate on, and folds.validation is a file with "
+            f"others; leave out one of them, or set folds.validation = {DATA_SPLIT!r}"
+        )
+    if folds.validation_file and not isinstance(data.train, str):
         raise ValueError(
             "folds.validation is a file, which goes with one data.train; of several "
             "[[data.train]] it takes a share or a number of rows"

@@ -29,3 +29,10 @@ class Inference(Section):
         description="Tokens of one forward pass at inference, padding included. It limits memory "
         "and does not change predictions.",
     )
+    submission: Literal["auto", "probabilities", "decisions"] = Field(
+        "auto",
+        description='What the binary columns of a submission hold. `"decisions"`: 1 or 0, by the '
+        'tuned thresholds, or by 0.5 where none are stored. `"auto"`: decisions where every cell '
+        "of the sample submission is the integer 0 or 1, but probabilities where all of its cells "
+        "are equal and `selection.metric` names a metric of probabilities or ranks.",
+    )

@@ -8,9 +8,21 @@ from pydantic import Field, model_validator
 
 from auxfold.config.section import Name, Section
 
+# What out-of-fold files hold besides the ids and the predictions.
+FOLD_COLUMN = "fold"
+LABEL_SUFFIX = "__label"
+
+
+def is_annotation(column: str) -> bool:
+    """Whether a column of an out-of-fold file holds the fold or a label, not a prediction."""
+    return column == FOLD_COLUMN or column.endswith(LABEL_SUFFIX)
+
+
 KIND_DESCRIPTION = (
     "What the task predicts. `binary`: a probability per column, for labels in [0, 1], hard or "
-    "soft. `multiclass`: one of several classes, for one column. `regression`: a number per column."
+    "soft. `multiclass`: one of several classes, for one column, or for a column of shares per "
+    "class. `ordinal`: one of several classes in an order, for one column. `regression`: a number "
+    "per column."
 )
 
 
@@ -63,6 +75,11 @@ class TaskSettings(Section):
         return list(self.columns)
 
     @property
+    def targets(self) -> list[str]:
+        """What is predicted and scored: every label column, or one set of classes as a whole."""
+        return self.label_columns
+
+    @property
     def prediction_columns(self) -> list[str]:
         """The columns that the head predicts, one per output."""
         return self.label_columns
@@ -81,9 +98,9 @@ class TaskSettings(Section):
     def _columns_and_weights(self) -> TaskSettings:
         if len(set(self.columns)) != len(self.columns):
             raise ValueError("columns holds a name twice")
-        if self.label_weights is not None and len(self.label_weights) != len(self.label_columns):
+        if self.label_weights is not None and len(self.label_weights) != len(self.targets):
             raise ValueError(
                 f"label_weights has {len(self.label_weights)} numbers for "
-                f"{len(self.label_columns)} columns"
+                f"{len(self.targets)} columns"
             )
         return self

@@ -49,7 +49,7 @@ def cross_validate(
     folders = trained_folds(run_folder, list(experiment.folds.names))
     check_trained_with(folders, experiment, table.fingerprint())
     table, folds = select_held_out(table, folds)
-    oof = _join_oof(experiment.data.id_column, table, folds, folders)
+    oof = _join_oof(experiment.data.id_column, tasks, table, folds, folders)
     record: dict[str, Any] = {
         "experiment": experiment.name,
         "main": tasks.selection_metric,
@@ -148,17 +148,19 @@ def mean_and_std(per_fold: list[dict[str, float | None]]) -> dict[str, dict[str,
 
 
 def _join_oof(
-    id_column: str, table: Table, folds: np.ndarray, folders: list[FoldFolder]
+    id_column: str, tasks: TaskSet, table: Table, folds: np.ndarray, folders: list[FoldFolder]
 ) -> pd.DataFrame:
     """The folds' out-of-fold files as one table in file order, joined by id."""
+    columns = [id_column, *tasks.prediction_columns]
     frames = []
     for fold, folder in enumerate(folders):
-        frame = pd.read_parquet(folder.oof)
+        frame = pd.read_parquet(folder.oof, columns=columns)
         ids = table.ids[folds == fold]
         check_same_ids(ids, frame[id_column], f"fold {fold}", str(folder.oof))
         frames.append(frame)
-    by_id = pd.concat(frames).set_index(id_column)
-    return by_id.loc[table.ids].rename_axis(id_column).reset_index()
+    by_id = pd.concat(frames).set_index(id_column).loc[table.ids]
+    predictions = {task.name: by_id[task.prediction_columns].to_numpy() for task in tasks}
+    return tasks.out_of_fold_frame(id_column, table.ids, folds, predictions, table.labels)
 
 
 def _describe_training(folder: FoldFolder) -> dict[str, Any]:

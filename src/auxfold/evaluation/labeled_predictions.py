@@ -9,7 +9,8 @@ import pandas as pd
 
 from auxfold.config import Data
 from auxfold.config.experiment import Experiment
-from auxfold.data.cells import parse_labels
+from auxfold.config.task_settings import is_annotation
+from auxfold.data.labels import parse_labels
 from auxfold.data.files import read_columns
 from auxfold.data.ids import check_ids_present, check_unique_ids
 from auxfold.data.lists import expand_lists, match_list_entries
@@ -104,6 +105,7 @@ def read_labeled_predictions(
         InputError: no common column, or ids that differ.
     """
     predictions, labels = read_columns(predictions_path), read_columns(labels_path)
+    predictions = predictions[[c for c in predictions.columns if not is_annotation(c)]]
     id_column = predictions.columns[0]
     if list(predictions.columns[1:]) == ["prediction"]:
         predictions = predictions.rename(
@@ -201,7 +203,7 @@ def parse_released_labels(task: Task, column: str, labels: pd.DataFrame, path: s
     Raises:
         InputError: a label that the task cannot have.
     """
-    values = parse_labels(labels, task.for_column(column).settings, path)[:, 0]
+    values = parse_labels(labels, task.for_column(column).settings, path).values[:, 0]
     if task.has_positive_class:
         values[values == -1] = np.nan  # Kaggle's mark of a row that was not scored
         wrong = np.flatnonzero((values < 0) | (values > 1))

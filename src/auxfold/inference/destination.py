@@ -37,7 +37,7 @@ def load_sample_submission(
     columns = set(read_header(path)[1:])
     if not is_main and not columns <= set(map_submission_columns(tasks)):
         return None
-    return SampleSubmission.read(path, ids, tasks)
+    return SampleSubmission.read(path, ids, tasks, experiment)
 
 
 def default_output(

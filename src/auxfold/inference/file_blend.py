@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from auxfold.config import BinarySettings, RegressionSettings
+from auxfold.config.task_settings import is_annotation
 from auxfold.data.files import read_columns
 from auxfold.data.ids import check_same_ids, check_unique_ids
 from auxfold.errors import InputError
@@ -21,7 +22,8 @@ def blend_files(
     Args:
         paths: two or more files, with the id column first. All other columns are averaged, except
             one that names a class next to columns with the classes' probabilities. It names the
-            most probable class of the average.
+            most probable class of the average. ``fold`` and ``<column>__label`` of out-of-fold
+            files are left out.
         weights: one per file, with a sum above zero; None: equal weights.
         average: one of ``auxfold.postprocessing.averaging.AVERAGES``.
         power: the exponent of the average ``power``.
@@ -63,13 +65,14 @@ def blend_files(
 
 
 def _read_predictions(path: str) -> pd.DataFrame:
-    """The predictions as strings, with the ids as index.
+    """The predictions as strings, with the ids as index; of an out-of-fold file only these.
 
     Raises:
         InputError: there are no predictions, or an id is there twice.
     """
     frame = read_columns(path)
     frame = frame.set_index(frame.columns[0])
+    frame = frame[[column for column in frame.columns if not is_annotation(column)]]
     if frame.shape[1] == 0:
         raise InputError(f"{path} has an id column and no predictions")
     check_unique_ids(frame.index, path)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from auxfold.data.files import format_list
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
+from auxfold.inference.submission import SampleSubmission
 from auxfold.postprocessing.calibration import apply_calibrator
 from auxfold.postprocessing.record import load_postprocess_record
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task
+
+TUNED = "f1"  # the rule of the thresholds that a submission of decisions takes
 
 
 @dataclass(frozen=True)
@@ -25,11 +29,13 @@ class Postprocess:
         threshold: ``f1``, ``precision=P`` or None. Predictions become 1 or 0 by the thresholds that
             were stored under this name.
         columns: label column to what ``postprocess.json`` or ``blend.json`` stores for it.
+        note: what a reader of the predictions should know, or an empty string.
     """
 
     calibrate: str | None = None
     threshold: str | None = None
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
+    note: str = ""
 
     @classmethod
     def for_ensemble(
@@ -39,6 +45,7 @@ class Postprocess:
         calibrate: str | None,
         threshold: str | None,
         average: str,
+        sample: SampleSubmission | None = None,
     ) -> Postprocess:
         """Read and check what is stored for the folds of a run, before anything is computed.
 
@@ -48,20 +55,24 @@ class Postprocess:
             calibrate: ``temperature``, ``isotonic`` or None.
             threshold: ``f1``, ``precision=P`` or None.
             average: how the folds are averaged.
+            sample: the sample submission, if one is filled. Where it holds decisions, predictions
+                become 1 or 0, with or without ``threshold``.
 
         Raises:
             InputError: nothing is stored, or it was fitted on other folds; a task has no such
                 calibration or thresholds; both are given; the average is of ranks, which are no
                 probabilities.
         """
+        tasks = list(tasks)
         if calibrate is None and threshold is None:
-            return cls()
+            columns = _stored_columns(ensemble) if sample and sample.has_decisions else {}
+            return cls()._decide(sample, tasks, average, columns)
         _check_options(calibrate, threshold, average)
         fold = ensemble.folders[0]
         stored = load_postprocess_record(RunFolder(fold.path.parent), fold)
         postprocess = cls(calibrate, threshold, stored["columns"])
         postprocess._check_tasks(tasks)
-        return postprocess
+        return postprocess._decide(sample, tasks, average, stored["columns"])
 
     @classmethod
     def for_blend(
@@ -70,6 +81,7 @@ class Postprocess:
         tasks: Iterable[Task],
         calibrate: str | None,
         threshold: str | None,
+        sample: SampleSubmission | None = None,
     ) -> Postprocess:
         """Check what is stored for a blend, before anything is computed.
 
@@ -78,20 +90,45 @@ class Postprocess:
             tasks: the blended tasks.
             calibrate: ``temperature``, ``isotonic`` or None.
             threshold: ``f1``, ``precision=P`` or None.
+            sample: as in :meth:`for_ensemble`.
 
         Raises:
             InputError: as :meth:`for_ensemble`, or the blend is from a version that stored nothing.
         """
+        tasks, columns = list(tasks), record.get("postprocess", {})
         if calibrate is None and threshold is None:
-            return cls()
+            return cls()._decide(sample, tasks, record["average"], columns)
         _check_options(calibrate, threshold, record["average"])
         if "postprocess" not in record:
             raise InputError(
                 "blend.json has no thresholds and calibration; run scripts/blend.py again"
             )
-        postprocess = cls(calibrate, threshold, record["postprocess"])
+        postprocess = cls(calibrate, threshold, columns)
         postprocess._check_tasks(tasks)
-        return postprocess
+        return postprocess._decide(sample, tasks, record["average"], columns)
+
+    def _decide(
+        self,
+        sample: SampleSubmission | None,
+        tasks: Iterable[Task],
+        average: str,
+        stored: dict[str, dict[str, Any]],
+    ) -> Postprocess:
+        """The same, with decisions of the binary columns where the sample submission holds them.
+
+        The thresholds are those tuned for F1 where all of them are stored and belong to these
+        predictions. Otherwise a prediction of 0.5 or more becomes 1.
+        """
+        if sample is None or not sample.has_decisions or self.threshold is not None:
+            return self
+        _check_options(None, TUNED, average)
+        columns = [c for t in tasks if t.has_positive_class for c in t.settings.label_columns]
+        tuned = {c: stored.get(c, {}).get("thresholds", {}).get(TUNED) for c in columns}
+        is_tuned = self.calibrate is None and None not in tuned.values()
+        thresholds = {c: value if is_tuned else 0.5 for c, value in tuned.items()}
+        decided = {c: {**stored.get(c, {}), "thresholds": {TUNED: thresholds[c]}} for c in columns}
+        note = _describe_decisions(sample, thresholds, is_tuned)
+        return replace(self, threshold=TUNED, columns={**stored, **decided}, note=note)
 
     def _check_tasks(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
@@ -135,10 +172,15 @@ class Postprocess:
         Returns:
             Task name to values ``(rows, n_outputs)``.
         """
-        if self.calibrate is None and self.threshold is None:
-            return predictions
-        step = self._calibrate if self.threshold is None else self._apply_thresholds
-        return {task.name: step(task, predictions[task.name]) for task in tasks}
+        processed = {}
+        for task in tasks:
+            values = predictions[task.name]
+            if self.calibrate is not None:
+                values = self._calibrate(task, values)
+            if self.threshold is not None and task.has_positive_class:
+                values = self._apply_thresholds(task, values)
+            processed[task.name] = values
+        return processed
 
     def _apply_thresholds(self, task: Task, values: np.ndarray) -> np.ndarray:
         stored = [
@@ -159,6 +201,28 @@ class Postprocess:
             method = self.calibrate or ""
             calibrated[outputs] = apply_calibrator(task, values[outputs], fitted, method)
         return calibrated
+
+
+def _stored_columns(ensemble: Ensemble) -> dict[str, dict[str, Any]]:
+    """What is stored for the folds of an ensemble; empty where nothing is."""
+    fold = ensemble.folders[0]
+    try:
+        columns = load_postprocess_record(RunFolder(fold.path.parent), fold)["columns"]
+    except InputError:
+        return {}
+    return dict(columns)
+
+
+def _describe_decisions(
+    sample: SampleSubmission, thresholds: dict[str, float], is_tuned: bool
+) -> str:
+    values = [f"{column} {value:.3g}" for column, value in thresholds.items()]
+    rule = f"tuned for F1 out of fold ({format_list(values)})" if is_tuned else "0.5"
+    advice = "" if is_tuned else "; tuned ones are those that evaluate stores"
+    return (
+        f"{sample.path} asks for decisions, so labels are decided by thresholds: {rule}{advice}; "
+        f"--set inference.submission=probabilities writes probabilities"
+    )
 
 
 def _check_options(calibrate: str | None, threshold: str | None, average: str) -> None:

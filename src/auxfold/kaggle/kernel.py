@@ -99,8 +99,10 @@ def predict(
     run_tasks = {run: loaded.run_tasks(run, tasks) for run in loaded.runs}
     for run, tasks_of_run in run_tasks.items():
         check_average(loaded.fold_average(run), tasks_of_run, len(ids))
-    postprocess = loaded.postprocess(tasks, calibrate, threshold)
-    submission = SampleSubmission.read(str(sample), ids, tasks) if sample else None
+    submission = None
+    if sample:
+        submission = SampleSubmission.read(str(sample), ids, tasks, loaded.experiment)
+    postprocess = loaded.postprocess(tasks, calibrate, threshold, submission)
     with tempfile.TemporaryDirectory() as out:
         names = (devices or [str(device) for device in all_devices()])[: len(ids)]
         shards = [
@@ -118,6 +120,8 @@ def predict(
     _report_missing_folds(loaded, folds)
     predictions = postprocess.apply(tasks, loaded.combine(run_predictions, len(ids)))
     frame = tasks.prediction_frame(loaded.experiment.data.id_column, ids, predictions)
+    if postprocess.note:
+        print(postprocess.note)
     return (submission.fill(frame) if submission else frame), folds
 
 

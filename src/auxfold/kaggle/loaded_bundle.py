@@ -16,6 +16,7 @@ from auxfold.errors import InputError
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.postprocess import Postprocess
+from auxfold.inference.submission import SampleSubmission
 from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
 from auxfold.storage.atomic import read_json
 from auxfold.storage.run_folder import RunFolder
@@ -110,7 +111,11 @@ class LoadedBundle:
         return read_prediction_table(self.experiment, str(test))
 
     def postprocess(
-        self, tasks: Iterable[Task], calibrate: str | None, threshold: str | None
+        self,
+        tasks: Iterable[Task],
+        calibrate: str | None,
+        threshold: str | None,
+        sample: SampleSubmission | None,
     ) -> Postprocess:
         """The last step, after folds and runs are averaged.
 
@@ -118,9 +123,11 @@ class LoadedBundle:
             InputError: as :meth:`Postprocess.for_ensemble`.
         """
         if self.blend:
-            return Postprocess.for_blend(self.blend.record, tasks, calibrate, threshold)
+            return Postprocess.for_blend(self.blend.record, tasks, calibrate, threshold, sample)
         average = self.experiment.inference.average
-        return Postprocess.for_ensemble(self._first_run, tasks, calibrate, threshold, average)
+        return Postprocess.for_ensemble(
+            self._first_run, tasks, calibrate, threshold, average, sample
+        )
 
     def combine(
         self, predictions: dict[str, dict[str, np.ndarray]], n_rows: int

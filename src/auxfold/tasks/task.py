@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from auxfold.config import TaskSettings
 from auxfold.errors import InputError
 from auxfold.tasks.losses import Loss
-from auxfold.tasks.metrics import Metric, mean_defined
+from auxfold.tasks.metrics import Metric, mean_defined, select_metrics
 
 EPS = 1e-15  # no probability is nearer to 0 or 1 than this where logits are taken
 
@@ -33,14 +33,16 @@ class Task(ABC):
     """One head: which label columns it reads, what its loss is and what it predicts.
 
     Shapes: ``labels`` are ``(rows, len(settings.label_columns))`` with NaN where not labeled;
-    ``logits`` and ``predictions`` are ``(rows, n_outputs)``. Only in training the head gives
+    ``logits`` and ``predictions`` are ``(rows, n_outputs)``. What has a loss and metrics are the
+    ``settings.targets``: the label columns, or one set of classes. Only in training the head gives
     ``(rows, head_width)``, where that is another width.
 
     Attributes:
         kind: the name of this kind in the experiment file.
         default_metric: the metric that selects checkpoints when the experiment names none.
         headline: the metrics that a line on the console has room for.
-        metrics: metric name to a function of one column's labels and its predictions.
+        metrics: metric name to a function of one column's labels and its predictions; of a task the
+            metrics that it has by its number of classes.
         has_mean_over_tasks: whether several tasks of this kind also have the means of their
             metrics over the tasks.
         has_positive_class: whether a label lies in [0, 1] and is positive from 0.5 on. Thresholds,
@@ -55,7 +57,7 @@ class Task(ABC):
     kind: ClassVar[str]
     default_metric: ClassVar[str]
     headline: ClassVar[tuple[str, ...]]
-    metrics: ClassVar[dict[str, Metric]]
+    metrics: dict[str, Metric]
     has_mean_over_tasks: ClassVar[bool] = False
     has_positive_class: ClassVar[bool] = False
     predicts_probabilities: ClassVar[bool] = True
@@ -67,6 +69,7 @@ class Task(ABC):
     def __init__(self, settings: TaskSettings) -> None:
         self.settings = settings
         self.name = settings.name
+        self.metrics = select_metrics(self.metrics, settings)
 
     @property
     @abstractmethod
@@ -94,11 +97,17 @@ class Task(ABC):
         return self.settings.prediction_columns
 
     @property
+    def summary_columns(self) -> list[str]:
+        """Columns of :meth:`to_columns` besides the outputs: the likeliest class, or the tags."""
+        outputs = self.prediction_columns
+        return [column for column in self.settings.columns if column not in outputs]
+
+    @property
     def class_names(self) -> list[str] | None:
         """The classes, one per output; None where a label is a number."""
         return self.settings.class_names
 
-    def for_column(self, column: str) -> Self:
+    def for_column(self, column: str) -> Task:
         """The same task for only one of its columns, not fitted."""
         return type(self)(
             self.settings.model_copy(update={"columns": [column], "label_weights": None})
@@ -121,6 +130,14 @@ class Task(ABC):
             InputError: naming file, column and row.
         """
 
+    def column_labels(self, labels: np.ndarray, position: int) -> np.ndarray:
+        """The part of the labels that a metric of the target at ``position`` takes."""
+        return labels[:, position]
+
+    def is_labeled(self, labels: np.ndarray) -> np.ndarray:
+        """``(rows, targets)`` whether a cell has a loss."""
+        return ~np.isnan(labels)
+
     @abstractmethod
     def stratification_flags(self, labels: np.ndarray) -> np.ndarray:
         """``(rows, flags)`` numbers whose ``>= 0.5`` folds share out evenly; NaN: not labeled."""
@@ -139,14 +156,31 @@ class Task(ABC):
         """
         return self
 
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`fit` has learned, as JSON can hold it."""
+        return {} if self.scale is None else {"scale": asdict(self.scale)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> Self:
+        """Take over what another task of these settings has learned; the task itself."""
+        if "scale" in state:
+            self.scale = Scale(**state["scale"])
+        return self
+
     @abstractmethod
     def initial_bias(self, labels: np.ndarray) -> np.ndarray:
         """``(head_width,)`` biases at which an untrained head predicts the labels' rates."""
 
+    def cell_weights(self, labels: np.ndarray) -> np.ndarray | None:
+        """``(rows, targets)`` weights that losses have by their labels; None: all are 1.
+
+        Only ``divide_by_weight_sum`` reads them.
+        """
+        return None
+
     def cell_losses(
         self, logits: torch.Tensor, labels: torch.Tensor, pos_weight: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Unreduced loss of every cell, the shape of ``labels``.
+        """Unreduced loss of every cell, ``(rows, targets)``.
 
         Args:
             logits: ``(rows, head_width)``.
@@ -182,6 +216,16 @@ class Task(ABC):
         """Column name to values ``(rows,)``, as in a prediction file."""
         return {c: predictions[:, i] for i, c in enumerate(self.prediction_columns)}
 
+    def label_values(self, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """Label column to the labels ``(rows,)`` as a file has them: classes by their names."""
+        columns, names = self.settings.label_columns, self.class_names
+        if names is None or len(columns) > 1:
+            return {c: labels[:, i].astype(np.float64) for i, c in enumerate(columns)}
+        known = ~np.isnan(labels[:, 0])
+        values = np.full(len(labels), None, dtype=object)
+        values[known] = np.array(names, dtype=object)[labels[known, 0].astype(int)]
+        return {columns[0]: values}
+
     def format_examples(
         self, labels: np.ndarray, predictions: np.ndarray
     ) -> tuple[np.ndarray | list[str], np.ndarray | list[str]]:
@@ -214,12 +258,12 @@ class Task(ABC):
 
         The mean is over the columns on which the metric is defined; None if there is none.
         """
-        columns = self.settings.label_columns
+        columns = self.settings.targets
         means: dict[str, float | None] = {}
         single: dict[str, float | None] = {}
         for name, metric in self.metrics.items():
             values = [
-                metric(labels[:, i], self.column_predictions(predictions, i))
+                metric(self.column_labels(labels, i), self.column_predictions(predictions, i))
                 for i in range(len(columns))
             ]
             means[name] = mean_defined(values)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from auxfold.config.experiment import Experiment
+from auxfold.config.task_settings import FOLD_COLUMN, LABEL_SUFFIX
 from auxfold.tasks.kinds import create_task
 from auxfold.tasks.task import Task
 
@@ -142,7 +143,7 @@ class TaskSet:
             values = task.compute_metrics(labels[:, columns], predictions[task.name])
             metrics |= {f"{task.name}/{name}": value for name, value in values.items()}
         averaged = self._averaged_tasks()
-        for name in averaged[0].metrics if averaged else ():
+        for name in _common_metrics(averaged):
             values_of_tasks = [metrics[f"{task.name}/{name}"] for task in averaged]
             defined = [value for value in values_of_tasks if value is not None]
             all_defined = len(defined) == len(averaged)
@@ -176,10 +177,51 @@ class TaskSet:
             columns |= task.to_columns(predictions[task.name])
         return pd.DataFrame(columns)
 
+    def out_of_fold_frame(
+        self,
+        id_column: str,
+        ids: np.ndarray,
+        folds: np.ndarray,
+        predictions: dict[str, np.ndarray],
+        labels: np.ndarray,
+    ) -> pd.DataFrame:
+        """The content of an out-of-fold file.
+
+        Args:
+            id_column: its name.
+            ids: ``(rows,)``.
+            folds: ``(rows,)`` the fold of each row.
+            predictions: task name to ``(rows, n_outputs)``.
+            labels: ``Table.labels`` of the rows.
+
+        Returns:
+            The id column, ``fold``, the columns that the tasks predict, and the labels of every
+            label column as ``<column>__label``, null where not labeled.
+        """
+        frame = self.prediction_frame(id_column, ids, predictions)
+        frame.insert(1, FOLD_COLUMN, folds)
+        columns: dict[str, Any] = {}
+        for task, positions in self.items():
+            columns |= {
+                f"{column}{LABEL_SUFFIX}": values
+                for column, values in task.label_values(labels[:, positions]).items()
+            }
+        return pd.concat([frame, pd.DataFrame(columns)], axis=1)
+
+    @property
+    def prediction_columns(self) -> list[str]:
+        """The predicted columns of all tasks, one per output."""
+        return [column for task in self._tasks for column in task.prediction_columns]
+
     def _averaged_tasks(self) -> list[Task]:
         """The tasks over which metrics are averaged; empty where that is one task or none."""
         averaged = [task for task in self._tasks if task.has_mean_over_tasks]
         return averaged if len(averaged) > 1 else []
+
+
+def _common_metrics(tasks: list[Task]) -> list[str]:
+    """The metrics that all of the tasks have: their numbers of classes may differ."""
+    return [n for n in (tasks[0].metrics if tasks else ()) if all(n in t.metrics for t in tasks)]
 
 
 def _consecutive_slices(tasks: Iterable[Task]) -> dict[str, slice]:

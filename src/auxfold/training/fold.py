@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from auxfold.config.experiment import Experiment, to_toml
 from auxfold.data.table import Table
+from auxfold.data.tokenizer_files import save_tokenizer
 from auxfold.errors import InputError
 from auxfold.evaluation.scores import Evaluation, check_selection_metric, evaluate_rows
 from auxfold.fairness.bias_table import format_bias_table
@@ -128,8 +129,9 @@ class FoldTrainer:
             quiet=not self.accelerator.is_main_process,
         )
         log.display.say(self._header(log.title))
-        if self.stepper.weighting.method.notice:
-            log.display.say(self.stepper.weighting.method.notice)
+        for note in [*self.parts.notes, self.stepper.weighting.method.notice]:
+            if note:
+                log.display.say(note)
         try:
             with StopRequest(active=self.accelerator.num_processes == 1) as stop:
                 self.run(log, stop)
@@ -277,10 +279,11 @@ class FoldTrainer:
             predictions = self.predict()
             evaluation = self._score(predictions)
             ids, id_column = self.table.ids[self.valid_indices], self.experiment.data.id_column
-            frame = self.tasks.prediction_frame(id_column, ids, predictions)
+            folds, labels = np.full(len(ids), self.fold), self.table.labels[self.valid_indices]
+            frame = self.tasks.out_of_fold_frame(id_column, ids, folds, predictions, labels)
             write_frame(working.oof, frame)
         model.save_pretrained(working.path)
-        self.parts.tokenizer.save_pretrained(working.path)
+        save_tokenizer(self.parts.tokenizer, working.path)
         write_text(working.experiment, to_toml(self.experiment))
         lines = (json.dumps(record, allow_nan=False) for record in self.progress.history)
         write_text(working.history, "".join(line + "\n" for line in lines))
