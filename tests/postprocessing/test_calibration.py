@@ -14,14 +14,17 @@ from auxfold.postprocessing.calibration import (
     apply_isotonic,
     apply_temperature,
     evaluate_calibration,
-    expected_calibration_error,
     fit_calibrators,
     fit_isotonic,
     fit_temperature,
-    reliability_curve,
 )
 from auxfold.tasks import Task, TaskSet
-from auxfold.tasks.metrics import class_log_loss, log_loss, roc_auc
+from auxfold.tasks.metrics import (
+    class_log_loss,
+    expected_calibration_error,
+    log_loss,
+    roc_auc,
+)
 from conftest import make_experiment
 
 YES = {"name": "yes", "kind": "binary", "columns": ["y"], "main": True}
@@ -97,17 +100,6 @@ def test_isotonic_is_scikit_learns_and_lives_without_it():
     certain = apply_isotonic(np.array([0.0, 1.0]), knots)
     assert certain.tolist() == [0.125, 0.875], "half of one of four rows"
     assert fit_isotonic(np.array([np.nan]), np.array([0.3])) == {"x": [0.0, 1.0], "y": [0.0, 1.0]}
-
-
-def test_the_calibration_error_by_hand():
-    labels = np.array([0.0, 1.0, 1.0, 1.0, np.nan])
-    values = np.array([0.12, 0.18, 0.95, 1.0, 0.5])
-    mean_values, mean_labels, counts = reliability_curve(labels, values)
-    np.testing.assert_allclose(mean_values, [0.15, 0.975])
-    np.testing.assert_allclose(mean_labels, [0.5, 1.0])
-    assert counts.tolist() == [2, 2]
-    assert expected_calibration_error(labels, values) == pytest.approx((0.35 + 0.025) / 2)
-    assert expected_calibration_error(np.array([np.nan]), np.array([0.5])) is None
 
 
 def calibration_data() -> tuple[TaskSet, np.ndarray, pd.DataFrame, np.ndarray]:

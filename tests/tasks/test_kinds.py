@@ -12,7 +12,11 @@ from auxfold.evaluation import baseline
 from auxfold.report import main_task_plots
 from auxfold.tasks import KINDS, create_task
 
-EXTRA_KEYS = {"multiclass": {"classes": ["a", "b", "c"]}}  # the keys that a kind requires
+EXTRA_KEYS = {  # the keys that a kind requires
+    "multiclass": {"classes": ["a", "b", "c"]},
+    "ordinal": {"classes": 3},
+    "tags": {"tags": ["a"], "cell_format": "separated", "separator": ";"},
+}
 
 
 def settings_by_kind() -> dict[str, type[TaskSettings]]:

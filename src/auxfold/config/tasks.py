@@ -4,45 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from auxfold.config.binary_settings import BinarySettings
+from auxfold.config.class_settings import MulticlassSettings, OrdinalSettings
+from auxfold.config.tags_settings import TagsSettings
 from auxfold.config.task_settings import KIND_DESCRIPTION, TaskSettings
-
-
-class MulticlassSettings(TaskSettings):
-    """One softmax over the classes of one column."""
-
-    kind: Literal["multiclass"] = Field(description=KIND_DESCRIPTION)
-    classes: Annotated[list[str], Field(min_length=2)] | Annotated[int, Field(ge=2)] = Field(
-        description="The names of the classes in the label column, or their number, when the "
-        "column holds 0, 1, 2, and so on."
-    )
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
-        0.0,
-        description="How far labels are moved towards the uniform distribution (Szegedy et al. "
-        "2016).",
-    )
-
-    @property
-    def class_names(self) -> list[str]:
-        """The classes by name; ``classes = 3`` means ``["0", "1", "2"]``."""
-        if isinstance(self.classes, int):
-            return [str(number) for number in range(self.classes)]
-        return list(self.classes)
-
-    @property
-    def prediction_columns(self) -> list[str]:
-        """A column per class, ``<column>_<class>``."""
-        return [f"{self.columns[0]}_{name}" for name in self.class_names]
-
-    @model_validator(mode="after")
-    def _one_column_of_distinct_classes(self) -> MulticlassSettings:
-        if len(self.columns) != 1:
-            raise ValueError("a multiclass task has one column; make a task of each")
-        if len(set(self.class_names)) != len(self.class_names) or "" in self.class_names:
-            raise ValueError("classes holds a name twice, or an empty one")
-        return self
 
 
 class RegressionSettings(TaskSettings):
@@ -67,7 +34,8 @@ class RegressionSettings(TaskSettings):
 
 
 AnyTask = Annotated[
-    BinarySettings | MulticlassSettings | RegressionSettings, Field(discriminator="kind")
+    BinarySettings | TagsSettings | MulticlassSettings | OrdinalSettings | RegressionSettings,
+    Field(discriminator="kind"),
 ]
 
 

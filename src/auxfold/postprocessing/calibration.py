@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from auxfold.tasks import Task, TaskSet
+from auxfold.tasks.metrics import expected_calibration_error, reliability_curve
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0  # the bounds of the search
-N_BINS = 10
 
 
 def apply_temperature(
@@ -190,47 +190,6 @@ def evaluate_calibration(
             },
         }
     return scores
-
-
-def reliability_curve(
-    labels: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean prediction, mean label and number of rows in ten bins of equal width.
-
-    Bins without a labeled row are left out.
-
-    Args:
-        labels: ``(rows,)``, NaN where not labeled.
-        values: ``(rows,)`` probabilities.
-
-    Returns:
-        Three arrays ``(bins,)``.
-    """
-    known = ~np.isnan(labels)
-    labels, values = labels[known], values[known]
-    bins = np.minimum((values * N_BINS).astype(int), N_BINS - 1)
-    indices_by_bin = [np.flatnonzero(bins == number) for number in np.unique(bins)]
-    mean_values = np.array([values[indices].mean() for indices in indices_by_bin])
-    mean_labels = np.array([labels[indices].mean() for indices in indices_by_bin])
-    return mean_values, mean_labels, np.array([len(indices) for indices in indices_by_bin])
-
-
-def expected_calibration_error(labels: np.ndarray, values: np.ndarray) -> float | None:
-    """Mean distance of mean prediction and mean label in a bin, weighted by the rows of the bins.
-
-    Naeini et al. 2015, *Obtaining well calibrated probabilities using Bayesian binning*.
-
-    Args:
-        labels: ``(rows,)``, NaN where not labeled.
-        values: ``(rows,)`` probabilities.
-
-    Returns:
-        The error, or None without labels.
-    """
-    mean_values, mean_labels, counts = reliability_curve(labels, values)
-    if not len(counts):
-        return None
-    return float(np.average(np.abs(mean_values - mean_labels), weights=counts))
 
 
 def compute_log_loss(task: Task, labels: np.ndarray, predictions: np.ndarray) -> float | None:

@@ -16,6 +16,7 @@ import torch
 
 from auxfold.data.table import Table
 from auxfold.tasks import Task, TaskSet
+from auxfold.tasks.reduction import cell_shares
 from auxfold.training.metric_shaped import loss_slopes, term_masks
 
 
@@ -23,15 +24,17 @@ from auxfold.training.metric_shaped import loss_slopes, term_masks
 class TaskCells:
     """The labels and weights of one task for all rows of a table, on the training device.
 
-    A loss is a weighted sum of terms. A term is a label column, or, under ``metric_shaped``, one of
-    the means that the loss is made of.
+    A loss is a weighted sum of terms. A term is a target (a label column, or one set of classes),
+    or, under ``metric_shaped``, one of the means that the loss is made of.
 
     Attributes:
         task: gives the loss of a cell.
         labels: ``(rows, columns)`` float32; 0 where not labeled, which ``terms`` masks.
         terms: ``(rows, terms)`` bool, the terms that a row counts in.
         sample_weights: ``(rows, 1)`` float32.
-        label_weights: ``(columns,)`` float32.
+        summed_weights: ``(rows, 1)`` float32, whose sum divides the loss with
+            ``divide_by_weight_sum``: the sample weights, times the weights of classes.
+        label_weights: ``(targets,)`` float32.
         pos_weights: ``(rows, 1)`` float32, or None where ``pos_weight`` is not a column.
         contributes: ``(rows,)`` bool on the host, the rows that can move the task's head.
     """
@@ -40,6 +43,7 @@ class TaskCells:
     labels: torch.Tensor
     terms: torch.Tensor
     sample_weights: torch.Tensor
+    summed_weights: torch.Tensor
     label_weights: torch.Tensor
     pos_weights: torch.Tensor | None
     contributes: np.ndarray
@@ -75,9 +79,10 @@ class Objective:
         task_weights = table.task_weights.get(task.name, np.float32(1.0))
         sample_weights = torch.from_numpy(table.sample_weights * task_weights)[:, None]
         label_weights = torch.tensor(
-            settings.label_weights or [1.0] * len(settings.label_columns), dtype=torch.float32
+            settings.label_weights or [1.0] * len(settings.targets), dtype=torch.float32
         )
-        terms = ~labels.isnan()
+        cell_weights = task.cell_weights(labels.numpy())
+        terms = torch.from_numpy(task.is_labeled(labels.numpy()))
         counted = terms & (label_weights > 0)
         if task.bias_loss_power is not None:
             terms = term_masks(labels[:, 0], torch.from_numpy(table.identities))
@@ -89,6 +94,11 @@ class Objective:
             labels=labels.nan_to_num(0.0).to(self.device),
             terms=terms.to(self.device),
             sample_weights=sample_weights.to(self.device),
+            summed_weights=(
+                sample_weights
+                if cell_weights is None
+                else sample_weights * torch.from_numpy(cell_weights)
+            ).to(self.device),
             label_weights=label_weights.to(self.device),
             pos_weights=None
             if pos_weights is None
@@ -187,14 +197,12 @@ class StepLoss:
         settings = cells.task.settings
         counted = cells.terms[index].double()
         if settings.divide_by_weight_sum:
-            counted = counted * cells.sample_weights[index]
+            counted = counted * cells.summed_weights[index]
         totals = counted.sum(dim=0)
         if cells.is_metric_shaped:
             shares = torch.where(totals > 0, 0.25 / totals, 0.0)
         else:
-            if settings.reduction == "mean":
-                totals = totals.sum().expand_as(totals)
-            shares = torch.where(totals > 0, 1.0 / totals, 0.0)
+            shares = cell_shares(totals, settings.reduction)
         return settings.weight * cells.label_weights * shares
 
     def _cell_losses(

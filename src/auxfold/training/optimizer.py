@@ -14,6 +14,9 @@ from transformers import get_scheduler
 from auxfold.config import Train
 from auxfold.errors import InputError
 
+# A head's score moves with hundreds of weights, its cut points are single numbers: at the same rate
+# they would stay where they start, and with them the largest probability of a middle class.
+CUT_POINT_FACTOR = 100.0
 _LAYER = re.compile(r"^backbone\..*\blayers?\.(\d+)\.")
 
 
@@ -58,7 +61,8 @@ def _decays(name: str, parameter: torch.Tensor) -> bool:
 def _learning_rate(name: str, n_layers: int, settings: Train) -> float:
     """The learning rate of one parameter."""
     if not name.startswith("backbone."):
-        return settings.head_learning_rate or settings.learning_rate
+        rate = settings.head_learning_rate or settings.learning_rate
+        return rate * CUT_POINT_FACTOR if name.endswith(".cut_points") else rate
     layer = _LAYER.search(name)
     depth = n_layers if "embeddings" in name else n_layers - 1 - int(layer[1]) if layer else 0
     return settings.learning_rate * settings.layerwise_lr_decay**depth

@@ -7,7 +7,7 @@ key of each kind of task; ``config/tasks.py`` names the same values and keys.
 
 from auxfold.tasks.losses.binary_cross_entropy import BinaryCrossEntropy, positive_rates
 from auxfold.tasks.losses.binned import Binned
-from auxfold.tasks.losses.cross_entropy import CrossEntropy
+from auxfold.tasks.losses.cross_entropy import CrossEntropy, FocalCrossEntropy
 from auxfold.tasks.losses.focal import Focal
 from auxfold.tasks.losses.loss import Loss
 from auxfold.tasks.losses.metric_shaped import MetricShaped
@@ -19,6 +19,10 @@ BINARY_LOSSES: dict[str, type[BinaryCrossEntropy]] = {
     "binned": Binned,
     "metric_shaped": MetricShaped,
 }
+MULTICLASS_LOSSES: dict[str, type[CrossEntropy]] = {
+    "cross_entropy": CrossEntropy,
+    "focal": FocalCrossEntropy,
+}
 REGRESSION_LOSSES: dict[str, type[SquaredError | AbsoluteError | Huber]] = {
     "mse": SquaredError,
     "mae": AbsoluteError,
@@ -27,6 +31,7 @@ REGRESSION_LOSSES: dict[str, type[SquaredError | AbsoluteError | Huber]] = {
 
 __all__ = [
     "BINARY_LOSSES",
+    "MULTICLASS_LOSSES",
     "REGRESSION_LOSSES",
     "BinaryCrossEntropy",
     "CrossEntropy",

@@ -1,10 +1,57 @@
-"""Metrics of decisions: F1 of a probability at 0.5, and those of the likeliest class."""
+"""Metrics of decisions: of a probability at 0.5, of the likeliest class, and of the first k.
+
+The formulas are those of scikit-learn, computed on the counts of true and predicted classes, which
+is as exact as on rows and much faster. An undefined metric is None.
+"""
 
 from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from auxfold.tasks.metrics.metric import ratio
+
+
+def class_numbers(labels: np.ndarray) -> np.ndarray:
+    """``(rows,)`` class numbers, NaN where not labeled.
+
+    Args:
+        labels: ``(rows,)`` class numbers already, or ``(rows, classes)`` shares, of which the class
+            of the largest share counts (the first of equal ones).
+    """
+    if labels.ndim == 1:
+        return labels
+    is_empty = np.isnan(labels).any(axis=1)
+    return np.where(is_empty, np.nan, np.nan_to_num(labels).argmax(axis=1))
+
+
+def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """``(classes, classes)`` counts, true class by row, likeliest class by column.
+
+    Args:
+        labels: ``(rows,)`` class numbers, or ``(rows, classes)`` shares; NaN rows are left out.
+        probabilities: ``(rows, classes)``.
+    """
+    labels = class_numbers(labels)
+    n = probabilities.shape[1]
+    known = ~np.isnan(labels)
+    pairs = labels[known].astype(int) * n + probabilities[known].argmax(axis=1)
+    return np.bincount(pairs, minlength=n * n).reshape(n, n)
+
+
+def confusion_at_half(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """``(2, 2)`` counts of ``labels >= 0.5`` by row and ``probabilities >= 0.5`` by column.
+
+    Args:
+        labels: ``(rows,)`` in [0, 1]; NaN rows are left out.
+        probabilities: ``(rows,)``.
+    """
+    known = ~np.isnan(labels)
+    pairs = 2 * (labels[known] >= 0.5) + (probabilities[known] >= 0.5)
+    return np.bincount(pairs, minlength=4).reshape(2, 2)
 
 
 def f1_at_half(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
@@ -14,58 +61,67 @@ def f1_at_half(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
         labels: ``(rows,)`` in [0, 1], positive from 0.5; NaN rows are left out.
         probabilities: ``(rows,)``.
     """
-    known = ~np.isnan(labels)
-    positive, predicted = labels[known] >= 0.5, probabilities[known] >= 0.5
-    if not positive.any():
+    (_, false_positives), (misses, hits) = confusion_at_half(labels, probabilities)
+    if misses + hits == 0:
         return None
-    true_positives = (positive & predicted).sum()
-    return float(2 * true_positives / (positive.sum() + predicted.sum()))
+    return float(2 * hits / (2 * hits + misses + false_positives))
 
 
-def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """``(classes, classes)`` counts, true class by row, likeliest class by column.
+def accuracy_at_half(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Share of rows that ``probabilities >= 0.5`` decides right; None without labels."""
+    return _accuracy(confusion_at_half(labels, probabilities))
 
-    Args:
-        labels: ``(rows,)`` class numbers; NaN rows are left out.
-        probabilities: ``(rows, classes)``.
-    """
-    n = probabilities.shape[1]
-    known = ~np.isnan(labels)
-    pairs = labels[known].astype(int) * n + probabilities[known].argmax(axis=1)
-    return np.bincount(pairs, minlength=n * n).reshape(n, n)
+
+def balanced_accuracy_at_half(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Mean of the recalls of both classes at 0.5; None where only one class has labels."""
+    counts = confusion_at_half(labels, probabilities)
+    return _balanced_accuracy(counts) if counts.any(axis=1).all() else None
+
+
+def matthews_at_half(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Matthews correlation at 0.5; None where all labels, or all decisions, are of one class."""
+    return _matthews(confusion_at_half(labels, probabilities))
+
+
+def kappa_at_half(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Cohen's kappa at 0.5; None where labels and decisions are all of the same class."""
+    from sklearn.metrics import cohen_kappa_score
+
+    return score_counts(cohen_kappa_score, confusion_at_half(labels, probabilities))
 
 
 def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Share of rows whose likeliest class is the true one."""
-    counts = confusion(labels, probabilities)
-    return ratio(np.trace(counts), counts.sum())
+    return _accuracy(confusion(labels, probabilities))
 
 
 def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Mean recall of the classes that have rows."""
-    counts = confusion(labels, probabilities)
-    rows = counts.sum(axis=1)
-    present = rows > 0
-    return float(np.mean(np.diag(counts)[present] / rows[present])) if present.any() else None
+    return _balanced_accuracy(confusion(labels, probabilities))
 
 
 def precision(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Macro precision over the classes in labels or predictions; 0 for one never predicted."""
+    from sklearn.metrics import precision_score
+
     counts = confusion(labels, probabilities)
-    return _macro(np.diag(counts), counts.sum(axis=0), counts)
+    return score_counts(precision_score, counts, average="macro", zero_division=0.0)
 
 
 def recall(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Macro recall over the classes in labels or predictions; 0 for one without a label."""
+    from sklearn.metrics import recall_score
+
     counts = confusion(labels, probabilities)
-    return _macro(np.diag(counts), counts.sum(axis=1), counts)
+    return score_counts(recall_score, counts, average="macro", zero_division=0.0)
 
 
 def f_beta(labels: np.ndarray, probabilities: np.ndarray, beta: float = 1.0) -> float | None:
     """Macro F-beta over the classes in labels or predictions."""
+    from sklearn.metrics import fbeta_score
+
     counts = confusion(labels, probabilities)
-    true, predicted, true_positives = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
-    return _macro((1 + beta**2) * true_positives, beta**2 * true + predicted, counts)
+    return score_counts(fbeta_score, counts, beta=beta, average="macro", zero_division=0.0)
 
 
 def matthews(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
@@ -73,15 +129,78 @@ def matthews(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
 
     None where all labels, or all predictions, are of one class.
     """
-    counts = confusion(labels, probabilities).astype(np.float64)
-    true, predicted, rows = counts.sum(axis=1), counts.sum(axis=0), counts.sum()
-    covariance = np.trace(counts) * rows - true @ predicted
-    spread = (rows**2 - true @ true) * (rows**2 - predicted @ predicted)
-    return ratio(covariance, np.sqrt(spread))
+    return _matthews(confusion(labels, probabilities))
 
 
-def _macro(parts: np.ndarray, wholes: np.ndarray, counts: np.ndarray) -> float | None:
-    """Mean of ``parts / wholes`` over the classes in ``counts``; 0 for an empty whole."""
-    present = (counts.sum(axis=0) + counts.sum(axis=1)) > 0
-    values = np.divide(parts, wholes, out=np.zeros(len(parts)), where=wholes > 0)
-    return float(np.mean(values[present])) if present.any() else None
+def top_k_accuracy(labels: np.ndarray, probabilities: np.ndarray, k: int) -> float | None:
+    """Share of rows whose true class is among the k likeliest ones; None without labels.
+
+    Args:
+        labels: ``(rows,)`` class numbers, or ``(rows, classes)`` shares; NaN rows are left out.
+        probabilities: ``(rows, classes)``.
+        k: how many classes count.
+    """
+    ranks = _true_class_ranks(labels, probabilities)
+    return ratio((ranks <= k).sum(), len(ranks))
+
+
+def map_at_k(labels: np.ndarray, probabilities: np.ndarray, k: int) -> float | None:
+    """Kaggle's MAP@k with one true class: the mean of 1 / rank, 0 from rank k + 1 on.
+
+    Arguments as in :func:`top_k_accuracy`.
+    """
+    ranks = _true_class_ranks(labels, probabilities)
+    return ratio(np.where(ranks <= k, 1.0 / np.maximum(ranks, 1), 0.0).sum(), len(ranks))
+
+
+def score_counts(score: Callable[..., Any], counts: np.ndarray, **options: Any) -> float | None:
+    """A metric of scikit-learn on counts of true (row) and predicted class (column).
+
+    Args:
+        score: a function of true classes, predicted classes and ``sample_weight``.
+        counts: ``(classes, classes)``.
+        options: for ``score``.
+
+    Returns:
+        The metric; None without rows and where it is not a number.
+    """
+    true, predicted = counts.nonzero()
+    if not len(true):
+        return None
+    with warnings.catch_warnings():
+        # Of classes without rows and of undefined parts, for which this package has its own rules.
+        warnings.simplefilter("ignore")
+        value = score(true, predicted, sample_weight=counts[true, predicted], **options)
+    return float(value) if np.isfinite(value) else None
+
+
+def _accuracy(counts: np.ndarray) -> float | None:
+    from sklearn.metrics import accuracy_score
+
+    return score_counts(accuracy_score, counts)
+
+
+def _balanced_accuracy(counts: np.ndarray) -> float | None:
+    from sklearn.metrics import balanced_accuracy_score
+
+    return score_counts(balanced_accuracy_score, counts)
+
+
+def _matthews(counts: np.ndarray) -> float | None:
+    from sklearn.metrics import matthews_corrcoef
+
+    # scikit-learn has 0 here, which is the value of a chance prediction.
+    if min(counts.any(axis=0).sum(), counts.any(axis=1).sum()) < 2:
+        return None
+    return score_counts(matthews_corrcoef, counts)
+
+
+def _true_class_ranks(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """``(labeled rows,)`` rank of the true class from 1; of equal classes the first is ahead."""
+    labels = class_numbers(labels)
+    known = ~np.isnan(labels)
+    true, probabilities = labels[known].astype(int), probabilities[known]
+    of_true_class = probabilities[np.arange(len(true)), true][:, None]
+    is_before = np.arange(probabilities.shape[1]) < true[:, None]
+    is_ahead = (probabilities > of_true_class) | ((probabilities == of_true_class) & is_before)
+    return 1 + is_ahead.sum(axis=1)

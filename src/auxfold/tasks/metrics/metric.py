@@ -22,11 +22,13 @@ class Metric:
             of them will do); ``values``: the numbers themselves; ``probabilities``: numbers in
             [0, 1], of classes one of each; ``classes``: only which class is the likeliest.
         higher_is_better: whether a larger value is better.
+        min_classes: the classes that a task needs to have this metric.
     """
 
     function: MetricFunction
     needs: Literal["scores", "values", "probabilities", "classes"]
     higher_is_better: bool = True
+    min_classes: int = 0
 
     def __call__(self, labels: np.ndarray, predictions: np.ndarray) -> float | None:
         return self.function(labels, predictions)

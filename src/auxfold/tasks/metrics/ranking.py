@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from auxfold.tasks.metrics.classification import class_numbers
 from auxfold.tasks.metrics.metric import mean_defined
 
 
@@ -53,9 +54,10 @@ def auroc(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Mean over classes of the ROC area of each class against the rest, where it is defined.
 
     Args:
-        labels: ``(rows,)`` class numbers; NaN rows are left out.
+        labels: ``(rows,)`` class numbers, or ``(rows, classes)`` shares; NaN rows are left out.
         probabilities: ``(rows, classes)``.
     """
+    labels = class_numbers(labels)
     flags = np.where(np.isnan(labels), np.nan, 0.0)[:, None] + (
         labels[:, None] == np.arange(probabilities.shape[1])
     )
