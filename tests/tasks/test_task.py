@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from auxfold.config import MulticlassSettings, RegressionSettings
-from auxfold.data.cells import parse_labels
+from auxfold.data.labels import parse_labels
 from auxfold.data.loading import read_training_table
 from auxfold.errors import InputError
 from auxfold.tasks import TaskSet
@@ -49,7 +49,7 @@ def numbers(*columns: str, **changes) -> RegressionTask:
     ],
 )
 def test_classes_are_read_by_name_or_number(names, cells, expected):
-    values = parse_labels(pd.DataFrame({"y": cells}), classes(names).settings, "f.csv")
+    values = parse_labels(pd.DataFrame({"y": cells}), classes(names).settings, "f.csv").values
     np.testing.assert_array_equal(values[:, 0], expected)
 
 

@@ -27,11 +27,13 @@ def main(argv: list[str] | None = None) -> None:
     experiment = read_experiment(args)
     pairs = parse_pairs(args, experiment)
     check_training_files(experiment)
+    from auxfold.data.learned_tags import learn_tags
     from auxfold.evaluation.ablation import ablation_variants, collect_ablation
     from auxfold.evaluation.comparison import VariantRuns, format_comparison
     from auxfold.report.comparison_plot import plot_comparison
     from auxfold.tasks import TaskSet
 
+    experiment = learn_tags(experiment)
     metric = TaskSet.from_experiment(experiment).selection_metric
     variants = ablation_variants(experiment, by_column=args.by == "column")
     runs = VariantRuns(experiment.name, "ablate")

@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     experiment = read_experiment(args)
     pairs = parse_pairs(args, experiment)
     check_training_files(experiment)
+    from auxfold.data.learned_tags import learn_tags
     from auxfold.evaluation.comparison import (
         VariantRuns,
         check_metrics,
@@ -38,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     from auxfold.tasks import TaskSet
 
+    experiment = learn_tags(experiment)
     tasks = TaskSet.from_experiment(experiment)
     metrics = parse_list(args.metrics or tasks.selection_metric)
     check_metrics(metrics, tasks, experiment.identities.metrics)

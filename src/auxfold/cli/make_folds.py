@@ -30,12 +30,14 @@ EXAMPLES = """\
 def main(argv: list[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    experiment = read_experiment(args)
+    experiment = read_experiment(args, with_tags=False)
     check_training_files(experiment)
+    from auxfold.data.learned_tags import learn_tags
     from auxfold.evaluation.data_summary import write_data_summary
     from auxfold.tasks import TaskSet
     from auxfold.training.split import create_folds
 
+    experiment = learn_tags(experiment)
     tasks = TaskSet.from_experiment(experiment)
     table, folds = create_folds(experiment, args.overwrite, tasks)
     folder = RunFolder.of(experiment)
@@ -60,7 +62,7 @@ def describe_folds(
     """The sources, and a table of rows and labels per fold."""
     from auxfold.data.sources import describe_sources, rows_per_source
 
-    lines = [f"{len(table):,} rows of {table.path}"]
+    lines = [f"{len(table):,} rows of {table.path}", *table.notes]
     lines += describe_sources(
         experiment.data, experiment.label_columns, table.labels, table.sources
     )

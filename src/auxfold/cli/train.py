@@ -37,6 +37,10 @@ def main(argv: list[str] | None = None) -> None:
     experiment = read_experiment(args)
     folds = parse_fold(args.fold, experiment)
     check_training_files(experiment)
+    if args.dry_run or folds == [FULL]:  # there need be no folds, whose tags are stored
+        from auxfold.data.learned_tags import learn_tags
+
+        experiment = learn_tags(experiment)
     if args.dry_run:
         from auxfold.training.dry_run import plan_fold
 

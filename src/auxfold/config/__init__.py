@@ -6,7 +6,13 @@ and ``tracking``. ``experiment`` puts them together, ``consistency`` checks what
 fit between them, and ``reference`` writes their documentation.
 """
 
-from auxfold.config.binary_settings import BALANCED, BinarySettings
+from auxfold.config.binary_settings import BALANCED, BinarySettings, ProbabilitySettings
+from auxfold.config.class_settings import (
+    SQRT_BALANCED,
+    ClassSettings,
+    MulticlassSettings,
+    OrdinalSettings,
+)
 from auxfold.config.data import TAGS, Data, Source
 from auxfold.config.folds import Folds
 from auxfold.config.identities import BIAS, BIAS_FAMILIES, Identities
@@ -21,11 +27,11 @@ from auxfold.config.model import (
 )
 from auxfold.config.sample_weights import BY_IDENTITY, SampleWeights
 from auxfold.config.section import Name, Section, Seed
+from auxfold.config.tags_settings import TagsSettings
 from auxfold.config.task_settings import TaskSettings
 from auxfold.config.task_weighting import TaskWeightingSettings
 from auxfold.config.tasks import (
     AnyTask,
-    MulticlassSettings,
     RegressionSettings,
     tasks_from_group_sizes,
 )
@@ -37,11 +43,13 @@ __all__ = [
     "BIAS",
     "BIAS_FAMILIES",
     "BY_IDENTITY",
+    "SQRT_BALANCED",
     "TAGS",
     "AnyAdapter",
     "AnyTask",
     "BinarySettings",
     "BottleneckAdapter",
+    "ClassSettings",
     "Data",
     "Folds",
     "Ia3Adapter",
@@ -51,13 +59,16 @@ __all__ = [
     "Model",
     "MulticlassSettings",
     "Name",
+    "OrdinalSettings",
     "PrefixAdapter",
+    "ProbabilitySettings",
     "RegressionSettings",
     "SampleWeights",
     "Section",
     "Seed",
     "Selection",
     "Source",
+    "TagsSettings",
     "TaskSettings",
     "TaskWeightingSettings",
     "Tracking",

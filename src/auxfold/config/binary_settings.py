@@ -1,4 +1,4 @@
-"""``[[tasks]]`` of kind ``binary``."""
+"""``[[tasks]]`` of kind ``binary``, and what it has in common with the kind ``tags``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from auxfold.config.task_settings import KIND_DESCRIPTION, TaskSettings
+from auxfold.errors import nearest
 
 BALANCED = "balanced"  # pos_weight: negatives over positives, label by label
 
@@ -33,8 +34,8 @@ _POS_WEIGHT_SCHEMA = {
 }
 
 
-class BinarySettings(TaskSettings):
-    """One probability per column; labels in [0, 1], hard or soft."""
+class ProbabilitySettings(TaskSettings):
+    """The keys of kinds that predict one probability per label: ``binary`` and ``tags``."""
 
     READ_BY: ClassVar = {
         "loss": {
@@ -45,7 +46,6 @@ class BinarySettings(TaskSettings):
         }
     }
 
-    kind: Literal["binary"] = Field(description=KIND_DESCRIPTION)
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
         0.0, description="How far labels are moved towards 0.5 (Szegedy et al. 2016)."
     )
@@ -87,7 +87,7 @@ class BinarySettings(TaskSettings):
         return str(self.pos_weight) if is_column else None
 
     @model_validator(mode="after")
-    def _loss_and_weights(self) -> BinarySettings:
+    def _loss_and_weights(self) -> ProbabilitySettings:
         if self.loss == "metric_shaped" and len(self.label_columns) != 1:
             raise ValueError(
                 "loss = 'metric_shaped' is for a task of one column; make a task of each"
@@ -97,4 +97,36 @@ class BinarySettings(TaskSettings):
             raise ValueError(
                 f"pos_weight has {n_weights} numbers for {len(self.label_columns)} columns"
             )
+        return self
+
+
+class BinarySettings(ProbabilitySettings):
+    """One probability per column; labels in [0, 1], hard or soft, or words."""
+
+    kind: Literal["binary"] = Field(description=KIND_DESCRIPTION)
+    positive: str | None = Field(
+        None,
+        description="The word that means 1, in columns of words. Any other word means 0. Case and "
+        "white space around it do not count. Without it, labels are numbers, or of one pair: yes "
+        "and no, true and false, y and n, t and f, pos and neg, positive and negative.",
+    )
+    positives: dict[str, str] = Field(
+        {}, description='The same for single columns: `positives = { intent = "buy" }`.'
+    )
+
+    def positive_word(self, column: str) -> str | None:
+        """The word that means 1 in a column; None where its labels are numbers or a known pair."""
+        return self.positives.get(column, self.positive)
+
+    @model_validator(mode="after")
+    def _positive_words(self) -> BinarySettings:
+        for column in self.positives:
+            if column not in self.columns:
+                raise ValueError(
+                    f"positives names the column {column!r}{nearest(column, self.columns)}, which "
+                    f"is none of the task's columns"
+                )
+        words = [self.positive, *self.positives.values()]
+        if any(word is not None and not word.strip() for word in words):
+            raise ValueError("a positive word is empty; an empty cell means not labeled")
         return self

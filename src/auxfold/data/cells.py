@@ -5,48 +5,41 @@ An unusable cell is an :class:`InputError` that names file, column and row.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
 import numpy as np
 import pandas as pd
 
-from auxfold.config import TaskSettings
-from auxfold.data.files import format_list
-from auxfold.errors import InputError, nearest
+from auxfold.errors import InputError
 
-MISSING_LABELS = {"", "na", "n/a", "nan", "null", "none", "<na>"}
+MISSING_WORDS = {"", "na", "n/a", "nan", "null", "<na>"}
+MISSING_LABELS = {*MISSING_WORDS, "none"}  # among words, "none" is one of them
+MAX_VALUES = 5  # how many values of a column a message lists
 
 
-def parse_labels(frame: pd.DataFrame, task: TaskSettings, path: str) -> np.ndarray:
-    """``(rows, columns)`` float64 labels of a task, NaN where empty; classes as their numbers.
+class ParsedLabels(NamedTuple):
+    """The labels of a task in one file.
 
-    Raises:
-        InputError: a cell is not a label; the error names file, column and row.
+    Attributes:
+        values: ``(rows, columns)`` float64, NaN where not labeled.
+        notes: one line for each thing about their reading that the file does not show.
     """
-    if task.class_names is None:
-        return parse_numbers(frame, task.file_columns, path)
-    column, names = task.file_columns[0], task.class_names
-    number_by_text = {name: float(number) for number, name in enumerate(names)}
-    values = frame[column].str.strip()
-    # In parquet and jsonl, whole numbers become floats where some are missing.
-    if all(name.isdecimal() for name in names):
-        values = values.str.replace(r"^(-?\d+)\.0$", r"\1", regex=True)
-    empty = values.str.lower().isin(MISSING_LABELS) & ~values.isin(number_by_text)
-    # Class numbers are accepted as labels unless a class has a number as its name.
-    if not any(name.lstrip("-").isdecimal() for name in names):
-        number_by_text |= {str(number): float(number) for number in range(len(names))}
-    numbers = values.where(~empty).map(number_by_text)
-    unknown = np.flatnonzero(numbers.isna() & ~empty)
-    if len(unknown):
-        cell = values.iloc[unknown[0]]
-        raise InputError(
-            f"{path}: column {column!r}, row {unknown[0] + 1}: {cell!r} is none of the classes of "
-            f"tasks.{task.name}{nearest(cell, names)} ({len(unknown)} such rows); classes: "
-            f"{format_list(names)}"
-        )
-    return numbers.to_numpy(dtype=np.float64)[:, None]
+
+    values: np.ndarray
+    notes: list[str]
 
 
-def parse_numbers(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:
+def parse_numbers(
+    frame: pd.DataFrame, columns: list[str], path: str, advice: str = ""
+) -> np.ndarray:
     """``(rows, columns)`` float64; an empty cell is NaN, any other must be a number.
+
+    Args:
+        frame: with the columns as strings.
+        columns: which of them.
+        path: the file, named in errors.
+        advice: how to go on, the end of an error.
 
     Raises:
         InputError: a cell is not a number; the error names file, column and row.
@@ -62,10 +55,41 @@ def parse_numbers(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndar
         if len(invalid):
             raise InputError(
                 f"{path}: column {column!r}, row {invalid[0] + 1}: "
-                f"{values.iloc[invalid[0]]!r} is not a number ({len(invalid)} such rows)"
+                f"{values.iloc[invalid[0]]!r} is not a number ({len(invalid)} such rows){advice}"
             )
         parsed[:, index] = numbers.to_numpy(dtype=np.float64)
     return parsed
+
+
+def normalize_word(text: str) -> str:
+    """A word by which those that differ only in case or white space are equal."""
+    return " ".join(text.split()).casefold()
+
+
+def describe_missing(frame: pd.DataFrame, columns: list[str], values: np.ndarray) -> list[str]:
+    """A note for every column in which words such as ``nan`` were read as not labeled.
+
+    Args:
+        frame: with the columns as strings.
+        columns: the label columns.
+        values: ``(rows, columns)``, NaN where not labeled.
+    """
+    notes = []
+    for column, numbers in zip(columns, values.T, strict=True):
+        words = frame[column][np.isnan(numbers)].str.strip()
+        counts = words[words != ""].value_counts()
+        notes += [
+            f"{column}: {word!r} is read as not labeled ({count:,} row{'s' if count > 1 else ''})"
+            for word, count in counts.items()
+        ]
+    return notes
+
+
+def list_counts(counts: Mapping[Any, int]) -> str:
+    """``'ham' (4,825), 'spam' (747) and 3 more``: values with their numbers of rows."""
+    parts = [f"{value!r} ({count:,})" for value, count in counts.items()]
+    more = len(parts) - MAX_VALUES
+    return ", ".join(parts[:MAX_VALUES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def parse_identities(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:

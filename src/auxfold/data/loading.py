@@ -11,10 +11,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from auxfold.config import BinarySettings, Data
 from auxfold.config.experiment import Experiment
-from auxfold.data.cells import check_weights, parse_identities, parse_labels, parse_weights
+from auxfold.config.folds import DATA_SPLIT
+from auxfold.data.binary_labels import check_positive_words
+from auxfold.data.cells import check_weights, parse_identities, parse_weights
 from auxfold.data.ids import check_unique_ids
+from auxfold.data.labels import parse_labels
 from auxfold.data.lists import contains_lists, parse_task_numbers
+from auxfold.data.parts import DEV, leave_out_test_rows, parse_parts, select_test_rows
 from auxfold.data.reader import read_data_columns, read_data_header
 from auxfold.data.sample_weights import scheme_weights
 from auxfold.data.sources import ColumnSpec, read_sources
@@ -27,14 +32,41 @@ def read_training_table(experiment: Experiment) -> Table:
 
     Raises:
         InputError: a missing file or column, duplicate or empty ids, no rows, a label that is
-            not a number, a negative weight, an identity outside [0, 1].
+            not a number, a negative weight, an identity outside [0, 1], a split without rows.
+    """
+    files = read_training_files(experiment)
+    data = experiment.data
+    for task in experiment.tasks:
+        if isinstance(task, BinarySettings):
+            frames, paths = zip(*files, strict=True)
+            check_positive_words(frames, task, " + ".join(paths))
+    tables = [_training_table(experiment, frame, path) for frame, path in files]
+    if experiment.folds.validation_file:
+        train, held_out = tables
+        table = append_validation_rows(train, held_out, numbered_ids=not data.id)
+    else:
+        table = tables[0] if len(tables) == 1 else join_tables(tables, data.source_names)
+    if experiment.folds.validation == DATA_SPLIT:
+        _check_held_out(table, str(data.split))
+    return _apply_weight_schemes(experiment, table, files)
+
+
+def read_training_files(experiment: Experiment) -> list[tuple[pd.DataFrame, str]]:
+    """The columns that an experiment reads of each source and of the validation file.
+
+    Returns:
+        A frame of strings under the experiment's names, and its path. With ``data.split`` without
+        the test rows, and the index are the row numbers in the file.
+
+    Raises:
+        InputError: a missing file or column, or a file without rows.
     """
     data = experiment.data
     task_columns = [task.row_weight for task in experiment.tasks if task.row_weight]
     task_columns += _pos_weight_columns(experiment).values()
     schemes = experiment.sample_weights
     spec = ColumnSpec(
-        always=[c for c in (*data.text_columns, data.id) if c],
+        always=[c for c in (*data.text_columns, data.id, data.split) if c],
         labels=experiment.file_columns,
         groups=[data.group] if data.group else [],
         weights=[c for c in (data.sample_weight, *task_columns, schemes.column) if c],
@@ -42,20 +74,13 @@ def read_training_table(experiment: Experiment) -> Table:
     )
     if data.group_sizes is not None:
         _refuse_unread_columns(experiment)
-    frames = read_sources(data, spec)
     paths = [source.path for source in data.sources]
-    validation = experiment.folds.validation
-    if isinstance(validation, str):
-        frames = [*frames, read_data_columns(data, validation, spec.every)]
-        paths = [*paths, validation]
-    files = list(zip(frames, paths, strict=True))
-    tables = [_training_table(experiment, frame, path) for frame, path in files]
-    if isinstance(validation, str):
-        train, held_out = tables
-        table = append_validation_rows(train, held_out, numbered_ids=not data.id)
-    else:
-        table = tables[0] if len(tables) == 1 else join_tables(tables, data.source_names)
-    return _apply_weight_schemes(experiment, table, files)
+    files = list(zip(read_sources(data, spec), paths, strict=True))
+    if validation := experiment.folds.validation_file:
+        files.append((read_data_columns(data, validation, spec.every), validation))
+    if data.split:
+        files = [leave_out_test_rows(frame, data.split, path) for frame, path in files]
+    return files
 
 
 def read_prediction_table(
@@ -85,7 +110,7 @@ def read_prediction_table(
                 f"{path}: column {old!r} is renamed to {new!r}, which is not read"
                 f"{nearest(new, columns)}; read are {', '.join(columns)}"
             )
-    frame = read_data_columns(data, path, [file_columns.get(c, c) for c in columns])
+    frame = _read_prediction_rows(data, path, [file_columns.get(c, c) for c in columns])
     frame = frame.set_axis(columns, axis=1)
     return Table(
         path=path,
@@ -97,6 +122,15 @@ def read_prediction_table(
         groups=None,
         identities=np.empty((len(frame), 0), dtype=np.float32),
     )
+
+
+def _read_prediction_rows(data: Data, path: str, columns: list[str]) -> pd.DataFrame:
+    """The rows of a file to predict; of a training file with ``data.split``, the test rows."""
+    if not data.marks_test_rows(path):
+        return read_data_columns(data, path, columns)
+    split = str(data.split)
+    frame = read_data_columns(data, path, list(dict.fromkeys([*columns, split])))
+    return select_test_rows(frame, split, path)[columns]
 
 
 def _apply_weight_schemes(
@@ -137,7 +171,7 @@ def _training_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> T
         path=path,
         ids=_parse_ids(frame, data.id, path),
         texts=_text_columns(frame, data.text_columns),
-        labels=np.concatenate(labels, axis=1).astype(np.float32),
+        labels=np.concatenate([values for values, _ in labels], axis=1).astype(np.float32),
         sample_weights=sample_weights,
         task_weights=task_weights,
         groups=frame[data.group].to_numpy(dtype=object) if data.group else None,
@@ -146,7 +180,27 @@ def _training_table(experiment: Experiment, frame: pd.DataFrame, path: str) -> T
             task: parse_weights(frame, column, path)
             for task, column in _pos_weight_columns(experiment).items()
         },
+        held_out=_held_out_rows(experiment, frame, path),
+        notes=[note for _, notes in labels for note in notes],
     )
+
+
+def _held_out_rows(experiment: Experiment, frame: pd.DataFrame, path: str) -> np.ndarray | None:
+    """``(rows,)`` bool, the rows that ``data.split`` marks as dev, where they are held out."""
+    if experiment.folds.validation != DATA_SPLIT:
+        return None
+    return parse_parts(frame[experiment.data.split], path) == DEV
+
+
+def _check_held_out(table: Table, column: str) -> None:
+    """Refuse a column that leaves no row to validate on, or none to train on."""
+    assert table.held_out is not None, "data.split marks the rows"
+    n_dev = int(table.held_out.sum())
+    if n_dev in (0, len(table)):
+        raise InputError(
+            f"{table.path}: column {column!r} marks {'every' if n_dev else 'no'} row as {DEV}; "
+            f"leave out folds.validation = {DATA_SPLIT!r}, and the rows are divided into folds"
+        )
 
 
 def _pos_weight_columns(experiment: Experiment) -> dict[str, str]:
@@ -157,7 +211,7 @@ def _pos_weight_columns(experiment: Experiment) -> dict[str, str]:
 def _parse_ids(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:
     """``(rows,)`` unique strings; the row numbers where ``column`` is empty."""
     if not column:
-        return np.array([str(number) for number in range(len(frame))], dtype=object)
+        return np.array([str(number) for number in frame.index], dtype=object)
     ids = frame[column].to_numpy(dtype=object)
     empty = np.flatnonzero(ids == "")
     if len(empty):

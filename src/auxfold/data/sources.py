@@ -15,6 +15,7 @@ import pandas as pd
 from auxfold.config import Data, Source
 from auxfold.data.files import format_list
 from auxfold.data.lists import match_list_entries
+from auxfold.data.objects import match_object_keys
 from auxfold.data.reader import read_data_columns, read_data_header
 from auxfold.errors import InputError, nearest
 
@@ -101,14 +102,16 @@ def rows_per_source(data: Data, sources: np.ndarray | None) -> dict[str, str]:
 def _map_columns(source: Source, data: Data, spec: ColumnSpec) -> dict[str, str]:
     """Column name in the experiment to column name in the file."""
     columns = read_data_header(data, source.path)
-    lists = {base for base, _ in match_list_entries(spec.every, source.rename.values()).values()}
+    renamed = list(source.rename.values())
+    nested = {base for base, _ in match_list_entries(spec.every, renamed).values()}
+    nested |= {base for base, _ in match_object_keys(spec.every, renamed).values()}
     for old, new in source.rename.items():
         if old not in columns:
             raise InputError(
                 f"{source.path} has no column {old!r} to rename{nearest(old, columns)}; its "
                 f"columns are {format_list(columns)}"
             )
-        if new and new not in {*spec.every, *lists}:
+        if new and new not in {*spec.every, *nested}:
             raise InputError(
                 f"{source.path}: column {old!r} is renamed to {new!r}, which the experiment does "
                 f"not read{nearest(new, spec.every)}; it reads {format_list(spec.every)}"
@@ -124,7 +127,9 @@ def _map_columns(source: Source, data: Data, spec: ColumnSpec) -> dict[str, str]
         elif column not in source.rename:
             header[column] = column
     entries = match_list_entries(spec.every, header)
-    return header | {name: f"{header[base]}_{index}" for name, (base, index) in entries.items()}
+    keys = match_object_keys(spec.every, header)
+    header |= {name: f"{header[base]}_{index}" for name, (base, index) in entries.items()}
+    return header | {name: f"{header[base]}.{key}" for name, (base, key) in keys.items()}
 
 
 def _check_columns(headers: list[dict[str, str]], spec: ColumnSpec, data: Data) -> None:

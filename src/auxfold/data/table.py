@@ -30,8 +30,10 @@ class Table:
         identities: ``(rows, identities)`` float32 in [0, 1], NaN where not annotated; columns as in
             ``[identities]``; no columns where it names none and for a test file.
         sources: ``(rows,)`` int, the number of each row's source; None where there is one source.
-        held_out: ``(rows,)`` bool, the rows of a validation file; None where there is none.
+        held_out: ``(rows,)`` bool, the rows of a validation file, or those that ``data.split``
+            marks; None where there are none.
         pos_weights: task name to ``(rows,)`` float32, for tasks whose ``pos_weight`` is a column.
+        notes: one line for each thing about the reading of labels that the file does not show.
     """
 
     path: str
@@ -45,6 +47,7 @@ class Table:
     sources: np.ndarray | None = None
     held_out: np.ndarray | None = None
     pos_weights: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,6 +70,7 @@ class Table:
             sources=self.sources_at(indices),
             held_out=None if self.held_out is None else self.held_out[indices],
             pos_weights={name: weights[indices] for name, weights in self.pos_weights.items()},
+            notes=self.notes,
         )
 
     def fingerprint(self) -> str:
@@ -128,7 +132,7 @@ def join_tables(tables: list[Table], names: list[str] | None) -> Table:
     for table in tables:
         if np.isnan(table.labels).all():
             raise InputError(f"{table.path} has no label in any row; no task can be trained on it")
-    has_groups = tables[0].groups is not None
+    has_groups, held_out = tables[0].groups is not None, [table.held_out for table in tables]
     ids = [t.ids for t in tables]
     if names is not None:
         ids = [
@@ -154,8 +158,10 @@ def join_tables(tables: list[Table], names: list[str] | None) -> Table:
         groups=np.concatenate([table.groups for table in tables]) if has_groups else None,
         identities=np.concatenate([table.identities for table in tables]),
         sources=np.repeat(np.arange(len(tables)), [len(table) for table in tables]),
+        held_out=None if held_out[0] is None else np.concatenate(held_out),
         pos_weights={
             task: np.concatenate([table.pos_weights[task] for table in tables])
             for task in tables[0].pos_weights
         },
+        notes=[f"{table.path}: {note}" for table in tables for note in table.notes],
     )

@@ -122,6 +122,8 @@ def _predict_regression(
 
 _FIT_PREDICT = {
     "binary": _predict_binary,
+    "tags": _predict_binary,
     "multiclass": _predict_multiclass,
+    "ordinal": _predict_multiclass,
     "regression": _predict_regression,
 }

@@ -13,7 +13,7 @@ from auxfold.data.files import read_columns
 from auxfold.data.parts import select_test_rows
 from auxfold.evaluation.labeled_predictions import (
     check_prediction_ids,
-    expand_label_lists,
+    expand_label_cells,
     match_label_columns,
     parse_released_labels,
 )
@@ -43,7 +43,7 @@ def score_fold_ensembles(experiment: Experiment, tasks: TaskSet) -> dict[str, An
     if experiment.data.marks_test_rows(labels_path):
         labels = select_test_rows(labels, str(experiment.data.split), labels_path)
     labels = match_label_columns(labels, [column], experiment.data, labels_path)
-    labels = expand_label_lists(labels, experiment, labels_path)
+    labels = expand_label_cells(labels, experiment, labels_path)
     ids = labels[id_column]
     check_prediction_ids(ids, frame.loc[frame["fold"] == "0", id_column], labels_path, str(by_fold))
     truth = parse_released_labels(task, column, labels, labels_path)

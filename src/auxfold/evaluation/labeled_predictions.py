@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from auxfold.config import Data
+from auxfold.config import BinarySettings, Data, TagsSettings
 from auxfold.config.experiment import Experiment
 from auxfold.config.task_settings import is_annotation
-from auxfold.data.labels import parse_labels
+from auxfold.data.binary_labels import check_positive_words
 from auxfold.data.files import read_columns
 from auxfold.data.ids import check_ids_present, check_unique_ids
+from auxfold.data.labels import parse_labels
 from auxfold.data.lists import expand_lists, match_list_entries
+from auxfold.data.objects import expand_objects, match_object_keys
+from auxfold.data.tags import expand_tags
 from auxfold.errors import InputError, nearest
 from auxfold.tasks import Task
 from auxfold.tasks.task import refuse_cell
@@ -117,7 +120,8 @@ def read_labeled_predictions(
     labels = match_label_columns(labels, list(predictions.columns), experiment.data, labels_path)
     name_pairs = zip(names_before, labels.columns, strict=True)
     renamed = {old: new for old, new in name_pairs if old != new}
-    labels = expand_label_lists(labels, experiment, labels_path)
+    labels = expand_label_cells(labels, experiment, labels_path)
+    predictions = _expand_predicted_tags(predictions, experiment, predictions_path)
     if without_ids or (not experiment.data.id and id_column not in labels.columns):
         labels = labels.assign(**{id_column: [str(number) for number in range(len(labels))]})
     if id_column not in labels.columns or not set(predictions.columns[1:]) & set(labels.columns):
@@ -185,10 +189,31 @@ def match_label_columns(
     return labels.rename(columns=rename)
 
 
-def expand_label_lists(labels: pd.DataFrame, experiment: Experiment, path: str) -> pd.DataFrame:
-    """The labels with the entries of lists as columns, where the experiment reads such entries."""
-    entries = match_list_entries(experiment.file_columns, labels.columns)
-    return expand_lists(labels, entries, path)
+def _expand_predicted_tags(
+    predictions: pd.DataFrame, experiment: Experiment, path: str
+) -> pd.DataFrame:
+    """Predicted cells of tags as 1 and 0, where the file has no number for each tag."""
+    for task in experiment.tasks:
+        if isinstance(task, TagsSettings) and not {*task.label_columns} & {*predictions.columns}:
+            predictions = expand_tags(
+                predictions, task.model_copy(update={"empty": "no_tags"}), path
+            )
+    return predictions
+
+
+def expand_label_cells(labels: pd.DataFrame, experiment: Experiment, path: str) -> pd.DataFrame:
+    """The labels with a column per list entry, key of an object or tag that the experiment reads.
+
+    Raises:
+        InputError: a cell of another form, or an unknown tag.
+    """
+    columns = experiment.file_columns
+    labels = expand_objects(labels, match_object_keys(columns, labels.columns), path)
+    labels = expand_lists(labels, match_list_entries(columns, labels.columns), path)
+    for task in experiment.tasks:
+        if isinstance(task, TagsSettings):
+            labels = expand_tags(labels, task, path)
+    return labels
 
 
 def parse_released_labels(task: Task, column: str, labels: pd.DataFrame, path: str) -> np.ndarray:
@@ -203,11 +228,16 @@ def parse_released_labels(task: Task, column: str, labels: pd.DataFrame, path: s
     Raises:
         InputError: a label that the task cannot have.
     """
-    values = parse_labels(labels, task.for_column(column).settings, path).values[:, 0]
-    if task.has_positive_class:
-        values[values == -1] = np.nan  # Kaggle's mark of a row that was not scored
-        wrong = np.flatnonzero((values < 0) | (values > 1))
-        if len(wrong):
-            expected = "labels lie in [0, 1], or are -1 where a row was not scored"
-            raise refuse_cell(path, column, wrong[0], values[wrong[0]], expected)
+    settings = task.for_column(column).settings
+    if not task.has_positive_class:
+        return parse_labels(labels, settings, path).values[:, 0]
+    cells = labels[column]
+    is_scored = pd.to_numeric(cells, errors="coerce") != -1  # Kaggle's mark of other rows
+    values = parse_labels(cells.where(is_scored, "").to_frame(), settings, path).values[:, 0]
+    if isinstance(settings, BinarySettings):
+        check_positive_words([labels], settings, path)
+    wrong = np.flatnonzero((values < 0) | (values > 1))
+    if len(wrong):
+        expected = "labels lie in [0, 1], or are -1 where a row was not scored"
+        raise refuse_cell(path, column, wrong[0], values[wrong[0]], expected)
     return values

@@ -6,7 +6,7 @@ import numpy as np
 
 from auxfold.config import BinarySettings
 from auxfold.config.experiment import Experiment
-from auxfold.data.cells import parse_labels
+from auxfold.data.labels import parse_labels
 from auxfold.errors import InputError, nearest
 from auxfold.evaluation.labeled_predictions import LabeledPredictions
 from auxfold.postprocessing.record import load_postprocess_record
@@ -86,7 +86,7 @@ def _column_predictions(
             f"{path}: {metric} needs every class's probability, in columns such as "
             f"{task.prediction_columns[0]!r}"
         )
-    classes = parse_labels(labeled.predictions, task.settings, path)
+    classes = parse_labels(labeled.predictions, task.settings, path).values
     if np.isnan(classes).any():
         raise InputError(f"{path}: a prediction in column {column!r} is empty")
     return (classes == np.arange(task.n_outputs)) * 1.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 
-from auxfold.config import BALANCED, BinarySettings
+from auxfold.config import BALANCED, ProbabilitySettings
 from auxfold.errors import InputError
 from auxfold.tasks.losses import BINARY_LOSSES, BinaryCrossEntropy, positive_rates
 from auxfold.tasks.metrics import BINARY_METRICS
@@ -22,7 +22,7 @@ class BinaryTask(Task):
             ``balanced`` it is learned by :meth:`fit`; None where a column of the file holds it.
     """
 
-    settings: BinarySettings
+    settings: ProbabilitySettings
     loss: BinaryCrossEntropy
     kind = "binary"
     default_metric = "auc"
@@ -32,7 +32,7 @@ class BinaryTask(Task):
     calibration_methods = ("temperature", "isotonic")
     averages = ("probability", "logit", "rank", "power")
 
-    def __init__(self, settings: BinarySettings) -> None:
+    def __init__(self, settings: ProbabilitySettings) -> None:
         super().__init__(settings)
         self.loss = BINARY_LOSSES[settings.loss](settings)
         is_number = not isinstance(settings.pos_weight, str)
@@ -47,9 +47,11 @@ class BinaryTask(Task):
             values = labels[:, position]
             wrong = np.flatnonzero((values < 0) | (values > 1))
             if len(wrong):
-                raise refuse_cell(
-                    path, column, wrong[0], values[wrong[0]], "a binary label lies in [0, 1]"
-                )
+                value = values[wrong[0]]
+                expected = "a binary label lies in [0, 1]"
+                if value == -1:
+                    expected += "; -1 means 0 only where all labels of the column are -1 or 1"
+                raise refuse_cell(path, column, wrong[0], value, expected)
 
     def check_labels(self, labels: np.ndarray, path: str) -> None:
         for position, column in enumerate(self.settings.label_columns):
@@ -77,6 +79,16 @@ class BinaryTask(Task):
             rates = positive_rates(labels)
             self.pos_weight = ((1 - rates) / rates).astype(np.float32)
         return self
+
+    def state_dict(self) -> dict[str, Any]:
+        is_learned = self.settings.pos_weight == BALANCED and self.pos_weight is not None
+        learned = {"pos_weight": self.pos_weight.tolist()} if is_learned else {}
+        return super().state_dict() | learned
+
+    def load_state_dict(self, state: dict[str, Any]) -> Self:
+        if "pos_weight" in state:
+            self.pos_weight = np.asarray(state["pos_weight"], dtype=np.float32)
+        return super().load_state_dict(state)
 
     def initial_bias(self, labels: np.ndarray) -> np.ndarray:
         pos_weight = np.float32(1.0) if self.pos_weight is None else self.pos_weight

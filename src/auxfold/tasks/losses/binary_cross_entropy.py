@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from auxfold.config import BinarySettings
+from auxfold.config import ProbabilitySettings
 from auxfold.tasks.losses.loss import Loss
 
 
-class BinaryCrossEntropy(Loss[BinarySettings]):
+class BinaryCrossEntropy(Loss[ProbabilitySettings]):
     """``-(w·y·log p + (1 - y)·log(1 - p))`` of label y and probability p, with pos_weight w.
 
     Label smoothing s moves the labels to ``y·(1 - s) + s / 2``.

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from auxfold.config import BinarySettings
+from auxfold.config import ProbabilitySettings
 from auxfold.tasks.losses.binary_cross_entropy import BinaryCrossEntropy
 
 
@@ -20,7 +20,7 @@ class Binned(BinaryCrossEntropy):
     keys = ("bins",)
     bins: int
 
-    def __init__(self, settings: BinarySettings) -> None:
+    def __init__(self, settings: ProbabilitySettings) -> None:
         super().__init__(settings)
         self.bins = settings.bins
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auxfold.config import BinarySettings
+from auxfold.config import ProbabilitySettings
 from auxfold.tasks.losses.binary_cross_entropy import BinaryCrossEntropy
 
 
@@ -15,6 +15,6 @@ class MetricShaped(BinaryCrossEntropy):
 
     keys = ("power",)
 
-    def __init__(self, settings: BinarySettings) -> None:
+    def __init__(self, settings: ProbabilitySettings) -> None:
         super().__init__(settings)
         self.bias_loss_power = settings.power
