@@ -6,7 +6,7 @@ import pytest
 
 from auxfold.config import Model
 from auxfold.evaluation.token_statistics import measure_tokens
-from auxfold.model.backbone import load_tokenizer
+from auxfold.model.tokenizer import load_tokenizer
 from conftest import make_tokenizer
 
 SENTENCES = {

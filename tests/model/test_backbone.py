@@ -17,7 +17,8 @@ from auxfold.config import Model
 from auxfold.data.dataset import SpecialTokenTemplate, TokenizedDataset
 from auxfold.data.token_store import tokenize_column
 from auxfold.errors import InputError
-from auxfold.model.backbone import build_model, load_tokenizer
+from auxfold.model.backbone import build_model
+from auxfold.model.tokenizer import load_tokenizer
 from conftest import ARCHITECTURES, WORDS, make_backbone, make_experiment
 
 TEXTS = ["the garden is good", "bread!", "Silly   goose, nonsense soup " * 5]

@@ -12,7 +12,8 @@ from auxfold.data.batches import swap_mask
 from auxfold.data.dataset import tokenize_dataset
 from auxfold.errors import InputError
 from auxfold.inference.predict import predict_logits
-from auxfold.model.backbone import build_model, load_tokenizer
+from auxfold.model.backbone import build_model
+from auxfold.model.tokenizer import load_tokenizer
 from auxfold.storage.atomic import read_json
 from auxfold.tasks.binary import BinaryTask
 from auxfold.tasks.metrics import f1_at_half

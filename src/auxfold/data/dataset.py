@@ -14,6 +14,9 @@ from auxfold.config import Model
 from auxfold.data.token_store import TokenColumn, tokenize_column
 from auxfold.errors import InputError
 
+# Short texts, of which every tokenizer knows one.
+_PROBES = ("a", "1", ".", "的", "の", "а")
+
 
 @dataclass(frozen=True)
 class SpecialTokenTemplate:
@@ -26,6 +29,8 @@ class SpecialTokenTemplate:
         text_type_ids: the token type of each text.
         has_token_types: false for tokenizers without token types (RoBERTa and others).
         pad_token_id: the id that fills a batch.
+        empty_token_id: the token of a row without any: an empty text with a tokenizer that adds no
+            special tokens (GPT-2, Qwen).
     """
 
     segments: list[list[int]]
@@ -33,20 +38,21 @@ class SpecialTokenTemplate:
     text_type_ids: list[int]
     has_token_types: bool
     pad_token_id: int
+    empty_token_id: int
 
     @classmethod
     def from_tokenizer(cls, tokenizer: Any, n_texts: int) -> SpecialTokenTemplate:
         """Read the template off a tokenizer by encoding a known word.
 
         Args:
-            tokenizer: a fast tokenizer of Hugging Face.
+            tokenizer: a tokenizer of Hugging Face.
             n_texts: 1 for single texts, 2 for pairs.
 
         Raises:
-            ValueError: the tokenizer splits or changes the tokens of a text.
+            InputError: the tokenizer splits or changes the tokens of a text.
         """
-        encoded = tokenizer(*["a"] * n_texts, return_token_type_ids=True)
-        word = tokenizer("a", add_special_tokens=False)["input_ids"]
+        text, word = _probe(tokenizer)
+        encoded = tokenizer(*[text] * n_texts, return_token_type_ids=True)
         ids = encoded["input_ids"]
         type_ids = encoded.get("token_type_ids") or [0] * len(ids)
         starts = _text_starts(word, ids, n_texts)
@@ -58,12 +64,39 @@ class SpecialTokenTemplate:
             text_type_ids=[type_ids[start] for start in starts],
             has_token_types="token_type_ids" in tokenizer.model_input_names,
             pad_token_id=tokenizer.pad_token_id,
+            empty_token_id=_empty_token_id(tokenizer),
         )
 
     @property
     def n_tokens(self) -> int:
         """Number of special tokens in a row."""
         return sum(len(segment) for segment in self.segments)
+
+
+def _probe(tokenizer: Any) -> tuple[str, list[int]]:
+    """A text and its tokens, none of which can be taken for a special token.
+
+    Raises:
+        InputError: the tokenizer knows none of the texts.
+    """
+    special = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
+    for text in _PROBES:
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        if ids and special.isdisjoint(ids):
+            return text, ids
+    raise InputError(
+        f"the backbone's tokenizer ({type(tokenizer).__name__}) gives no tokens for any of the "
+        f"texts {', '.join(map(repr, _PROBES))}; use another backbone"
+    )
+
+
+def _empty_token_id(tokenizer: Any) -> int:
+    """The token that says "end of text", or what comes nearest to it."""
+    candidates = (
+        tokenizer.eos_token_id, tokenizer.sep_token_id, tokenizer.bos_token_id,
+        tokenizer.cls_token_id, tokenizer.pad_token_id,
+    )  # fmt: skip
+    return next(token_id for token_id in candidates if token_id is not None)
 
 
 def _text_starts(word: list[int], ids: list[int], n_texts: int) -> list[int]:
@@ -77,7 +110,10 @@ def _text_starts(word: list[int], ids: list[int], n_texts: int) -> list[int]:
         else:
             position += 1
         if position > len(ids):
-            raise ValueError("the tokenizer does not keep a text's tokens in one piece")
+            raise InputError(
+                "the backbone's tokenizer gives a text other tokens next to special tokens than "
+                "without them; use another backbone"
+            )
     return starts
 
 
@@ -111,7 +147,8 @@ class TokenizedDataset:
     @cached_property
     def _lengths(self) -> np.ndarray:
         total = sum(column.lengths() for column in self.columns)
-        return np.minimum(total + self.template.n_tokens, self.max_length)
+        # A row without any token gets one: see `SpecialTokenTemplate.empty_token_id`.
+        return np.clip(total + self.template.n_tokens, 1, self.max_length)
 
     def batch(
         self, indices: np.ndarray, swapped: np.ndarray | bool = False
@@ -150,6 +187,8 @@ class TokenizedDataset:
         texts = [column.row(index) for column in self.columns]
         texts = texts[::-1] if swapped else texts
         budgets = _token_budgets([len(t) for t in texts], self.max_length - self.template.n_tokens)
+        if not self.template.n_tokens and not any(len(text) for text in texts):
+            return np.array([self.template.empty_token_id]), np.zeros(1, dtype=int)
         ids: list[np.ndarray | list[int]] = []
         type_ids: list[np.ndarray | list[int]] = []
         for position, segment in enumerate(self.template.segments):
@@ -177,7 +216,7 @@ def tokenize_dataset(
 
     Args:
         texts: one list of strings per text column.
-        tokenizer: a fast tokenizer of Hugging Face.
+        tokenizer: a tokenizer of Hugging Face.
         settings: ``[model]``, which holds the maximal length and the rule of truncation.
         cache: the folder of stored tokens; None stores nothing.
 

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from auxfold.data.tokenizer_files import tokenizer_fingerprint
+
 CHUNK = 20_000  # texts per call of the tokenizer: bounds memory, keeps its threads busy
 
 
@@ -56,7 +58,7 @@ def tokenize_column(texts: list[str], tokenizer: Any, cache: Path | None) -> Tok
 
 def _fingerprint(texts: list[str], tokenizer: Any) -> str:
     digest = hashlib.sha256(pd.util.hash_array(np.array(texts, dtype=object)).tobytes())
-    digest.update(tokenizer.backend_tokenizer.to_str().encode())
+    digest.update(tokenizer_fingerprint(tokenizer).encode())
     return digest.hexdigest()[:16]
 
 

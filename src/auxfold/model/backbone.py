@@ -1,4 +1,4 @@
-"""Load backbones and tokenizers by hub name, local folder, or ``embedded``, and build models."""
+"""Load backbones by hub name, local folder, or ``embedded``, and build models."""
 
 from __future__ import annotations
 
@@ -7,31 +7,15 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, PreTrainedModel
 
 from auxfold.config import Model as ModelSettings
 from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
 from auxfold.model.config import MultiTaskConfig
+from auxfold.model.hub import load_pretrained
 from auxfold.model.multitask import MultiTaskModel
-from auxfold.model.reference import backbone_path, backbone_sha256
-
-
-def load_tokenizer(settings: ModelSettings) -> Any:
-    """Load the fast tokenizer of a backbone.
-
-    Raises:
-        InputError: the tokenizer cannot be loaded, is not a fast one, or has no padding token.
-    """
-    name = backbone_path(settings.backbone)
-    tokenizer = _load_pretrained(AutoTokenizer, name, settings, use_fast=True)
-    if not tokenizer.is_fast:
-        raise InputError(f"model.backbone = {settings.backbone!r} has no fast tokenizer")
-    if tokenizer.pad_token_id is None:
-        raise InputError(
-            f"model.backbone = {settings.backbone!r} has no padding token: it is not an encoder"
-        )
-    return tokenizer
+from auxfold.model.reference import backbone_sha256
 
 
 def build_model(
@@ -61,6 +45,7 @@ def build_model(
         MultiTaskConfig(
             backbone=backbone.config.to_dict(),
             heads=heads,
+            ordinal=[task.name for task in experiment.tasks if task.kind == "ordinal"],
             main_task=experiment.main_task.name,
             pooling=settings.pooling,
             head_dropout=settings.head_dropout,
@@ -72,8 +57,7 @@ def build_model(
 
 
 def _load_backbone(settings: ModelSettings, device_type: str) -> PreTrainedModel:
-    name = backbone_path(settings.backbone)
-    config = _load_pretrained(AutoConfig, name, settings)
+    config = load_pretrained(AutoConfig, settings)
     if config.model_type not in CONFIG_MAPPING:
         raise InputError(
             f"model.backbone = {settings.backbone!r} is of the model type {config.model_type!r}, "
@@ -82,9 +66,8 @@ def _load_backbone(settings: ModelSettings, device_type: str) -> PreTrainedModel
         )
     _set_dropout(config, "hidden", settings.hidden_dropout)
     _set_dropout(config, "attention", settings.attention_dropout)
-    backbone = _load_pretrained(
+    backbone = load_pretrained(
         AutoModel,
-        name,
         settings,
         config=config,
         dtype=torch.float32,  # not the checkpoint's: gradients of fp16 weights cannot be unscaled
@@ -96,12 +79,17 @@ def _load_backbone(settings: ModelSettings, device_type: str) -> PreTrainedModel
     return backbone
 
 
+# How architectures call their table of positions: BERT and most others, GPT-2, OPT and BART.
+_POSITION_TABLES = ("position_embeddings", "wpe", "embed_positions")
+
+
 def _check_length(backbone: PreTrainedModel, settings: ModelSettings) -> None:
     """Refuse more tokens than a backbone with absolute positions has positions for."""
     for name, module in backbone.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+        if name.endswith(_POSITION_TABLES) and isinstance(module, nn.Embedding):
             # RoBERTa and similar models start to count positions after the padding index.
             start = 0 if module.padding_idx is None else module.padding_idx + 1
+            start += getattr(module, "offset", 0)  # OPT
             n_positions = module.num_embeddings - start
             if settings.max_length > n_positions:
                 raise InputError(
@@ -118,18 +106,6 @@ def choose_attention(setting: str, device_type: str) -> str | None:
     if setting != "auto":
         return setting
     return "eager" if device_type == "cpu" else None
-
-
-def _load_pretrained(loader: Any, name: str, settings: ModelSettings, **options: Any) -> Any:
-    try:
-        return loader.from_pretrained(name, trust_remote_code=settings.trust_remote_code, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"model.backbone = {name!r} cannot be loaded: it is neither a folder with a model "
-            f"nor reachable on the hub from here. Give a local folder, 'embedded', or go online "
-            f"({reason})"
-        ) from None
 
 
 # The names of these dropouts in the configurations of the architectures.

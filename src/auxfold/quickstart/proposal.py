@@ -13,7 +13,7 @@ from auxfold.data.dataset import tokenize_dataset
 from auxfold.data.files import COMPRESSIONS, FORMATS, read_columns, read_header
 from auxfold.data.lists import detect_list_entries, expand_lists
 from auxfold.errors import InputError
-from auxfold.model.backbone import load_tokenizer
+from auxfold.model.tokenizer import load_tokenizer
 from auxfold.quickstart.profile import ColumnProfile, TableProfile, profile_table
 
 MAX_LENGTH = 512  # positions of the embedded backbone

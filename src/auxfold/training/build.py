@@ -17,8 +17,15 @@ from auxfold.data.dataset import tokenize_dataset
 from auxfold.data.table import Table
 from auxfold.model.allocator import tune_cpu_memory
 from auxfold.model.amp import choose_amp_dtype, default_device
-from auxfold.model.backbone import build_model, load_tokenizer
+from auxfold.model.backbone import build_model
 from auxfold.model.multitask import MultiTaskModel
+from auxfold.model.tokenizer import (
+    check_first_token,
+    check_token_ids,
+    describe_slow_tokenizer,
+    load_tokenizer,
+    match_token_types,
+)
 from auxfold.tasks import TaskSet
 from auxfold.training.epochs import EpochPlan
 from auxfold.training.loop import StepTrainer
@@ -36,12 +43,14 @@ class FoldParts:
         epochs: which rows make the steps.
         stepper: makes the steps; holds model, optimizer, schedule and dataset.
         amp_dtype: the number format of the forward pass: ``bf16``, ``fp16`` or ``fp32``.
+        notes: what a person should know about the backbone, a line each.
     """
 
     tokenizer: PreTrainedTokenizerBase
     epochs: EpochPlan
     stepper: StepTrainer
     amp_dtype: str
+    notes: list[str]
 
     @property
     def model(self) -> MultiTaskModel:
@@ -74,9 +83,16 @@ def build_fold(
     """
     set_seed(seed)
     tokenizer = load_tokenizer(experiment.model)
-    dataset = tokenize_dataset(table.texts, tokenizer, experiment.model, token_cache)
     heads = {task.name: task.head_width for task in tasks}
     model = build_model(experiment, heads, accelerator.device.type)
+    notes = [
+        describe_slow_tokenizer(tokenizer),
+        match_token_types(tokenizer, model.backbone, len(table.texts)),
+    ]
+    dataset = tokenize_dataset(table.texts, tokenizer, experiment.model, token_cache)
+    check_token_ids(dataset, model.backbone, experiment.model.backbone)
+    if experiment.model.pooling == "cls":
+        check_first_token(dataset, model.backbone)
     tasks = tasks.fit(table.labels[train_indices])
     initialize_heads(model, experiment, tasks, table.labels[train_indices])
     weighting = TaskWeighting(experiment, accelerator)
@@ -95,7 +111,13 @@ def build_fold(
         settings=experiment.train,
     )
     amp_dtype = accelerator.mixed_precision
-    return FoldParts(tokenizer, epochs, stepper, "fp32" if amp_dtype == "no" else amp_dtype)
+    return FoldParts(
+        tokenizer=tokenizer,
+        epochs=epochs,
+        stepper=stepper,
+        amp_dtype="fp32" if amp_dtype == "no" else amp_dtype,
+        notes=[note for note in notes if note is not None],
+    )
 
 
 def start_accelerator(experiment: Experiment) -> Accelerator:
@@ -121,6 +143,7 @@ def initialize_heads(
         labels: ``(rows, label columns)``.
     """
     for task, columns in tasks.items():
+        model.set_task(task)
         if task.scale is not None:
             model.set_scale(task.name, task.scale.mean, task.scale.std)
         if task.bins is not None:
