@@ -37,9 +37,9 @@ def test_every_format_gives_the_same_strings(tmp_path, name):
 
 
 def test_unknown_formats_and_broken_files(tmp_path):
-    (tmp_path / "t.xlsx").write_text("x")
+    (tmp_path / "t.docx").write_text("x")
     with pytest.raises(InputError, match="unknown format"):
-        read_columns(tmp_path / "t.xlsx")
+        read_columns(tmp_path / "t.docx")
     (tmp_path / "t.parquet").write_text("not parquet")
     with pytest.raises(InputError, match="cannot be read"):
         read_columns(tmp_path / "t.parquet")

@@ -3,59 +3,102 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import io
-import json
+import re
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from auxfold.data.compressed import COMPRESSIONS, read_content
+from auxfold.data.encoding import decode_text
+from auxfold.data.header import header_looks_like_data
+from auxfold.data.json_lines import read_json_keys, read_json_lines
 from auxfold.data.paths import check_exists
+from auxfold.data.separated import SEPARATORS, Dialect, detect_dialect, read_separated
+from auxfold.data.spreadsheet import read_spreadsheet
+from auxfold.data.typed_cells import check_exact_floats, column_text
 from auxfold.errors import InputError, nearest
 
-FORMATS = ("csv", "tsv", "parquet", "jsonl")
-COMPRESSIONS = (".gz", ".zip")
-BLOCK = 2**26  # bytes that are parsed at once; no row may be longer
+SPREADSHEETS = ("xlsx", "xls", "xlsb", "ods")
+FORMATS = ("csv", "tsv", "parquet", "jsonl", *SPREADSHEETS)
 UNREADABLE = (
     ValueError, OSError, KeyError, EOFError, csv.Error, zipfile.BadZipFile, zlib.error
 )  # fmt: skip
-UNCLOSED_QUOTE = (
-    '; a quote (") opens a text there that no quote closes: double it, or quote the whole text'
-)
+_INDEX_NAME = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name
 
 
-def read_columns(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Columns of a csv, tsv, parquet or jsonl file (``.gz``, ``.zip``), every value a string.
+@dataclass(frozen=True)
+class FileFormat:
+    """How a file is written.
 
-    A missing value is the empty string. ``columns=None`` reads all columns.
+    Attributes:
+        kind: one of ``FORMATS``.
+        encoding: of a text file, the name for Python.
+        separator: of a csv or tsv file.
+        header_is_data: whether the first row looks like the rows below it.
+        notes: what a person should know, such as "read as CP1252".
+    """
+
+    kind: str
+    encoding: str | None = None
+    separator: str | None = None
+    header_is_data: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _TextFile:
+    """A csv, tsv or jsonl file, decoded; ``dialect`` is that of csv and tsv."""
+
+    content: pa.Buffer
+    format: FileFormat
+    dialect: Dialect | None = None
+
+
+def read_columns(
+    path: str | Path,
+    columns: list[str] | None = None,
+    *,
+    encoding: str | None = None,
+    separator: str | None = None,
+) -> pd.DataFrame:
+    """Columns of a csv, tsv, parquet, jsonl or spreadsheet file, every value a string.
+
+    A missing value is the empty string. Values that are not text become text as
+    :mod:`auxfold.data.typed_cells` says.
+
+    Args:
+        path: the file, which may be compressed (``.gz``, ``.zip``, ``.zst``).
+        columns: the columns to read; None: all that have a name.
+        encoding: the encoding of a text file that is not UTF-8; None: detected.
+        separator: the character between the columns of a csv or tsv file; None: detected.
 
     Raises:
         InputError: no such file, an unknown format, an unreadable or empty file, a missing
-            column (with the nearest name).
+            column (with the nearest name), a value that has no text.
     """
     path = check_exists(path)
     try:
-        frame = _read(path, _format(path), columns)
+        header, table = _read(path, columns, encoding, separator)
     except UNREADABLE as error:
-        raise InputError(f"{path} cannot be read: {summarize_error(error)}") from None
+        raise _unreadable(path, error) from None
     if columns is not None:
-        _require_columns(frame, columns, path)
-        frame = frame[list(dict.fromkeys(columns))]
-    if len(frame) == 0:
+        _require_columns(header, columns, path)
+        table = table.select(list(dict.fromkeys(columns)))
+    if table.num_rows == 0:
         raise InputError(f"{path} has no rows")
-    return frame
+    return table.to_pandas()
 
 
-def read_header(path: str | Path) -> list[str]:
-    """The column names of a file.
+def read_header(
+    path: str | Path, *, encoding: str | None = None, separator: str | None = None
+) -> list[str]:
+    """The names of a file's columns, without columns that have none.
 
     Only of a jsonl file, whose rows may differ, are all rows parsed.
 
@@ -64,133 +107,125 @@ def read_header(path: str | Path) -> list[str]:
     """
     path = check_exists(path)
     try:
-        return _read_header(path)
+        return [name for name in _read_header(path, encoding, separator) if name]
     except UNREADABLE as error:
-        raise InputError(f"{path} cannot be read: {summarize_error(error)}") from None
+        raise _unreadable(path, error) from None
 
 
-def _format(path: Path) -> str:
+def detect_format(
+    path: str | Path, *, encoding: str | None = None, separator: str | None = None
+) -> FileFormat:
+    """How a file is written.
+
+    Raises:
+        InputError: as :func:`read_header`.
+    """
+    path = check_exists(path)
+    try:
+        kind = _kind(path)
+        if kind in SPREADSHEETS:
+            note = read_spreadsheet(read_content(path), [])[2]
+            return FileFormat(kind, notes=(note,) if note else ())
+        if kind == "parquet":
+            return FileFormat(kind)
+        return _open_text(path, kind, encoding, separator).format
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from None
+
+
+def describe_format(
+    path: str | Path, *, encoding: str | None = None, separator: str | None = None
+) -> list[str]:
+    """Lines on what was detected in a file that is not as its name says; usually none.
+
+    Raises:
+        InputError: as :func:`read_header`.
+    """
+    file_format = detect_format(path, encoding=encoding, separator=separator)
+    return [f"{Path(path).name}: {note}" for note in file_format.notes]
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} cannot be read: {summarize_error(error)}")
+
+
+def _kind(path: Path) -> str:
     suffixes = [s.lower() for s in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()
     kind = suffixes[-1].lstrip(".") if suffixes else ""
     if kind not in FORMATS:
-        raise InputError(f"{path}: unknown format; expected {', '.join(FORMATS)} (.gz, .zip)")
+        raise InputError(
+            f"{path}: unknown format; expected {', '.join(FORMATS)} (or {', '.join(COMPRESSIONS)})"
+        )
     return kind
 
 
-def _read(path: Path, kind: str, columns: list[str] | None) -> pd.DataFrame:
-    if kind in ("csv", "tsv"):
-        return _read_separated(path, "," if kind == "csv" else "\t", columns)
-    frame = pd.read_parquet(path) if kind == "parquet" else _read_lines(path)
-    if columns is not None:
-        frame = frame[[c for c in dict.fromkeys(columns) if c in frame.columns]]
-    return frame.apply(as_strings)
+def _read(
+    path: Path, columns: list[str] | None, encoding: str | None, separator: str | None
+) -> tuple[list[str], pa.Table]:
+    """The header and those of the columns that the file has."""
+    kind = _kind(path)
+    if kind == "parquet":
+        return _read_parquet(path, columns)
+    if kind in SPREADSHEETS:
+        return read_spreadsheet(read_content(path), columns)[:2]
+    file = _open_text(path, kind, encoding, separator)
+    if file.dialect is not None:
+        return file.dialect.header, read_separated(file.content, file.dialect, columns)
+    table = read_json_lines(file.content, columns)
+    missing = set(columns or []) - set(table.column_names)
+    return read_json_keys(file.content) if missing else table.column_names, table
 
 
-def _read_lines(path: Path) -> pd.DataFrame:
-    return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+def _read_header(path: Path, encoding: str | None, separator: str | None) -> list[str]:
+    kind = _kind(path)
+    if kind == "parquet":
+        return _parquet_header(pq.ParquetFile(pa.BufferReader(read_content(path))))
+    if kind in SPREADSHEETS:
+        return read_spreadsheet(read_content(path), [])[0]
+    file = _open_text(path, kind, encoding, separator)
+    return read_json_keys(file.content) if file.dialect is None else file.dialect.header
 
 
-def _read_separated(path: Path, separator: str, columns: list[str] | None) -> pd.DataFrame:
-    """All values are strings: a text "NA" stays a text, an id "007" keeps its zeros.
+def _open_text(path: Path, kind: str, encoding: str | None, separator: str | None) -> _TextFile:
+    text = decode_text(read_content(path), encoding)
+    notes = [f"read as {text.note}"] if text.note else []
+    if kind == "jsonl":
+        return _TextFile(text.content, FileFormat(kind, text.encoding, notes=tuple(notes)))
+    default = "," if kind == "csv" else "\t"
+    dialect = detect_dialect(text.content, default, separator)
+    if dialect.separator not in (default, separator):
+        name = SEPARATORS.get(dialect.separator, repr(dialect.separator))
+        notes.append(f"read with {name} between the columns")
+    if dialect.escapes:
+        notes.append('read with \\" for a quote inside of a text')
+    unnamed = [str(number) for number, name in enumerate(dialect.header, start=1) if not name]
+    if unnamed:
+        notes.append(f"columns without a name are not read: {', '.join(unnamed)}")
+    header_is_data = header_looks_like_data(dialect.header, dialect.rows)
+    if header_is_data:
+        names = ", ".join(repr(name[:30]) for name in dialect.header[:3])
+        notes.append(f"warning: the first row looks like data, not like names of columns: {names}")
+    file_format = FileFormat(kind, text.encoding, dialect.separator, header_is_data, tuple(notes))
+    return _TextFile(text.content, file_format, dialect)
 
-    Arrow parses the file rather than pandas, which fills short rows and drops or shifts surplus
-    fields.
-    """
-    content = _read_bytes(path)
-    header = _first_line(content, separator)
+
+def _read_parquet(path: Path, columns: list[str] | None) -> tuple[list[str], pa.Table]:
+    file = pq.ParquetFile(pa.BufferReader(read_content(path)))
+    header = _parquet_header(file)
     names = header if columns is None else [c for c in dict.fromkeys(columns) if c in header]
-    repeated = [name for name in names if header.count(name) > 1]
-    if repeated:
-        raise ValueError(f"two columns are called {repeated[0]!r}")
-    table = _parse(content, separator, names)
-    if _count_lines(content) > len(table) + 1:  # a text has several lines, or a quote is not closed
-        _check_quotes(content, separator)
-    return table.to_pandas()
+    table = file.read(names)
+    texts = {}
+    for name in names:
+        if columns is not None:
+            check_exact_floats(table[name], name)
+        texts[name] = column_text(table[name], name)
+    return header, pa.table(texts)
 
 
-def _parse(content: pa.Buffer, separator: str, columns: list[str]) -> pa.Table:
-    def read(threads: bool) -> pa.Table:
-        return pa_csv.read_csv(
-            pa.BufferReader(content),
-            read_options=pa_csv.ReadOptions(block_size=BLOCK, use_threads=threads),
-            parse_options=pa_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=pa_csv.ConvertOptions(
-                include_columns=columns,
-                column_types={name: pa.large_string() for name in columns},
-                strings_can_be_null=False,
-            ),
-        )
-
-    try:
-        return read(threads=True)
-    except pa.ArrowInvalid:
-        return read(threads=False)  # fails again, but this time the error names the row
-
-
-def _read_bytes(path: Path) -> pa.Buffer:
-    if path.suffix.lower() == ".gz":
-        return pa.py_buffer(gzip.decompress(path.read_bytes()))
-    if path.suffix.lower() == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            files = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-            if len(files) != 1:
-                raise ValueError(f"expected one file in it, found {len(files)}")
-            return pa.py_buffer(archive.read(files[0]))
-    return pa.memory_map(str(path)).read_buffer()
-
-
-def _first_line(content: pa.Buffer, separator: str) -> list[str]:
-    start = content.slice(0, min(len(content), BLOCK)).to_pybytes()
-    lines = csv.reader(io.StringIO(start.decode("utf-8-sig", "replace")), delimiter=separator)
-    return next((line for line in lines if line), [])
-
-
-def _count_lines(content: pa.Buffer) -> int:
-    """Line ends in the file, and one more where the last line has none."""
-    starts = range(0, len(content), BLOCK)
-    blocks = (
-        content.slice(start, min(BLOCK, len(content) - start)).to_pybytes() for start in starts
-    )
-    last_byte = content.slice(len(content) - 1).to_pybytes() if len(content) else b""
-    return sum(block.count(b"\n") for block in blocks) + (last_byte != b"\n")
-
-
-def _check_quotes(content: pa.Buffer, separator: str) -> None:
-    """Refuse a quote that opens a text by chance and so swallows the rows that follow.
-
-    In strict csv, every quote is closed, and a separator or the end of the line follows the closing
-    quote. The quotes of a swallowed row break that rule.
-    """
-    text = io.TextIOWrapper(io.BufferedReader(pa.BufferReader(content)), "utf-8-sig", newline="")
-    limit = csv.field_size_limit(2**31 - 1)
-    rows = csv.reader(text, delimiter=separator, strict=True)
-    line = 0
-    try:
-        for _ in rows:
-            line = rows.line_num
-    except csv.Error as error:
-        raise ValueError(f"line {line + 1}: {error}{UNCLOSED_QUOTE}") from None
-    finally:
-        csv.field_size_limit(limit)
-
-
-def as_strings(values: pd.Series) -> pd.Series:
-    """A column's values as strings, missing ones as empty strings and lists as JSON.
-
-    Raises:
-        ValueError: the column holds bytes.
-    """
-    if values.map(lambda value: isinstance(value, bytes)).any():
-        raise ValueError(f"column {values.name!r} holds bytes, not text")
-    return values.map(_as_string)
-
-
-def _as_string(value: Any) -> str:
-    if isinstance(value, list | tuple | np.ndarray):
-        return json.dumps(np.asarray(value, dtype=object).tolist(), default=str)
-    return "" if pd.isna(value) else str(value)
+def _parquet_header(file: pq.ParquetFile) -> list[str]:
+    return [name for name in file.schema_arrow.names if not _INDEX_NAME.fullmatch(name)]
 
 
 def summarize_error(error: Exception, with_type: bool = False) -> str:
@@ -207,28 +242,15 @@ def summarize_error(error: Exception, with_type: bool = False) -> str:
     return message if len(message) <= 300 else message[:300] + " …"
 
 
-def _require_columns(frame: pd.DataFrame, columns: list[str], path: Path) -> None:
-    missing = [column for column in columns if column not in frame.columns]
-    if not missing:
-        return
-    header = _read_header(path)
-    raise InputError(
-        f"{path} has no column {missing[0]!r}{nearest(missing[0], header)}; "
-        f"its columns are {format_list(header)}"
-    )
+def _require_columns(header: list[str], columns: list[str], path: Path) -> None:
+    missing = [column for column in columns if column not in header]
+    if missing:
+        raise InputError(
+            f"{path} has no column {missing[0]!r}{nearest(missing[0], header)}; "
+            f"its columns are {format_list([name for name in header if name])}"
+        )
 
 
 def format_list(names: Sequence[str]) -> str:
     """The first 20 names, separated by commas, for an error message."""
     return f"{', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
-
-
-def _read_header(path: Path) -> list[str]:
-    kind = _format(path)
-    if kind in ("csv", "tsv"):
-        return _first_line(_read_bytes(path), "," if kind == "csv" else "\t")
-    if kind == "jsonl":
-        return [str(name) for name in _read_lines(path).columns]
-    schema = pq.read_schema(path)
-    index = (schema.pandas_metadata or {}).get("index_columns", [])
-    return [name for name in schema.names if name not in index]

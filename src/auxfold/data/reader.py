@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
+import pyarrow as pa
 
 from auxfold.config import Data
-from auxfold.data.files import as_strings, format_list, read_columns, read_header
+from auxfold.data.files import describe_format, format_list, read_columns, read_header
 from auxfold.data.lists import expand_lists, has_list_entry_names, match_list_entries
+from auxfold.data.objects import expand_objects, match_object_keys
 from auxfold.data.paths import check_exists
+from auxfold.data.typed_cells import series_text, values_text
 from auxfold.errors import InputError, nearest
 
 
@@ -33,29 +36,29 @@ class Reader(Protocol):
 def read_data_columns(data: Data, path: str, columns: list[str]) -> pd.DataFrame:
     """The named columns of a data file, every value a string.
 
-    A column such as ``labels_2`` that the file lacks is an entry of its lists ``labels``.
+    A column such as ``labels_2`` that the file lacks is an entry of its lists ``labels``, and
+    ``labels.rude`` a key of its objects ``labels``.
 
     Raises:
         InputError: as :func:`~auxfold.data.files.read_columns`; a reader that does not exist or
             fails; lists that are not as long as ``data.group_sizes``.
     """
-    frame = None if data.reader is None else _read_with(data.reader, path)
-    if frame is not None:
-        header = frame.columns.tolist()
+    if data.reader is not None:
+        columns_of_reader = _read_with(data.reader, path)
+        header = list(columns_of_reader)
     else:  # the header costs another look at the file
-        header = read_header(path) if has_list_entry_names(columns) else columns
-    entries = match_list_entries(columns, header)
-    plain = [name for name in columns if name not in entries]
-    file_columns = list(dict.fromkeys([*plain, *(base for base, _ in entries.values())]))
-    missing = [name for name in file_columns if name not in header]
-    if frame is None:
-        frame = read_columns(path, file_columns)
-    elif missing:
-        raise InputError(
-            f"{path}: {data.reader} gives no column {missing[0]!r}{nearest(missing[0], header)}; "
-            f"it gives {format_list(header)}"
-        )
+        may_be_nested = has_list_entry_names(columns) or any("." in name for name in columns)
+        header = _file_header(data, path) if may_be_nested else columns
+    entries, keys = match_list_entries(columns, header), match_object_keys(columns, header)
+    plain = [name for name in columns if name not in entries and name not in keys]
+    bases = [base for base, _ in (*entries.values(), *keys.values())]
+    file_columns = list(dict.fromkeys([*plain, *bases]))
+    if data.reader is None:
+        frame = read_columns(path, file_columns, encoding=data.encoding, separator=data.separator)
+    else:
+        frame = _select_texts(columns_of_reader, file_columns, data.reader, path)
     length = None if data.group_sizes is None else len(data.group_sizes)
+    frame = expand_objects(frame, keys, path) if keys else frame
     frame = expand_lists(frame, entries, path, length) if entries else frame
     return frame[list(dict.fromkeys(columns))]
 
@@ -67,8 +70,20 @@ def read_data_header(data: Data, path: str) -> list[str]:
         InputError: as :func:`read_data_columns`.
     """
     if data.reader is None:
-        return read_header(path)
-    return _read_with(data.reader, path).columns.tolist()
+        return _file_header(data, path)
+    return list(_read_with(data.reader, path))
+
+
+def describe_data_files(data: Data, paths: Iterable[str]) -> list[str]:
+    """Lines on what was detected in data files that are not as their names say; usually none.
+
+    Raises:
+        InputError: as :func:`read_data_columns`.
+    """
+    if data.reader is not None:
+        return []
+    options = {"encoding": data.encoding, "separator": data.separator}
+    return [line for path in dict.fromkeys(paths) for line in describe_format(path, **options)]
 
 
 def copy_reader(name: str, folder: Path) -> None:
@@ -84,19 +99,60 @@ def copy_reader(name: str, folder: Path) -> None:
     shutil.copy2(str(module.__file__), target)
 
 
-def _read_with(reader: str, path: str) -> pd.DataFrame:
+def _file_header(data: Data, path: str) -> list[str]:
+    return read_header(path, encoding=data.encoding, separator=data.separator)
+
+
+def _read_with(reader: str, path: str) -> dict[str, pd.Series | list[Any]]:
+    """The columns that a reader gives, as it gives them."""
     file = check_exists(path)
     try:
         rows = _load_reader(reader).read(file)
-        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
-        frame = frame.reset_index(drop=True).apply(as_strings)
+        columns = _frame_columns(rows) if isinstance(rows, pd.DataFrame) else _row_columns(rows)
     except InputError:
         raise
     except Exception as error:  # a user's reader may raise anything
         raise InputError(f"{path}: {reader} failed: {type(error).__name__}: {error}") from error
-    if len(frame) == 0:
+    if not any(len(values) for values in columns.values()):
         raise InputError(f"{path}: {reader} gives no rows")
-    return frame
+    return columns
+
+
+def _frame_columns(frame: pd.DataFrame) -> dict[str, pd.Series | list[Any]]:
+    names = [str(name) for name in frame.columns]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"two columns are called {repeated[0]!r}")
+    return {name: frame.iloc[:, index] for index, name in enumerate(names)}
+
+
+def _row_columns(rows: Iterable[dict[str, Any]]) -> dict[str, pd.Series | list[Any]]:
+    """Lists of the values themselves: in a DataFrame, integers next to None become floats."""
+    rows = [dict(row) for row in rows]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {str(name): [row.get(name) for row in rows] for name in names}
+
+
+def _select_texts(
+    columns: dict[str, pd.Series | list[Any]], names: list[str], reader: str, path: str
+) -> pd.DataFrame:
+    """The named columns, every value a string."""
+    header = list(columns)
+    missing = [name for name in names if name not in header]
+    if missing:
+        raise InputError(
+            f"{path}: {reader} gives no column {missing[0]!r}{nearest(missing[0], header)}; "
+            f"it gives {format_list(header)}"
+        )
+    texts = {}
+    for name in names:
+        values = columns[name]
+        try:
+            is_series = isinstance(values, pd.Series)
+            texts[name] = series_text(values) if is_series else values_text(values, name)
+        except ValueError as error:
+            raise InputError(f"{path}: {reader}: {error}") from None
+    return pa.table(texts).to_pandas()
 
 
 def _load_reader(name: str) -> Reader:

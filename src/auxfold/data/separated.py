@@ -1,0 +1,292 @@
+"""CSV and TSV: how the columns are separated, and the columns as strings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
+BLOCK = 2**26  # bytes that are parsed at once; no row may be longer
+HEAD = 2**18  # bytes from which the separator is read
+UNCLOSED_QUOTE = (
+    '; a quote (") opens a text there that no quote closes: double it, or quote the whole text'
+)
+BACKSLASH_ADVICE = (
+    '; quotes inside of texts are written partly as \\" and partly not, or other backslashes are '
+    'plain text: write every quote inside of a text as ""'
+)
+_SEPARATOR_LINE = re.compile(rb'"?sep=([^"\r\n])"?(?:\r\n|\n|\r)', re.IGNORECASE)
+_BLANK_LINES = re.compile(rb"[\r\n]*")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text file separates its columns.
+
+    Attributes:
+        separator: one character.
+        start: the number of bytes before the header.
+        header: the names of all columns.
+        rows: the first rows.
+        escapes: whether a backslash, not a second quote, is written before a quote in a text.
+        checked: whether the quotes of the whole file were checked.
+    """
+
+    separator: str
+    start: int
+    header: list[str]
+    rows: list[list[str]]
+    escapes: bool = False
+    checked: bool = False
+
+
+def detect_dialect(content: pa.Buffer, default: str, separator: str | None = None) -> Dialect:
+    """The dialect of a file.
+
+    Args:
+        content: UTF-8 without a byte order mark.
+        default: the separator that the file's name stands for.
+        separator: the one to take where the header has it; None: the one that gives every row as
+            many fields as the header.
+
+    Raises:
+        ValueError: several separators would do, or quotes that cannot be read.
+    """
+    head = content.slice(0, min(HEAD, len(content))).to_pybytes()
+    start = _BLANK_LINES.match(head).end()
+    line = _SEPARATOR_LINE.match(head, start)
+    if line:
+        start, separator = line.end(), line[1].decode()
+    is_cut = len(content) > HEAD
+    text = head[start:].decode(errors="ignore")
+    separator = _choose_separator(text, is_cut, default, separator)
+    header, *rows = _head_rows(text, separator, is_cut) or [[]]
+    dialect = Dialect(separator, start, header, rows)
+    return _check_escapes(content, dialect) if _contains(content, b'\\"') else dialect
+
+
+def read_separated(content: pa.Buffer, dialect: Dialect, columns: list[str] | None) -> pa.Table:
+    """The columns of a file as strings: a text "NA" stays a text, an id "007" keeps its zeros.
+
+    Arrow parses the file rather than pandas, which fills short rows and drops or shifts surplus
+    fields.
+
+    Args:
+        content: UTF-8 without a byte order mark.
+        dialect: the result of :func:`detect_dialect`.
+        columns: the columns to read, of which those that the file lacks are left out; None: all
+            that have a name.
+
+    Raises:
+        ValueError: a row with another number of fields than the header, a quote that nothing
+            closes, two columns of one name, or an unnamed column with values besides a row index.
+    """
+    header = dialect.header
+    names = list(dict.fromkeys(header if columns is None else [c for c in columns if c in header]))
+    repeated = [name for name in names if name and header.count(name) > 1]
+    if repeated:
+        raise ValueError(f"two columns are called {repeated[0]!r}")
+    content = content.slice(dialect.start)
+    table = _parse(content, dialect, names)
+    if not dialect.checked and _may_be_misread(content, dialect, len(table)):
+        _check_quotes(content, dialect)
+    return _without_unnamed(table, header) if "" in names else table
+
+
+def _parse(content: pa.Buffer, dialect: Dialect, names: list[str]) -> pa.Table:
+    """The columns; unnamed ones, if there are any, are called by their number after a zero byte."""
+    unique = {}
+    if "" in names:
+        unique["column_names"] = [
+            name or f"\0{number}" for number, name in enumerate(dialect.header, start=1)
+        ]
+        unique["skip_rows_after_names"] = 1
+        names = unique["column_names"]
+
+    def read(threads: bool) -> pa.Table:
+        return pa_csv.read_csv(
+            pa.BufferReader(content),
+            read_options=pa_csv.ReadOptions(block_size=BLOCK, use_threads=threads, **unique),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=dialect.separator,
+                escape_char="\\" if dialect.escapes else False,
+                newlines_in_values=True,
+                ignore_empty_lines=len(dialect.header) > 1,  # else, they are empty cells
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                check_utf8=False,  # it was checked when the encoding was found
+                include_columns=names,
+                column_types={name: pa.large_string() for name in names},
+                strings_can_be_null=False,
+            ),
+        )
+
+    try:
+        return read(threads=True)
+    except pa.ArrowInvalid:
+        return read(threads=False)  # fails again, but this time the error names the row
+
+
+def _choose_separator(text: str, is_cut: bool, default: str, separator: str | None) -> str:
+    heads = {
+        candidate: _head_rows(text, candidate, is_cut)
+        for candidate in dict.fromkeys([default, *SEPARATORS, *([separator] if separator else [])])
+    }
+    counts = {c: [len(row) for row in rows] for c, rows in heads.items() if rows}
+    counts = {c: fields for c, fields in counts.items() if fields[0] > 1}
+    if separator in counts:
+        return separator
+    regular = [c for c, fields in counts.items() if len(set(fields)) == 1]
+    if default in regular or (not regular and default in counts):
+        return default
+    mostly = [c for c, fields in counts.items() if fields.count(fields[0]) > len(fields) / 2]
+    candidates = regular or mostly
+    if len(candidates) > 1:
+        names = " or ".join(SEPARATORS.get(c, repr(c)) for c in candidates)
+        raise ValueError(f"{names} could separate the columns; name one with data.separator")
+    return candidates[0] if candidates else default
+
+
+def _head_rows(
+    text: str, separator: str, is_cut: bool, escapechar: str | None = None
+) -> list[list[str]]:
+    """The header and the first rows, without the last one where the text ends within it."""
+    source = io.StringIO(text, newline="")
+    lines = csv.reader(source, delimiter=separator, escapechar=escapechar)
+    rows = [next((line for line in lines if line), [])]  # a field of the header has a limit
+    with _long_fields():
+        rows += [line for line in lines if line]
+    return rows[:-1] if is_cut and len(rows) > 1 else rows
+
+
+def _contains(content: pa.Buffer, pattern: bytes) -> bool:
+    return any(pattern in block for block in _blocks(content, overlap=len(pattern) - 1))
+
+
+def _blocks(content: pa.Buffer, overlap: int = 0) -> Iterator[bytes]:
+    for start in range(0, len(content), BLOCK):
+        yield content.slice(start, min(BLOCK + overlap, len(content) - start)).to_pybytes()
+
+
+def _check_escapes(content: pa.Buffer, dialect: Dialect) -> Dialect:
+    r"""Whether quotes inside of texts are written as ``\"`` instead of ``""``."""
+    content = content.slice(dialect.start)
+    error, is_regular = _scan(content, dialect)
+    if error is None and is_regular:
+        return replace(dialect, checked=True)
+    escaped = replace(dialect, escapes=True, checked=True)
+    escape_error, is_regular = _scan(content, escaped)
+    if escape_error is None and is_regular and not _has_other_backslashes(content):
+        start = content.slice(0, min(HEAD, len(content))).to_pybytes().decode(errors="ignore")
+        rows = _head_rows(start, dialect.separator, len(content) > HEAD, escapechar="\\")
+        return replace(escaped, rows=rows[1:])
+    if error is None:
+        return dialect
+    raise ValueError(f"{error}{BACKSLASH_ADVICE}")
+
+
+def _has_other_backslashes(content: pa.Buffer) -> bool:
+    """Whether a backslash is written before something else, so that it may be a plain character."""
+    return any(re.search(rb'\\[^"\\]', b.replace(b"\\\\", b"")) for b in _blocks(content, 1))
+
+
+def _may_be_misread(content: pa.Buffer, dialect: Dialect, n_rows: int) -> bool:
+    """Whether a text has several lines, or a quote is neither doubled nor next to a separator."""
+    if not _contains(content, b'"'):
+        return False
+    return _count_lines(content) > n_rows + 1 or _has_stray_quotes(content, dialect.separator)
+
+
+def _count_lines(content: pa.Buffer) -> int:
+    """Line ends in the file, and one more where the last line has none."""
+    n_lines = sum(
+        block.count(b"\n") + (block.count(b"\r") - block.count(b"\r\n") if b"\r" in block else 0)
+        for block in _blocks(content)
+    )
+    last_byte = content.slice(len(content) - 1).to_pybytes() if len(content) else b""
+    return n_lines + (last_byte not in (b"\n", b"\r"))
+
+
+def _has_stray_quotes(content: pa.Buffer, separator: str) -> bool:
+    data = np.frombuffer(content, dtype=np.uint8)
+    edges = np.zeros(256, dtype=bool)
+    edges[list(f'"\r\n{separator}'.encode())] = True
+    for start in range(0, len(data), BLOCK):
+        quotes = np.flatnonzero(data[start : start + BLOCK] == ord('"')) + start
+        quotes = quotes[(quotes > 0) & (quotes < len(data) - 1)]
+        if (~edges[data[quotes - 1]] & ~edges[data[quotes + 1]]).any():
+            return True
+    return False
+
+
+def _check_quotes(content: pa.Buffer, dialect: Dialect) -> None:
+    """Refuse a quote that opens a text by chance and so swallows the rows that follow.
+
+    In strict csv, every quote is closed, and a separator or the end of the line follows the closing
+    quote. The quotes of a swallowed row break that rule.
+    """
+    error, _ = _scan(content, dialect)
+    if error is not None:
+        raise ValueError(error)
+
+
+def _scan(content: pa.Buffer, dialect: Dialect) -> tuple[str | None, bool]:
+    """What breaks the rules of strict csv, if something does, and whether all rows are as long."""
+    text = io.TextIOWrapper(io.BufferedReader(pa.BufferReader(content)), "utf-8", newline="")
+    rows = csv.reader(
+        text,
+        delimiter=dialect.separator,
+        escapechar="\\" if dialect.escapes else None,
+        strict=True,
+    )
+    n_fields, is_regular, line = len(dialect.header), True, 0
+    with _long_fields():
+        try:
+            for row in rows:
+                is_regular &= len(row) in (n_fields, 0)
+                line = rows.line_num
+        except csv.Error as error:
+            return f"line {line + 1}: {error}{UNCLOSED_QUOTE}", False
+    return None, is_regular
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _without_unnamed(table: pa.Table, header: list[str]) -> pa.Table:
+    """The table without columns that have no name and no values, or that number the rows."""
+    for name in [name for name in table.column_names if name.startswith("\0")]:
+        values, number = table[name], int(name[1:])
+        if not _is_empty(values) and not (number == 1 and _is_row_index(values)):
+            row = next(row for row, value in enumerate(values.to_pylist()) if value)
+            raise ValueError(
+                f"column {number} has no name but has values ({values[row].as_py()[:40]!r} in row "
+                f"{row + 1}); name it in the header"
+            )
+        table = table.drop_columns([name])
+    return table
+
+
+def _is_empty(values: pa.ChunkedArray) -> bool:
+    return bool(pc.all(pc.equal(pc.utf8_trim_whitespace(values), "")).as_py())
+
+
+def _is_row_index(values: pa.ChunkedArray) -> bool:
+    """Whether the values are distinct whole numbers, which pandas and R write without a name."""
+    are_whole = pc.all(pc.match_substring_regex(values, r"^\d+$")).as_py()
+    return bool(are_whole) and pc.count_distinct(values).as_py() == len(values)
