@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from auxfold.blending.members import Member
-from auxfold.blending.metric import (
+from auxfold.evaluation.score_function import (
     ScoreFunction,
     create_score,
     mean_over_columns,
@@ -98,15 +98,14 @@ class Candidates:
         return {
             column: self._select_column(task, position, name)
             for task in self.tasks
-            for position, column in enumerate(task.settings.label_columns)
+            for position, column in enumerate(task.settings.targets)
         }
 
     def _select_column(self, task: Task, position: int, name: str) -> Candidates:
-        label = self.tasks.slices[task.name].start + position
-        tasks = TaskSet(
-            [task.for_column(task.settings.label_columns[position])],
-            slices={task.name: slice(label, label + 1)},
-        )
+        columns, targets = self.tasks.slices[task.name], task.settings.targets
+        if len(targets) > 1:
+            columns = slice(columns.start + position, columns.start + position + 1)
+        tasks = TaskSet([task.for_column(targets[position])], slices={task.name: columns})
         return replace(
             self,
             tasks=tasks,
@@ -156,9 +155,9 @@ def _check_tasks(member: Member, first: Member, tasks: TaskSet) -> None:
     Raises:
         InputError: naming the column.
     """
-    member_tasks = {column: task for task in member.tasks for column in task.settings.label_columns}
+    member_tasks = {column: task for task in member.tasks for column in task.settings.targets}
     for task in tasks:
-        for column in task.settings.label_columns:
+        for column in task.settings.targets:
             if column not in member_tasks:
                 raise InputError(
                     f"run {member.name} does not predict {column!r}{nearest(column, member_tasks)},"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from auxfold.blending.bootstrap import gain_intervals
+from auxfold.evaluation.bootstrap import gain_intervals
 from auxfold.blending.candidates import Candidates
 from auxfold.blending.options import BlendOptions
 from auxfold.blending.weights import blend_predictions, fit_weights, scale_predictions

@@ -38,7 +38,7 @@ def fit_weights(
         method: one of ``methods.METHODS``.
         options: how the weights are fitted.
     """
-    columns = [column for task in candidates.tasks for column in task.settings.label_columns]
+    columns = [column for task in candidates.tasks for column in task.settings.targets]
     if method in EQUAL_METHODS:
         n = candidates.n_members
         return dict.fromkeys(columns, np.full(n, 1 / n))

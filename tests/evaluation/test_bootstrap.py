@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from auxfold.blending.bootstrap import gain_intervals
+from auxfold.evaluation.bootstrap import gain_intervals
 
 
 def test_the_interval_is_the_paired_bootstraps():

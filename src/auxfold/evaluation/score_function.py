@@ -1,4 +1,4 @@
-"""The metric that a blend maximizes or minimizes, as a function of rows and predictions."""
+"""One metric of an experiment by name, as a function of rows and predictions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def select_scored_tasks(experiment: Experiment, tasks: TaskSet, metric: str) -> 
     """The tasks whose predictions a metric reads.
 
     Args:
-        experiment: the first run's, for its metrics of identities.
+        experiment: names the identities whose metrics there are.
         tasks: all tasks of the experiment.
         metric: ``<task>/<metric>[/<column>]``, ``<metric>``, or ``jigsaw_bias/...``.
 
@@ -61,8 +61,8 @@ def create_score(
     """The metric as a function of rows and predictions.
 
     Args:
-        experiment: the first run's.
-        table: its training rows.
+        experiment: names the identities.
+        table: the training rows.
         tasks: the tasks that :func:`select_scored_tasks` returned.
         metric: the metric's name.
     """
@@ -92,14 +92,18 @@ def mean_over_columns(tasks: TaskSet, labels: np.ndarray, name: str) -> ScoreFun
         name: the metric's name without task and column.
     """
 
+    targets = [
+        (task, position, task.column_labels(labels[:, columns], position))
+        for task, columns in tasks.items()
+        for position in range(len(task.settings.targets))
+    ]
+
     def score(indices: np.ndarray, predictions: dict[str, np.ndarray]) -> float | None:
         return mean_defined(
             task.metrics[name](
-                labels[indices, columns.start + position],
-                task.column_predictions(predictions[task.name], position),
+                target_labels[indices], task.column_predictions(predictions[task.name], position)
             )
-            for task, columns in tasks.items()
-            for position in range(len(task.settings.label_columns))
+            for task, position, target_labels in targets
         )
 
     return score
@@ -108,7 +112,7 @@ def mean_over_columns(tasks: TaskSet, labels: np.ndarray, name: str) -> ScoreFun
 def _create_bias_score(
     experiment: Experiment, table: Table, tasks: TaskSet, metric: str
 ) -> ScoreFunction:
-    """``jigsaw_bias/...`` of the main task's first column, by the first run's identities."""
+    """``jigsaw_bias/...`` of the main task's first column, by the identities of an experiment."""
     labels = table.labels[:, tasks.main_slice][:, 0]
     identity_columns = experiment.identities.columns
 
