@@ -22,7 +22,12 @@ class MultiTaskConfig(PreTrainedConfig):
             converts the head's outputs to the units of the targets.
         bins: head name to classes per column, for heads that learn a number as classes. Except in
             training such a head returns the logit of the expectation, one number per column.
+        ordinal: names of heads for ordered classes, which learn a score and cut points and return
+            the logarithms of the classes' probabilities.
         adapter: settings of the adapter in the backbone (``[model.adapter]``), if any.
+        tasks: head name to its task (settings and what it has learned from the training rows), from
+            which the loss of labels is computed. A head without a task has the losses of
+            transformers.
         reference: ``name`` and ``sha256`` of the frozen backbone, which is then not stored with the
             model. None means that all weights are stored.
         kwargs: for ``PreTrainedConfig``.
@@ -40,7 +45,9 @@ class MultiTaskConfig(PreTrainedConfig):
         multisample_dropout: int = 1,
         scales: dict[str, dict[str, list[float]]] | None = None,
         bins: dict[str, int] | None = None,
+        ordinal: list[str] | None = None,
         adapter: dict[str, Any] | None = None,
+        tasks: dict[str, dict[str, Any]] | None = None,
         reference: dict[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -53,7 +60,9 @@ class MultiTaskConfig(PreTrainedConfig):
         self.multisample_dropout = kwargs.pop("dropout_samples", multisample_dropout)
         self.scales = scales or {}
         self.bins = bins or {}
+        self.ordinal = ordinal or []
         self.adapter = adapter
+        self.tasks = tasks or {}
         self.reference = reference
         super().__init__(**kwargs)
 

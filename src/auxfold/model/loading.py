@@ -1,4 +1,4 @@
-"""Load a model that is stored without its frozen backbone."""
+"""Backbones without weights, and models that are stored without their frozen backbone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file
-from transformers import PreTrainedModel
+from transformers import AutoModel, PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_NAME, cached_file
 
 from auxfold.errors import InputError
@@ -21,7 +21,8 @@ Model = TypeVar("Model", bound=PreTrainedModel)
 # Options of `from_pretrained` that also work for such a model. AutoModel passes the last one, for
 # peft's own files.
 SUPPORTED_OPTIONS = {
-    *HUB_OPTIONS, "config", "dtype", "attn_implementation", "trust_remote_code", "adapter_kwargs",
+    *HUB_OPTIONS, "config", "dtype", "torch_dtype", "attn_implementation", "trust_remote_code",
+    "adapter_kwargs",
 }  # fmt: skip
 
 
@@ -38,6 +39,19 @@ def load_config(
     if path is None or isinstance(config, MultiTaskConfig):
         return config
     return MultiTaskConfig.from_pretrained(path, **select_hub_options(options))
+
+
+def build_backbone(config: MultiTaskConfig) -> PreTrainedModel:
+    """A backbone with random weights."""
+    # Only "eager" is passed on. Otherwise each backbone takes the best attention that it supports.
+    attention = "eager" if config._attn_implementation == "eager" else None
+    dtype = torch.get_default_dtype()  # that of `from_pretrained(dtype=…)`, as for the heads
+    backbone: PreTrainedModel = AutoModel.from_config(
+        config.backbone_config(), attn_implementation=attention, dtype=dtype
+    )
+    for parameter in backbone.parameters():
+        parameter.data = parameter.data.to(dtype)  # DeBERTa has biases that are always fp32
+    return backbone
 
 
 def load_with_reference(
@@ -72,9 +86,21 @@ def load_with_reference(
     file = cached_file(path, SAFE_WEIGHTS_NAME, **select_hub_options(options))
     assert file is not None  # otherwise cached_file raises
     load_trainable_state_dict(model, load_file(file))
-    dtype = options.get("dtype") or torch.float32
+    dtype = _parse_dtype(options.get("dtype") or options.get("torch_dtype"), config)
     model.to(dtype)  # type: ignore[arg-type]  # the wrapper of transformers hides the overloads
+    model.config.dtype = dtype
     return model.eval()
+
+
+def _parse_dtype(option: torch.dtype | str | None, config: MultiTaskConfig) -> torch.dtype:
+    """The number format that an option of ``from_pretrained`` asks for, by default fp32."""
+    name = (config.dtype if option == "auto" else option) or torch.float32
+    dtype = getattr(torch, name, None) if isinstance(name, str) else name
+    if not isinstance(dtype, torch.dtype):
+        raise InputError(
+            f"from_pretrained: dtype = {option!r}; expected is 'auto' or torch.float16"
+        )
+    return dtype
 
 
 def _check_options(options: dict[str, Any]) -> None:

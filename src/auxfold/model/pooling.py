@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
+
+from auxfold.errors import InputError
 
 
 def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -33,3 +36,20 @@ class AttentionPool(nn.Module):
         scores = self.score(torch.tanh(self.project(hidden))).squeeze(-1).float()
         weights = scores.masked_fill(mask == 0, float("-inf")).softmax(dim=1)
         return torch.einsum("rt,rth->rh", weights, hidden.float())
+
+
+def check_pooler(backbone: PreTrainedModel, pooling: str) -> None:
+    """Refuse a missing pooler where it is used, and remove it where it is not.
+
+    Raises:
+        InputError: ``pooling`` is ``pooler`` and the backbone has none.
+    """
+    pooler = getattr(backbone, "pooler", None)
+    if pooling == "pooler":
+        if pooler is None:
+            raise InputError(
+                f"model.pooling = 'pooler': {backbone.config.model_type} has no pooler"
+            )
+    elif pooler is not None:
+        # It would be stored without ever being trained.
+        backbone.pooler = None  # type: ignore[assignment]

@@ -78,20 +78,28 @@ def _prepend_prefix(
     backbone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of the backbone, with the prefix before the tokens."""
-    ids, mask = kwargs["input_ids"], kwargs["attention_mask"]
-    prefix_mask = mask.new_ones(len(ids), backbone.prefix.length)
+    tokens = kwargs.get("input_ids")
+    tokens = kwargs["inputs_embeds"] if tokens is None else tokens
+    rows, length = tokens.shape[:2]
+    mask = kwargs.get("attention_mask")
+    mask = tokens.new_ones(rows, length, dtype=torch.long) if mask is None else mask
+    positions = kwargs.get("position_ids")
     return args, {
         **kwargs,
-        "attention_mask": torch.cat([prefix_mask, mask], dim=1),
-        "past_key_values": backbone.prefix.cache(len(ids)),
-        "position_ids": _position_ids(backbone, ids),
+        "attention_mask": torch.cat([mask.new_ones(rows, backbone.prefix.length), mask], dim=1),
+        "past_key_values": backbone.prefix.cache(rows),
+        "position_ids": _position_ids(backbone, tokens) if positions is None else positions,
     }
 
 
-def _position_ids(backbone: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
-    """The positions ``(rows, tokens)`` that the tokens have without a prefix."""
+def _position_ids(backbone: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+    """The positions ``(rows, tokens)`` that ids or embeddings have without a prefix."""
+    rows, length = tokens.shape[:2]
+    positions = torch.arange(length, device=tokens.device).expand(rows, length)
     if _POSITIONS_AFTER_PADDING[backbone.config.model_type]:
         padding = backbone.config.pad_token_id
-        is_token = ids.ne(padding).long()
+        if tokens.is_floating_point():  # embeddings do not show which of them are padding
+            return positions + padding + 1
+        is_token = tokens.ne(padding).long()
         return is_token.cumsum(dim=1) * is_token + padding
-    return torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
+    return positions
