@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 from auxfold.config.experiment import Experiment
 from auxfold.evaluation.cross_validation import cross_validate, worst_errors
-from auxfold.report.main_task_plots import plot_curves
+from auxfold.evaluation.data_summary import write_data_summary
 from auxfold.report.page import render_report
-from auxfold.report.plot import INK
+from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import TaskSet
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
 
 SHOUT = "<script>alert('goose')</script> & friends"
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 
 
 class Page(HTMLParser):
@@ -31,11 +34,18 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict]] = []
         self.hidden, self.visible, self.depth = "", "", 0
+        self.tables: list[list[list[str]]] = []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
         self.depth += tag == "details"
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
 
     def handle_endtag(self, tag):
         self.depth -= tag == "details"
@@ -45,10 +55,27 @@ class Page(HTMLParser):
             self.hidden += data
         else:
             self.visible += data
+        if self.tables and self.tables[-1] and self.tables[-1][-1]:
+            self.tables[-1][-1][-1] += data.strip("\n")
+
+    def attributes(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@dataclass
+class Report:
+    experiment: Experiment
+    record: dict[str, Any]
+    path: Path
+    render: Any
+
+    @property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory, backbone) -> tuple[Experiment, dict, Path]:
+def report(tmp_path_factory, backbone) -> Report:
     """The experiment, its cross-validated scores and its report page."""
     folder = tmp_path_factory.mktemp("report")
     frame = make_frame(80)
@@ -59,67 +86,173 @@ def report(tmp_path_factory, backbone) -> tuple[Experiment, dict, Path]:
         patch.chdir(folder)
         experiment = make_experiment("train.csv", backbone)
         table, folds = create_folds(experiment)
+        tasks = TaskSet.from_experiment(experiment)
+        write_data_summary(experiment, tasks, table, folds)
         for fold in (0, 1):
             train_fold(experiment, fold)
-        tasks = TaskSet.from_experiment(experiment)
         record, oof = cross_validate(experiment, tasks, table, folds)
         errors = worst_errors(tasks, table, folds, oof, experiment.data.id_column)
+
+        def render(**changes: Any) -> Page:
+            with pytest.MonkeyPatch.context() as inner:
+                inner.chdir(folder)
+                changed = record | changes
+                page = render_report(experiment, tasks, changed, table, folds, oof, errors)
+            return Page(page)
+
         page = render_report(experiment, tasks, record, table, folds, oof, errors)
         (folder / "report.html").write_text(page, encoding="utf-8")
-    return experiment, record, folder / "report.html"
+    return Report(experiment, record, folder / "report.html", render)
 
 
 def test_every_score_is_in_the_table(report):
-    _, record, path = report
-    page = Page(path.read_text(encoding="utf-8"))
+    page, record = Page(report.text), report.record
     for name, value in record["oof"].items():
-        text = page.hidden if name.count("/") == 2 else page.visible  # single labels on demand
-        assert name in text and f"{value:.4f}" in text
-    assert f"{record['mean']['main/auc']:.4f} ± {record['std']['main/auc']:.4f}" in page.visible
+        shown = "–" if value is None else f"{value:.4f}"
+        assert shown in page.hidden + page.visible
+        if name.count("/") == 1:
+            assert name in page.hidden  # of all metrics
+    mean, std = record["mean"]["main/auc"], record["std"]["main/auc"]
+    assert f"{mean:.4f} ± {std:.4f}" in page.visible
+    assert "main/log_loss" in page.visible and "main/brier" not in page.visible
     assert "learning_rate = 0.001" in page.visible and "torch 2" in page.visible
 
 
 def test_every_plot_has_axes_with_names_and_a_sentence(report):
-    _, record, path = report
-    page = Page(path.read_text(encoding="utf-8"))
-    figures = [attributes for tag, attributes in page.tags if tag == "figure"]
-    assert len(figures) == 7
+    page = Page(report.text)
+    figures = page.attributes("figure")
     assert all(len(figure["aria-label"]) > 30 for figure in figures)
     descriptions = " ".join(figure["aria-label"] for figure in figures)
-    assert "Weight per task at the end: main 1.000, aux 0.500; cosine to main: aux " in descriptions
-    assert f"ROC curve of toxic with area {record['oof']['main/auc']:.4f}" in descriptions
+    assert "Weight per task at the end: main 1.000, aux 0.500; cosine of" in descriptions
+    area = report.record["oof"]["main/auc"]
+    assert f"ROC curve of toxic with area {area:.4f}" in descriptions
+    assert "Tokens of a row: half of the rows have up to" in descriptions
+    assert len(figures) == 9
+
+
+def test_scores_of_the_baselines_and_of_test_rows_are_next_to_the_main_score(report):
+    page = report.render(
+        intervals={"main/auc": {"low": 0.4321, "high": 0.6543}},
+        rank_within_folds={"main/auc": 0.5791},
+        baselines={
+            "rows": 50,
+            "majority": {"main/auc": 0.5},
+            "tfidf": {"main/auc": 0.7531},
+            "gains": {
+                "main/auc": {
+                    "tfidf": {"gain": -0.0123, "low": -0.0345, "high": 0.0101},
+                    "majority": {"gain": 0.2408, "low": 0.2001, "high": 0.2802},
+                }
+            },
+        },
+        notes=["main/auc is no better than TF-IDF with linear models"],
+        test={
+            "metric": "main/auc",
+            "rows": 1234,
+            "scores": {"1": [0.8111, 0.8222], "2": [0.8333]},
+        },
+    )
+    for text in (
+        "95 % interval 0.4321 to 0.6543",
+        "0.5791",
+        "0.8333main/auc on 1,234 test rowsensemble of 2 folds; single folds 0.8111 to 0.8222",
+        "the run is no better (-0.0123, 95 % interval -0.0345 to +0.0101), on 50 of the rows",
+        "the run is 0.2408 better (95 % interval +0.2001 to +0.2802), on 50 of the rows",
+        "main/auc is no better than TF-IDF with linear models",
+    ):
+        assert text in page.visible
+    header, first = page.tables[0][:2]
+    assert header == ["metric", "OOF", "95 % interval", "mean ± std", "ranked within folds",
+                      "TF-IDF", "majority", "fold 0", "fold 1"]  # fmt: skip
+    assert (first[0], first[2], first[5]) == ("main/auc", "0.4321 to 0.6543", "0.7531")
+
+
+def test_rows_lengths_and_duplicates_are_in_the_data_section(report):
+    page = Page(report.text)
+    facts = {row[0]: row[1] for table in page.tables for row in table if len(row) == 2}
+    assert facts["rows"] == "80" and facts["file"] == "train.csv"
+    assert "rows that repeat the text of an earlier row" in facts
+    assert facts["rows cut at model.max_length = 24"].endswith("%")
+    assert facts["tokens that the backbone does not know"].endswith("%")
+
+
+def test_without_a_summary_of_the_rows_the_page_says_how_to_get_it(report):
+    path = report.path.parent / RunFolder.of(report.experiment).data_summary
+    content = path.read_text()
+    path.unlink()
+    try:
+        assert "The rows were not counted when the folds were made" in report.render().visible
+    finally:
+        path.write_text(content)
+
+
+def test_a_single_evaluation_is_a_sentence_instead_of_dots(report):
+    paths = [report.path.parent / RunFolder.of(report.experiment).fold(k).history for k in (0, 1)]
+    contents = [path.read_text() for path in paths]
+    try:
+        for path, content in zip(paths, contents, strict=True):
+            path.write_text(content.splitlines()[-1] + "\n")
+        page = report.render()
+    finally:
+        for path, content in zip(paths, contents, strict=True):
+            path.write_text(content)
+    assert "Every fold was evaluated once, so there is no curve" in page.visible
+    assert "Weight per task at the end: main 1.000, aux 0.500" in page.visible
+    assert len(page.attributes("figure")) == 7
 
 
 def test_texts_are_escaped_and_hidden(report):
-    page = Page(report[2].read_text(encoding="utf-8"))
+    page = Page(report.text)
     assert SHOUT in page.hidden and "goose" not in page.visible
-    assert not any(tag == "script" for tag, _ in page.tags)
+    scripts = re.findall(r"<script.*?</script>", report.text, re.DOTALL)
+    assert len(scripts) == 1 and "alert" not in scripts[0]  # that of the page
 
 
 def test_nothing_is_fetched(report):
-    text = report[2].read_text(encoding="utf-8")
-    addresses = set(re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')\s>]+)""", text))
+    addresses = set(re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')\s>]+)""", report.text))
     assert all(address.startswith(("#", "data:")) for address in addresses), addresses
 
 
-def test_the_page_opens_without_an_error_in_a_browser(report, tmp_path):
-    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
-    if browser is None:
-        pytest.skip("no Chromium on this machine")
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-               f"--user-data-dir={tmp_path}", "--host-resolver-rules=MAP * ~NOTFOUND",
-               "--dump-dom", f"file://{report[2]}"]  # fmt: skip
-    process = subprocess.run(command, capture_output=True, text=True, timeout=120)
+def test_no_two_plots_share_an_id(report):
+    ids = re.findall(r' id="([^"]+)"', report.text)
+    assert len(ids) == len(set(ids))
+
+
+def test_the_controls_are_hidden_without_their_script(report):
+    page = Page(report.text)
+    (controls,) = [a for tag, a in page.tags if a.get("id") == "controls"]
+    assert "hidden" in controls
+    assert {a["data-task"] for _, a in page.tags if "data-task" in a} == {"main", "aux"}
+
+
+def browse(path: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+               f"--user-data-dir={folder}", "--host-resolver-rules=MAP * ~NOTFOUND", *options,
+               "--dump-dom", f"file://{path}"]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+# Uses the page as a reader does, and writes what it sees into the title.
+PROBE = """<script>{
+const seen = { window: innerWidth, page: document.documentElement.scrollWidth };
+const texts = document.getElementById("show-texts"), filter = document.getElementById("task-filter");
+const open = () => document.querySelectorAll("details.text[open]").length;
+const visible = (task) => [...document.querySelectorAll(`[data-task="${task}"]`)]
+  .filter((element) => !element.hidden).length;
+seen.closed = open(); texts.click(); seen.open = open(); texts.click(); seen.again = open();
+filter.value = "aux"; filter.dispatchEvent(new Event("change"));
+seen.main = visible("main"); seen.aux = visible("aux") > 0;
+document.title = JSON.stringify(seen);
+}</script></body>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+def test_switch_filter_and_phone_width_in_a_browser(report, tmp_path):
+    path = tmp_path / "probe.html"
+    path.write_text(report.text.replace("</body>", PROBE), encoding="utf-8")
+    process = browse(path, tmp_path / "profile", "--window-size=390,900")
     assert "Hardest rows" in process.stdout
     assert "CONSOLE" not in process.stderr and "ERR_" not in process.stderr
-
-
-def test_an_equal_plot_is_an_equal_file():
-    labels = np.array([0.0, 1, 1, 0, 1])
-    scores = np.array([0.1, 0.9, 0.4, 0.6, 1.0])
-    folds = np.array([0, 0, 1, 1, 1])
-    first, second = (plot_curves("toxic", labels, scores, folds) for _ in range(2))
-    assert first == second and "currentColor" in first.svg and INK not in first.svg
-    # By hand: of 3 positives and 2 negatives, five of the six pairs are in order.
-    assert "area 0.8333" in first.alt
-    assert plot_curves("toxic", np.zeros(5), scores, folds) is None
+    seen = json.loads(re.search(r"<title>(.*?)</title>", process.stdout)[1])
+    assert seen.pop("page") <= seen.pop("window") <= 500  # only tables in their boxes are wider
+    assert seen == {"closed": 0, "open": 80, "again": 0, "main": 0, "aux": True}

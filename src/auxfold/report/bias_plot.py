@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 
 from auxfold.config import BIAS, BIAS_FAMILIES
 from auxfold.fairness.bias_table import FAMILY_HEADINGS, bias_frame, format_area
 from auxfold.fairness.jigsaw_bias import Bias
-from auxfold.report.plot import INK, STYLE, Plot, to_svg
+from auxfold.report.plot import INK, Panel, Plot
 
 
 def plot_bias(bias: Bias) -> Plot:
@@ -25,9 +23,8 @@ def plot_bias(bias: Bias) -> Plot:
             frame["identity"], frame["rows"], frame["positive"], strict=True
         )
     ]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(8, 1.1 + 0.34 * len(frame)), layout="constrained")
-        axes = figure.subplots()
+    with Panel(8, 1.1 + 0.34 * len(frame)) as panel:
+        axes = panel.axes
         image = axes.imshow(areas, cmap="YlOrRd_r", vmin=minimum, vmax=1.0, aspect="auto")
         axes.set(yticks=range(len(frame)), yticklabels=labels, xticks=range(len(BIAS_FAMILIES)))
         axes.set_xticklabels(list(FAMILY_HEADINGS.values()))
@@ -40,13 +37,13 @@ def plot_bias(bias: Bias) -> Plot:
             axes.text(
                 column, row, format_area(area), ha="center", va="center", fontsize=8, color=color
             )
-        figure.colorbar(image, ax=axes, label="area under the ROC curve")
-        alt = (
-            f"Bias by identity, {BIAS}/score {format_area(bias.score)}, overall area "
-            f"{format_area(bias.overall)}; in brackets positive rows of all rows. "
-            f"{_describe_lowest(frame)}"
-        )
-        return Plot("Bias by identity", to_svg(figure), alt)
+        axes.figure.colorbar(image, ax=axes, label="area under the ROC curve")
+    alt = (
+        f"Bias by identity, {BIAS}/score {format_area(bias.score)}, overall area "
+        f"{format_area(bias.overall)}; in brackets positive rows of all rows. "
+        f"{_describe_lowest(frame)}"
+    )
+    return Plot("Bias by identity", (panel.svg,), alt)
 
 
 def _describe_lowest(frame: pd.DataFrame) -> str:

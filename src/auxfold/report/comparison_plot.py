@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 
-from auxfold.report.plot import COLORS, INK, STYLE, Plot, to_svg
+from auxfold.report.plot import COLORS, INK, Panel, Plot
 
 
 def plot_comparison(record: dict[str, Any]) -> list[Plot]:
@@ -29,17 +27,15 @@ def plot_comparison(record: dict[str, Any]) -> list[Plot]:
 
 def _plot_differences(differences: dict[str, dict[str, float]], title: str, xlabel: str) -> Plot:
     """Mean paired differences with their intervals, one line each."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9, 1.0 + 0.36 * len(differences)), layout="constrained")
-        axes = figure.subplots()
-        heights = np.arange(len(differences))[::-1]
-        means = np.array([difference["mean"] for difference in differences.values()])
-        ends = np.array([[d["low"], d["high"]] for d in differences.values()])
-        widths = np.abs(ends.T - means)
+    heights = np.arange(len(differences))[::-1]
+    means = np.array([difference["mean"] for difference in differences.values()])
+    ends = np.array([[d["low"], d["high"]] for d in differences.values()])
+    with Panel(7.2, 1.0 + 0.36 * len(differences)) as panel:
+        axes, widths = panel.axes, np.abs(ends.T - means)
         axes.errorbar(means, heights, xerr=widths, fmt="o", capsize=3, color=COLORS[0])
         axes.axvline(0, color=INK, linewidth=0.6, linestyle=":")
         axes.set(yticks=heights, yticklabels=list(differences), xlabel=xlabel)
         axes.set_ylim(-0.6, len(differences) - 0.4)
-        values = ", ".join(f"{n} {m:+.4f}" for n, m in zip(differences, means, strict=True))
-        alt = f"{xlabel}: mean paired difference with its 95 % interval: {values}."
-        return Plot(title, to_svg(figure), alt)
+    values = ", ".join(f"{n} {m:+.4f}" for n, m in zip(differences, means, strict=True))
+    alt = f"{xlabel}: mean paired difference with its 95 % interval: {values}."
+    return Plot(title, (panel.svg,), alt)

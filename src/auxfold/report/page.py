@@ -10,20 +10,26 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from auxfold.config.experiment import Experiment, to_toml
-from auxfold.data.sources import rows_per_source
+from auxfold.config.folds import DATA_SPLIT
 from auxfold.data.table import Table
 from auxfold.evaluation.ablation import read_ablation
+from auxfold.evaluation.data_summary import DataSummary, read_data_summary
 from auxfold.fairness.jigsaw_bias import Bias
 from auxfold.report import run_plots
 from auxfold.report.bias_plot import plot_bias
+from auxfold.report.class_tables import class_tables
 from auxfold.report.comparison_plot import plot_comparison
+from auxfold.report.curve_plots import plot_curves, plot_label_curves
+from auxfold.report.data_section import data_facts, plot_lengths
+from auxfold.report.fold_table import fold_table
+from auxfold.report.headline import headline
 from auxfold.report.main_task_plots import plot_main_task
 from auxfold.report.plot import Plot
-from auxfold.report.tables import cv_rows, describe_calibration, describe_thresholds
+from auxfold.report.score_tables import label_scores, score_rows
+from auxfold.report.tables import describe_calibration, describe_thresholds
 from auxfold.storage.atomic import read_json
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import TaskSet
-from auxfold.tasks.metrics import higher_is_better
 
 
 def render_report(
@@ -46,36 +52,40 @@ def render_report(
         oof: their out-of-fold predictions.
         hardest: from ``worst_errors``; a text is hidden until the reader opens it.
     """
-    header, rows = cv_rows(record)
     environment = Environment(loader=PackageLoader("auxfold.report"), autoescape=True)
-    plots = [
-        *_score_plots(experiment, record),
-        *plot_main_task(
-            tasks.main,
-            table.labels[:, tasks.main_slice],
-            oof[tasks.main.prediction_columns].to_numpy(),
-            folds,
-            record["calibration"],
-        ),
-        *_plot_every_label(tasks, record),
-        *_plot_binary_labels(tasks, table),
-    ]
+    score_header, scores = score_rows(tasks, record)
+    summary = read_data_summary(experiment)
+    of_folds = fold_table(experiment, tasks, table, folds)
     return environment.get_template("report.html.j2").render(
         experiment=experiment,
         toml=to_toml(experiment),
         record=record,
-        header=header,
-        rows=[row for row in rows if row[0].count("/") < 2],
-        label_rows=[row for row in rows if row[0].count("/") == 2],
-        main=record["main"],
         folds=describe_folds(experiment),
-        direction="higher is better" if higher_is_better(record["main"]) else "lower is better",
-        fold_rows=_fold_rows(experiment, tasks, table, folds),
-        plots=plots,
-        hardest=hardest.to_dict("records"),
+        figures=headline(record),
+        notes=_notes(record, summary),
+        tasks=tasks.names,
+        main_task=tasks.main.name,
+        score_header=score_header,
+        score_rows=scores,
+        label_scores=label_scores(tasks, record),
         lines=[*describe_thresholds(record), *describe_calibration(record)],
+        class_tables=class_tables(tasks, table.labels, oof, record),
+        plots=[
+            *_score_plots(experiment, record),
+            *_task_plots(tasks, record, table, folds, oof),
+            *_training_plots(experiment, record),
+        ],
+        facts=[] if summary is None else data_facts(summary),
+        data_plots=_data_plots(tasks, table, summary),
+        fold_table=of_folds,
+        fold_header=[*of_folds.header, "rows/s", "training"],
+        fold_rows=[
+            [*row, str(run["rows_per_second"]), f"{run['seconds']:.0f} s"]
+            for row, run in zip(of_folds.rows, record["training"], strict=True)
+        ],
+        hardest=hardest.to_dict("records"),
         id_column=experiment.data.id_column,
-        run=RunFolder.of(experiment).fold(0).read_run(),
+        run=RunFolder.of(experiment).fold(experiment.folds.names[0]).read_run(),
     )
 
 
@@ -84,61 +94,65 @@ def describe_folds(experiment: Experiment) -> str:
     validation = experiment.folds.validation
     if validation is None:
         return f"{experiment.folds.n_splits} folds"
+    if validation == DATA_SPLIT:
+        return f"validated on the dev rows by {experiment.data.split!r}"
     return f"validated on {validation}" + (" rows" if isinstance(validation, int) else "")
 
 
+def _notes(record: dict[str, Any], summary: DataSummary | None) -> list[str]:
+    """What a reader of the scores should know first."""
+    return [*record.get("notes", []), *(summary.warnings() if summary else [])]
+
+
 def _score_plots(experiment: Experiment, record: dict[str, Any]) -> list[Plot]:
-    """The plots of scores and of training that the run has data for."""
+    """The plots of scores: by fold, on test rows, by identity, of variants."""
     folder = RunFolder.of(experiment)
-    paths = [folder.fold(fold).history for fold in experiment.folds.names]
-    histories = [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
     plots = [run_plots.plot_folds(record)]
-    if "bias" in record:
-        plots.append(plot_bias(Bias.from_record(record["bias"])))
     if "test" in record:
         plots.append(run_plots.plot_fold_ensemble(record["test"]))
-    plots.append(run_plots.plot_learning_curves(record, histories))
+    if "bias" in record:
+        plots.append(plot_bias(Bias.from_record(record["bias"])))
     if folder.ablation.is_file():
         plots += plot_comparison(read_ablation(folder.ablation))
     if folder.comparison.is_file():
         plots += plot_comparison(read_json(folder.comparison))
-    task_weights = run_plots.plot_task_weights(histories, experiment.main_task.name)
-    return plots if task_weights is None else [*plots, task_weights]
-
-
-def _plot_every_label(tasks: TaskSet, record: dict[str, Any]) -> list[Plot]:
-    """One plot per kind of task: a metric without units, column by column."""
-    columns_of_metric: dict[str, dict[str, str]] = {}
-    for task in tasks:
-        has_columns = len(task.settings.label_columns) > 1
-        metric = task.headline[0]
-        for column in task.settings.label_columns:
-            name = f"{task.name}/{metric}" + (f"/{column}" if has_columns else "")
-            columns_of_metric.setdefault(metric, {})[column] = name
-    plots = [
-        run_plots.plot_label_scores(record, metric, columns)
-        for metric, columns in columns_of_metric.items()
-    ]
     return [plot for plot in plots if plot is not None]
 
 
-def _plot_binary_labels(tasks: TaskSet, table: Table) -> list[Plot]:
-    binary = [(task, columns) for task, columns in tasks.items() if task.has_positive_class]
-    if not binary:
-        return []
-    names = [column for task, _ in binary for column in task.settings.label_columns]
-    labels = np.concatenate([table.labels[:, columns] for _, columns in binary], axis=1)
-    return [run_plots.plot_label_rates(names, labels)]
+def _task_plots(
+    tasks: TaskSet, record: dict[str, Any], table: Table, folds: np.ndarray, oof: pd.DataFrame
+) -> list[Plot]:
+    """The plots of predictions: of the main task by its kind, and of the labels of every task."""
+    plots: list[Plot | None] = []
+    for task, columns in tasks.items():
+        labels, predictions = table.labels[:, columns], oof[task.prediction_columns].to_numpy()
+        names = task.settings.targets
+        if task.name == tasks.main.name:
+            plots += plot_main_task(task, labels, predictions, folds, record["calibration"])
+        elif task.has_positive_class and len(names) == 1:
+            plots.append(plot_curves(names[0], labels[:, 0], predictions[:, 0], folds, task.name))
+        if task.has_positive_class:
+            plots.append(plot_label_curves(task.name, names, labels, predictions))
+        plots.append(run_plots.plot_label_scores(record, task.name, task.headline[0], names))
+    return [plot for plot in plots if plot is not None]
 
 
-def _fold_rows(
-    experiment: Experiment, tasks: TaskSet, table: Table, folds: np.ndarray
-) -> list[dict[str, Any]]:
-    """The rows of the table of folds: ``fold``, ``n_rows`` and ``summary`` by column heading."""
-    rows = []
-    for fold in experiment.folds.names:
-        mask = folds == fold
-        summary = tasks.label_summary(table.labels[mask])
-        summary |= rows_per_source(experiment.data, table.sources_at(mask))
-        rows.append({"fold": fold, "n_rows": int(mask.sum()), "summary": summary})
-    return rows
+def _training_plots(experiment: Experiment, record: dict[str, Any]) -> list[Plot]:
+    """The plots of the folds' histories."""
+    folder = RunFolder.of(experiment)
+    paths = [folder.fold(fold).history for fold in experiment.folds.names]
+    histories = [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
+    task_weights = run_plots.plot_task_weights(histories, experiment.main_task.name)
+    curves = run_plots.plot_learning_curves(record, histories)
+    return [curves] if task_weights is None else [curves, task_weights]
+
+
+def _data_plots(tasks: TaskSet, table: Table, summary: DataSummary | None) -> list[Plot]:
+    """The plots of rows: lengths, and how frequent the labels are."""
+    plots = [plot_lengths(summary.tokens)] if summary and summary.tokens else []
+    plots += [
+        run_plots.plot_label_rates(task.name, task.settings.label_columns, table.labels[:, columns])
+        for task, columns in tasks.items()
+        if task.has_positive_class
+    ]
+    return [plot for plot in plots if plot is not None]

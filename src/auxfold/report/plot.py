@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import re
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 from cycler import cycler
+from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # without pyplot: a notebook keeps its own backend
 
 INK = "#010203"  # stands for the text color of the page, light or dark
@@ -25,6 +30,7 @@ STYLE: dict[Any, Any] = {  # keys of matplotlib's rcParams
     "svg.hashsalt": "auxfold",  # an equal plot is an equal file
     "svg.fonttype": "path",
 }
+WIDTH, HEIGHT = 4.8, 3.2  # inches of a panel: two fit side by side, one fits a phone
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,61 @@ class Plot:
 
     Attributes:
         title: the heading above it.
-        svg: the figure as an ``<svg>`` element.
+        panels: its parts as ``<svg>`` elements, side by side where the page is wide enough. Empty
+            where a figure would show nothing; the page then prints ``alt``.
         alt: a description in words, for readers who do not see the figure.
+        task: the name of the task that it is about; empty: the run as a whole.
     """
 
     title: str
-    svg: str
+    panels: tuple[str, ...]
     alt: str
+    task: str = ""
+
+    @property
+    def svg(self) -> str:
+        """The only panel, as a file of its own."""
+        (panel,) = self.panels
+        return panel
+
+
+class Panel:
+    """One pair of axes in the style of the report: ``with Panel() as panel: panel.axes.plot(…)``.
+
+    Args:
+        width: in inches.
+        height: in inches.
+
+    Attributes:
+        axes: to draw on, inside the ``with`` statement.
+        svg: the ``<svg>`` element, after it.
+    """
+
+    axes: Axes
+    svg: str
+
+    def __init__(self, width: float = WIDTH, height: float = HEIGHT) -> None:
+        self._size = (width, height)
+        self._style = rc_context(STYLE)
+
+    def __enter__(self) -> Panel:
+        self._style.__enter__()
+        self.axes = Figure(figsize=self._size, layout="constrained").subplots()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                figure = self.axes.figure
+                assert isinstance(figure, Figure)
+                self.svg = to_svg(figure)
+        finally:
+            self._style.__exit__(kind, error, trace)
 
 
 def to_svg(figure: Figure) -> str:
@@ -50,4 +104,7 @@ def to_svg(figure: Figure) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     text = buffer.getvalue()
-    return text[text.index("<svg") :].replace(INK, "currentColor")
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    # A clip path in a hidden plot does not clip, so no two plots of a page share an id.
+    prefix = f"p{hashlib.sha256(text.encode()).hexdigest()[:8]}-"
+    return re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{prefix}", text)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from auxfold.tasks.metrics import mean_defined, metric_name
+import numpy as np
+
+from auxfold.tasks.metrics import higher_is_better, mean_defined, metric_name
+
+MAX_LABELS = 10  # of a task in the console; of more labels those with the worst score
+MAX_FOLDS = 5  # with a column each
 
 
 def format_cv_table(record: dict[str, Any]) -> str:
-    """The cross-validated scores: of every fold, mean, deviation, and out of fold.
+    """The cross-validated scores: out of fold, over the folds, of every fold, of the baselines.
 
-    For single labels only the main metric is in the table. The report has the others.
+    For single labels only the main metric is in the table, and of many labels only the worst. Of
+    many folds only the lowest and the highest score are. The report has the others.
 
     Args:
         record: from ``cross_validate``.
     """
-    header, rows = cv_rows(record)
-    main = metric_name(record["main"])
-    rows = [row for row in rows if row[0].count("/") < 2 or metric_name(row[0]) == main]
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    columns = score_columns(record)
+    names, lines_below = _select_rows(record)
+    header = ["metric", *columns]
+    rows = [[name, *(_format_cell(c.get(name)) for c in columns.values())] for name in names]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [
         "  ".join(
             cell.rjust(width) if i else cell.ljust(width)
@@ -26,19 +34,93 @@ def format_cv_table(record: dict[str, Any]) -> str:
         )
         for row in [header, *rows]
     ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], *lines_below])
 
 
-def cv_rows(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the cross-validated table; ``–`` where a metric is undefined."""
-    n_folds = len(record["folds"])
-    header = ["metric", "OOF", "mean", "std", *[f"fold {k}" for k in range(n_folds)]]
-    rows = []
-    for name in record["oof"]:
-        values = [record["oof"][name], record["mean"][name], record["std"][name]]
-        values += [fold[name] for fold in record["folds"]]
-        rows.append([name, *map(format_score, values)])
-    return header, rows
+def score_columns(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Heading to metric to value, in the order in which a table shows them.
+
+    A value is a score, an interval, or mean and deviation. Columns that no metric has are left out.
+
+    Args:
+        record: from ``cross_validate``, or from ``out_of_fold_scores``.
+    """
+    folds, baselines = record["folds"], record.get("baselines", {})
+    by_fold = {f"fold {number}": scores for number, scores in enumerate(folds)}
+    if len(folds) > MAX_FOLDS:
+        by_fold = {
+            heading: {name: _extreme(best, [fold[name] for fold in folds]) for name in folds[0]}
+            for heading, best in (("lowest fold", min), ("highest fold", max))
+        }
+    columns = {
+        "OOF": record["oof"],
+        "95 % interval": record.get("intervals", {}),
+        "mean ± std": {name: (mean, record["std"][name]) for name, mean in record["mean"].items()},
+        "ranked within folds": record.get("rank_within_folds", {}),
+        "TF-IDF": baselines.get("tfidf", {}),
+        "majority": baselines.get("majority", {}),
+        **by_fold,
+    }
+    return {heading: values for heading, values in columns.items() if values}
+
+
+def _extreme(choose: Callable[[list[float]], float], scores: list[float | None]) -> float | None:
+    defined = [score for score in scores if score is not None]
+    return choose(defined) if defined else None
+
+
+def _select_rows(record: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The metrics that the console shows, and lines that say what it leaves out."""
+    main = metric_name(record["main"])
+    names = [n for n in record["oof"] if n.count("/") < 2 or metric_name(n) == main]
+    labels_of_task: dict[str, list[str]] = {}
+    for name in names:
+        if name.count("/") == 2:
+            labels_of_task.setdefault(name.split("/")[0], []).append(name)
+    hidden: set[str] = set()
+    lines = []
+    for task, labels in labels_of_task.items():
+        if len(labels) > MAX_LABELS:
+            hidden |= set(_sort_from_worst(labels, record)[MAX_LABELS:])
+            n_better = len(labels) - MAX_LABELS
+            lines.append(f"{task}: {n_better} more labels with a better {main} are in the report")
+    return [name for name in names if name not in hidden], lines
+
+
+def _sort_from_worst(names: list[str], record: dict[str, Any]) -> list[str]:
+    """Metrics by their out-of-fold score, undefined ones first."""
+    sign = 1 if higher_is_better(names[0]) else -1
+    scores = {name: record["oof"][name] for name in names}
+    return sorted(names, key=lambda n: -np.inf if scores[n] is None else sign * scores[n])
+
+
+def _format_cell(value: float | tuple[float | None, ...] | dict[str, Any] | None) -> str:
+    if isinstance(value, dict):
+        return format_interval(value)
+    if isinstance(value, tuple):
+        return (
+            " ± ".join(map(format_score, value)) if value[1] is not None else format_score(value[0])
+        )
+    return format_score(value)
+
+
+def format_interval(interval: dict[str, Any]) -> str:
+    """``0.9321 to 0.9534``."""
+    return f"{format_score(interval['low'])} to {format_score(interval['high'])}"
+
+
+def describe_baselines(record: dict[str, Any]) -> str:
+    """What the baselines are, and how many rows they have, in one line.
+
+    Args:
+        record: with ``baselines``, from ``baseline_record``.
+    """
+    baselines, main = record["baselines"], record["main"]
+    text = f"baselines of {baselines['rows']:,} rows on the same folds"
+    if baselines["rows"] < record["rows"]:
+        run = format_score(baselines["run"].get(main))
+        text = f"{text} (of {record['rows']:,}; {main} of the run on them: {run})"
+    return f"{text}: TF-IDF with linear models, and always predicting the mean label"
 
 
 def format_score(value: float | None) -> str:
@@ -51,7 +133,7 @@ def format_score(value: float | None) -> str:
 def describe_thresholds(record: dict[str, Any]) -> list[str]:
     """What thresholds that were tuned out of fold bring, one line each.
 
-    The lines are the F1 of every task, then precision and recall of every column for each target
+    The lines are the F1 of every task, the quadratic kappa of ordered classes, then precision and recall of every column for each target
     precision.
 
     Args:
@@ -62,6 +144,12 @@ def describe_thresholds(record: dict[str, Any]) -> list[str]:
         f"on the other folds"
         for task, f1 in record.get("thresholds", {}).get("f1", {}).items()
         if f1["at_half"] is not None and f1["tuned"] is not None
+    ]
+    lines += [
+        f"{task}: quadratic kappa {kappa['untuned']:.4f}, {kappa['tuned']:.4f} at cut points tuned "
+        f"on the other folds"
+        for task, kappa in record.get("cut_points", {}).get("qwk", {}).items()
+        if kappa["untuned"] is not None and kappa["tuned"] is not None
     ]
     for rule, results in record.get("precision", {}).items():
         for column, nested in results["nested"].items():
