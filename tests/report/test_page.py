@@ -153,7 +153,7 @@ def test_scores_of_the_baselines_and_of_test_rows_are_next_to_the_main_score(rep
         },
     )
     for text in (
-        "95 % interval 0.4321 to 0.6543",
+        "95 % interval 0.4321–0.6543",
         "0.5791",
         "0.8333main/auc on 1,234 test rowsensemble of 2 folds; single folds 0.8111 to 0.8222",
         "the run is no better (-0.0123, 95 % interval -0.0345 to +0.0101), on 50 of the rows",
@@ -164,7 +164,7 @@ def test_scores_of_the_baselines_and_of_test_rows_are_next_to_the_main_score(rep
     header, first = page.tables[0][:2]
     assert header == ["metric", "OOF", "95 % interval", "mean ± std", "ranked within folds",
                       "TF-IDF", "majority", "fold 0", "fold 1"]  # fmt: skip
-    assert (first[0], first[2], first[5]) == ("main/auc", "0.4321 to 0.6543", "0.7531")
+    assert (first[0], first[2], first[5]) == ("main/auc", "0.4321–0.6543", "0.7531")
 
 
 def test_rows_lengths_and_duplicates_are_in_the_data_section(report):
@@ -235,7 +235,8 @@ def browse(path: Path, folder: Path, *options: str) -> subprocess.CompletedProce
 # Uses the page as a reader does, and writes what it sees into the title.
 PROBE = """<script>{
 const seen = { window: innerWidth, page: document.documentElement.scrollWidth };
-const texts = document.getElementById("show-texts"), filter = document.getElementById("task-filter");
+const texts = document.getElementById("show-texts");
+const filter = document.getElementById("task-filter");
 const open = () => document.querySelectorAll("details.text[open]").length;
 const visible = (task) => [...document.querySelectorAll(`[data-task="${task}"]`)]
   .filter((element) => !element.hidden).length;

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from auxfold.postprocessing.cut_points import apply_cut_points
 from auxfold.report.tables import format_score
 from auxfold.tasks import Task, TaskSet
 from auxfold.tasks.metrics import confusion
@@ -39,8 +41,10 @@ class Confusion:
     @property
     def title(self) -> str:
         """What the matrix, or the list, shows."""
-        what = "the most frequent confusions" if self.is_large else "rows by true and predicted"
-        return f"{self.subject}: {what}"
+        if self.is_large:
+            return f"{self.subject}: the most frequent confusions"
+        is_binary = len(self.names) == 2
+        return self.subject if is_binary else f"{self.subject}: rows by true and predicted class"
 
     @property
     def is_large(self) -> bool:
@@ -90,22 +94,25 @@ class ClassTable:
 def class_tables(
     tasks: TaskSet, labels: np.ndarray, oof: pd.DataFrame, record: dict[str, Any]
 ) -> list[ClassTable]:
-    """One table for every task with labels to decide.
+    """A table for every task with labels or classes to decide.
 
     Args:
         tasks: the tasks of the predictions.
         labels: ``Table.labels``, ``(rows, label columns)``.
         oof: out-of-fold predictions of the same rows.
-        record: from ``evaluate_postprocess``, with the thresholds.
+        record: from ``evaluate_postprocess``, with thresholds and cut points.
     """
+    thresholds = record.get("thresholds", {})
+    cut_points = record.get("cut_points", {}).get("values", {})
     tables = []
     for task, columns in tasks.items():
-        predictions = oof[task.prediction_columns].to_numpy()
+        of_task = labels[:, columns], oof[task.prediction_columns].to_numpy()
         if task.has_positive_class:
-            thresholds = record.get("thresholds", {})
-            tables.append(_binary_table(task, labels[:, columns], predictions, thresholds))
+            tables.append(_binary_table(task, *of_task, thresholds))
         elif task.class_names is not None:
-            tables.append(_multiclass_table(task, labels[:, columns], predictions))
+            tables.append(_multiclass_table(task, *of_task, cut_points))
+        else:
+            tables += _rating_tables(task, *of_task, cut_points)
     return tables
 
 
@@ -134,10 +141,50 @@ def _binary_table(
     return ClassTable(task.name, header, rows, BINARY_NOTE, confusions, _lowest(rows, scores))
 
 
-def _multiclass_table(task: Task, labels: np.ndarray, predictions: np.ndarray) -> ClassTable:
-    names = task.class_names
+def _multiclass_table(
+    task: Task, labels: np.ndarray, predictions: np.ndarray, cut_points: dict[str, Any]
+) -> ClassTable:
+    names, (target,) = task.class_names, task.settings.targets
     assert names is not None
-    counts = confusion(task.column_labels(labels, 0), predictions)
+    truth = task.column_labels(labels, 0)
+    matrices = [Confusion(target, names, confusion(truth, predictions))]
+    note = CLASS_NOTE
+    if target in cut_points:
+        decisions = apply_cut_points(task, predictions, **cut_points[target])
+        subject = f"{target} at the cut points"
+        matrices.append(Confusion(subject, names, confusion(truth, decisions)))
+        note += f" {_describe_cut_points(cut_points[target])}"
+    return _class_table(task.name, matrices, note)
+
+
+def _rating_tables(
+    task: Task, labels: np.ndarray, predictions: np.ndarray, cut_points: dict[str, Any]
+) -> Iterator[ClassTable]:
+    """Numbers that cut points turn into ordered classes, target by target."""
+    for position, target in enumerate(task.settings.targets):
+        if target not in cut_points:
+            continue
+        lowest, n_classes = cut_points[target]["lowest"], len(cut_points[target]["cut_points"]) + 1
+        predicted = apply_cut_points(task, predictions[:, [position]], **cut_points[target])
+        probabilities = (predicted - lowest == np.arange(n_classes)) * 1.0
+        names = [f"{lowest + number:g}" for number in range(n_classes)]
+        counts = confusion(labels[:, position] - lowest, probabilities)
+        matrix = Confusion(f"{target} at the cut points", names, counts)
+        yield _class_table(task.name, [matrix], _describe_cut_points(cut_points[target]))
+
+
+def _describe_cut_points(tuned: dict[str, Any]) -> str:
+    points = ", ".join(f"{point:.4f}" for point in tuned["cut_points"])
+    return (
+        f"The cut points with the highest quadratic kappa on all out-of-fold rows are {points}: a "
+        f"prediction (of classes the expected class number, from 0) is of the class that is the "
+        f"number of cut points at or below it."
+    )
+
+
+def _class_table(task: str, matrices: list[Confusion], note: str) -> ClassTable:
+    """The table of the first of the confusion matrices."""
+    names, counts = matrices[0].names, matrices[0].counts
     scores = [_class_scores(counts, number) for number in range(len(names))]
     support, predicted = counts.sum(axis=1), counts.sum(axis=0)
     rows = [
@@ -145,10 +192,8 @@ def _multiclass_table(task: Task, labels: np.ndarray, predictions: np.ndarray) -
         for i, name in enumerate(names)
     ]
     header = ["class", "rows", "predicted", "precision", "recall", "F1"]
-    matrix = Confusion(task.settings.targets[0], names, counts)
     lowest = _lowest(rows, [f1 for _, _, f1 in scores])
-    averages = _averages(scores, support)
-    return ClassTable(task.name, header, rows, CLASS_NOTE, [matrix], lowest, averages)
+    return ClassTable(task, header, rows, note, matrices, lowest, _averages(scores, support))
 
 
 def _averages(

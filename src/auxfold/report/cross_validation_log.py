@@ -19,10 +19,12 @@ def log_cross_validation(
 ) -> None:
     """Log scores, tables and files; every evaluation of an experiment continues the same run.
 
+    The report and the texts of the errors are logged only with ``tracking.texts``.
+
     Args:
         experiment: whose run folder holds the out-of-fold predictions and the report.
         record: of ``cv.json``.
-        errors: the rows with the largest errors.
+        errors: the rows with the largest errors, from ``worst_errors``.
     """
     folder = RunFolder.of(experiment)
     run_id = f"{experiment.name}-cv-{experiment.fingerprint()}"
@@ -34,7 +36,10 @@ def log_cross_validation(
         tracker.summary({f"test/{record['test']['metric']}": whole[0]})
     if "bias" in record:
         tracker.table(BIAS, bias_frame(Bias.from_record(record["bias"])))
-    tracker.table("worst_errors", errors)
-    tracker.page("report", folder.report)
+    if experiment.tracking.texts:
+        tracker.table("worst_errors", errors)
+        tracker.page("report", folder.report)
+    else:
+        tracker.table("worst_errors", errors.drop(columns="text"))
     tracker.artifact(f"{experiment.name}-oof", "oof", folder.oof, folder.cross_validation)
     tracker.finish()

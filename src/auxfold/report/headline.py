@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from auxfold.report.tables import format_score
+from auxfold.report.tables import format_interval, format_score
 from auxfold.tasks.metrics import higher_is_better
 
-BASELINES = {"tfidf": "TF-IDF with linear models", "majority": "always the most frequent label"}
+BASELINES = {"tfidf": "TF-IDF with linear models", "majority": "always predicting the mean label"}
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,3 @@ def _describe_gain(gain: dict[str, float]) -> str:
     if gain["low"] > 0:
         return f"{format_score(gain['gain'])} better ({interval})"
     return f"no better ({gain['gain']:+.4f}, {interval})"
-
-
-def format_interval(interval: dict[str, Any]) -> str:
-    """``0.9321 to 0.9534``."""
-    return f"{format_score(interval['low'])} to {format_score(interval['high'])}"

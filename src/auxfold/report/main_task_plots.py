@@ -95,7 +95,7 @@ def plot_predictions(
         alt = f"All predictions of {column} are {predictions[0]:.4g}: the model learned nothing."
         return Plot(title, (), alt, task)
     with Panel() as scatter:
-        ends = [min(labels.min(), predictions.min()), max(labels.max(), predictions.max())]
+        ends = [labels.min(), labels.max()]
         scatter.axes.hexbin(labels, predictions, gridsize=40, cmap="Blues", mincnt=1, bins="log")
         scatter.axes.plot(ends, ends, color=INK, linewidth=0.6, linestyle=":", label="equal")
         scatter.axes.set(xlabel="label", ylabel="out-of-fold prediction")

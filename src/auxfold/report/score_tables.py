@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from auxfold.report.headline import format_interval
-from auxfold.report.tables import format_score
+from auxfold.report.tables import format_cell, format_score, score_columns
 from auxfold.tasks import TaskSet
 from auxfold.tasks.metrics import higher_is_better
 
+MAX_FOLDS = 20  # with a column each
 MAX_LABELS = 10  # of a table; of more labels those with the lowest score are shown first
 
 
@@ -48,45 +48,23 @@ class LabelScores:
 def score_rows(tasks: TaskSet, record: dict[str, Any]) -> tuple[list[str], list[ScoreRow]]:
     """Header and rows of every metric of a whole task; ``–`` where a value is undefined.
 
-    Columns that no metric has (intervals, ranks within folds, baselines) are left out.
-
     Args:
         tasks: all tasks of the experiment.
         record: from ``cross_validate``.
     """
-    baselines = record.get("baselines", {})
-    by_metric = {
-        "OOF": record["oof"],
-        "95 % interval": record.get("intervals", {}),
-        "mean ± std": {name: (mean, record["std"][name]) for name, mean in record["mean"].items()},
-        "ranked within folds": record.get("rank_within_folds", {}),
-        "TF-IDF": baselines.get("tfidf", {}),
-        "majority": baselines.get("majority", {}),
-        **{f"fold {fold}": metrics for fold, metrics in enumerate(record["folds"])},
-    }
-    columns = {heading: values for heading, values in by_metric.items() if values}
+    columns = score_columns(record, max_folds=MAX_FOLDS)
     names = [name for name in record["oof"] if name.count("/") < 2]
     headlines = {record["main"], *tasks.headline_metrics()}
     headlines |= {f"{task.name}/{task.default_metric}" for task in tasks}
     rows = [
         ScoreRow(
             name.split("/")[0] if "/" in name else "",
-            [name, *(_format(values.get(name)) for values in columns.values())],
+            [name, *(format_cell(values.get(name)) for values in columns.values())],
             name in headlines,
         )
         for name in names
     ]
     return ["metric", *columns], rows
-
-
-def _format(value: float | tuple[float | None, float | None] | dict[str, Any] | None) -> str:
-    """A score, a mean with its deviation, or an interval."""
-    if isinstance(value, dict):
-        return format_interval(value)
-    if isinstance(value, tuple):
-        mean, std = map(format_score, value)
-        return mean if value[1] is None else f"{mean} ± {std}"
-    return format_score(value)
 
 
 def label_scores(tasks: TaskSet, record: dict[str, Any]) -> list[LabelScores]:

@@ -25,7 +25,7 @@ def format_cv_table(record: dict[str, Any]) -> str:
     columns = score_columns(record)
     names, lines_below = _select_rows(record)
     header = ["metric", *columns]
-    rows = [[name, *(_format_cell(c.get(name)) for c in columns.values())] for name in names]
+    rows = [[name, *(format_cell(c.get(name)) for c in columns.values())] for name in names]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [
         "  ".join(
@@ -37,17 +37,18 @@ def format_cv_table(record: dict[str, Any]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], *lines_below])
 
 
-def score_columns(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def score_columns(record: dict[str, Any], max_folds: int = MAX_FOLDS) -> dict[str, dict[str, Any]]:
     """Heading to metric to value, in the order in which a table shows them.
 
     A value is a score, an interval, or mean and deviation. Columns that no metric has are left out.
 
     Args:
         record: from ``cross_validate``, or from ``out_of_fold_scores``.
+        max_folds: of more folds there are only the lowest and the highest score.
     """
     folds, baselines = record["folds"], record.get("baselines", {})
     by_fold = {f"fold {number}": scores for number, scores in enumerate(folds)}
-    if len(folds) > MAX_FOLDS:
+    if len(folds) > max_folds:
         by_fold = {
             heading: {name: _extreme(best, [fold[name] for fold in folds]) for name in folds[0]}
             for heading, best in (("lowest fold", min), ("highest fold", max))
@@ -56,7 +57,7 @@ def score_columns(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "OOF": record["oof"],
         "95 % interval": record.get("intervals", {}),
         "mean ± std": {name: (mean, record["std"][name]) for name, mean in record["mean"].items()},
-        "ranked within folds": record.get("rank_within_folds", {}),
+        "fold ranks": record.get("rank_within_folds", {}),
         "TF-IDF": baselines.get("tfidf", {}),
         "majority": baselines.get("majority", {}),
         **by_fold,
@@ -94,7 +95,8 @@ def _sort_from_worst(names: list[str], record: dict[str, Any]) -> list[str]:
     return sorted(names, key=lambda n: -np.inf if scores[n] is None else sign * scores[n])
 
 
-def _format_cell(value: float | tuple[float | None, ...] | dict[str, Any] | None) -> str:
+def format_cell(value: float | tuple[float | None, ...] | dict[str, Any] | None) -> str:
+    """A score, an interval, or a mean with its deviation."""
     if isinstance(value, dict):
         return format_interval(value)
     if isinstance(value, tuple):
@@ -105,8 +107,8 @@ def _format_cell(value: float | tuple[float | None, ...] | dict[str, Any] | None
 
 
 def format_interval(interval: dict[str, Any]) -> str:
-    """``0.9321 to 0.9534``."""
-    return f"{format_score(interval['low'])} to {format_score(interval['high'])}"
+    """``0.9321–0.9534``."""
+    return f"{format_score(interval['low'])}–{format_score(interval['high'])}"
 
 
 def describe_baselines(record: dict[str, Any]) -> str:
@@ -133,8 +135,8 @@ def format_score(value: float | None) -> str:
 def describe_thresholds(record: dict[str, Any]) -> list[str]:
     """What thresholds that were tuned out of fold bring, one line each.
 
-    The lines are the F1 of every task, the quadratic kappa of ordered classes, then precision and recall of every column for each target
-    precision.
+    The lines are the F1 of every task, the quadratic kappa of ordered classes, then precision and
+    recall of every column for each target precision.
 
     Args:
         record: from ``evaluate_postprocess`` or ``cross_validate``.
