@@ -110,23 +110,24 @@ class BinarySettings(ProbabilitySettings):
         "white space around it do not count. Without it, labels are numbers, or of one pair: yes "
         "and no, true and false, y and n, t and f, pos and neg, positive and negative.",
     )
-    positives: dict[str, str] = Field(
-        {}, description='The same for single columns: `positives = { intent = "buy" }`.'
+    positives: dict[str, str] | None = Field(
+        None, description='The same for single columns: `positives = { intent = "buy" }`.'
     )
 
     def positive_word(self, column: str) -> str | None:
         """The word that means 1 in a column; None where its labels are numbers or a known pair."""
-        return self.positives.get(column, self.positive)
+        return (self.positives or {}).get(column, self.positive)
 
     @model_validator(mode="after")
     def _positive_words(self) -> BinarySettings:
-        for column in self.positives:
+        positives = self.positives or {}
+        for column in positives:
             if column not in self.columns:
                 raise ValueError(
                     f"positives names the column {column!r}{nearest(column, self.columns)}, which "
                     f"is none of the task's columns"
                 )
-        words = [self.positive, *self.positives.values()]
+        words = [self.positive, *positives.values()]
         if any(word is not None and not word.strip() for word in words):
             raise ValueError("a positive word is empty; an empty cell means not labeled")
         return self

@@ -37,8 +37,14 @@ def parse_tags(frame: pd.DataFrame, task: TagsSettings, path: str) -> ParsedLabe
         InputError: a cell of another form, or a tag that is not among those of the task; the error
             names file, column and row.
     """
+    values, notes = _parse_cells(frame, task, path)
+    return ParsedLabels(values, [*_describe_format(task), *notes])
+
+
+def _parse_cells(frame: pd.DataFrame, task: TagsSettings, path: str) -> ParsedLabels:
+    """The labels, with notes on what was left out."""
     column, names = task.columns[0], task.tag_names
-    codes, cells = pd.factorize(frame[column].str.strip())
+    codes, cells = _factorize(frame[column], task)
     n_rows = np.bincount(codes, minlength=len(cells))
     tags_by_cell = _split_cells(codes, cells, task, path)
     counts = _count_tags(tags_by_cell, n_rows)
@@ -53,10 +59,9 @@ def parse_tags(frame: pd.DataFrame, task: TagsSettings, path: str) -> ParsedLabe
             values[number] = np.nan
         else:
             values[number, [position[tag] for tag in tags if tag in position]] = 1
-    notes = _describe_format(task)
     rare = {tag: count for tag, count in unknown.items() if tag not in unseen}
-    notes += _describe_left_out(column, rare, f"in fewer than {task.min_count} rows")
-    notes += _describe_left_out(column, unseen, "that are not among the task's")
+    notes = _describe_left_out(column, rare, f"in fewer than {task.min_count} rows")
+    notes += _describe_left_out(column, unseen, "not among those of the task")
     notes += _describe_missing_words(column, cells, n_rows, tags_by_cell)
     return ParsedLabels(values[codes], notes)
 
@@ -74,7 +79,7 @@ def complete_tags(task: TagsSettings, columns: Sequence[pd.Series], path: str) -
             enough rows.
     """
     column = task.columns[0]
-    codes, cells = pd.factorize(pd.concat(columns, ignore_index=True).str.strip())
+    codes, cells = _factorize(pd.concat(columns, ignore_index=True), task)
     form = _learn_format(task, cells, path)
     separator = form.separator if form.cell_format == "separated" else None
     update = {"cell_format": form.cell_format, "separator": separator}
@@ -95,18 +100,30 @@ def complete_tags(task: TagsSettings, columns: Sequence[pd.Series], path: str) -
     return task.model_copy(update={"tags": tags})
 
 
-def expand_tags(frame: pd.DataFrame, task: TagsSettings, path: str) -> pd.DataFrame:
+def expand_tags(
+    frame: pd.DataFrame, task: TagsSettings, path: str
+) -> tuple[pd.DataFrame, list[str]]:
     """The frame with a column of strings per tag instead of the column of tags, if it has that.
+
+    Returns:
+        The frame, and a note for each kind of tags that were left out.
 
     Raises:
         InputError: as of :func:`parse_tags`.
     """
     column = task.columns[0]
     if column not in frame.columns or column in task.label_columns:
-        return frame
-    frame, values = frame.drop(columns=column), parse_tags(frame, task, path).values
+        return frame, []
+    values, notes = _parse_cells(frame, task, path)
     texts = np.where(np.isnan(values), "", np.where(values == 1, "1", "0"))
-    return frame.assign(**dict(zip(task.label_columns, texts.T, strict=True)))
+    columns = dict(zip(task.label_columns, texts.T, strict=True))
+    return frame.drop(columns=column).assign(**columns), notes
+
+
+def _factorize(cells: pd.Series, task: TagsSettings) -> tuple[np.ndarray, pd.Index]:
+    """The number of each row's cell, and the distinct cells."""
+    cells = cells.str.strip()
+    return pd.factorize(cells.mask(cells.isin(task.na_values), ""))
 
 
 def _learn_format(task: TagsSettings, cells: Iterable[str], path: str) -> TagFormat:
@@ -171,7 +188,8 @@ def _refuse_unseen(
     return InputError(
         f"{path}: column {task.columns[0]!r}, row {rows[0] + 1}: {tag!r} is none of the tags of "
         f"tasks.{task.name}{nearest(str(tag), task.tag_names)} ({len(rows)} such rows); add it to "
-        f'tags, or set unseen = "ignore"; tags: {format_list(task.tag_names)}'
+        f'tags, make new folds (make_folds.py --overwrite), or set unseen = "ignore"; tags: '
+        f"{format_list(task.tag_names)}"
     )
 
 

@@ -36,9 +36,9 @@ def ablation_variants(experiment: Experiment, by_column: bool = False) -> dict[s
         raise InputError(f"{experiment.name} has no auxiliary task with a weight to leave out")
     variants: dict[str, list[str]] = {ALL: []}
     for task in tasks:
-        if by_column and len(task.label_columns) > 1:
-            for position, column in enumerate(task.label_columns):
-                weights = list(task.label_weights or [1.0] * len(task.label_columns))
+        if by_column and min(len(task.columns), len(task.targets)) > 1:
+            for position, column in enumerate(task.targets):
+                weights = list(task.label_weights or [1.0] * len(task.targets))
                 weights[position] = 0.0
                 variants[f"without_{column}"] = [f"tasks.{task.name}.label_weights={weights}"]
         else:

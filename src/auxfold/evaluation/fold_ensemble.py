@@ -19,6 +19,7 @@ from auxfold.evaluation.labeled_predictions import (
 )
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import TaskSet
+from auxfold.tasks.metrics import class_numbers
 
 MAX_SUBSETS = 10  # of each number of folds, how many are averaged and scored
 
@@ -37,16 +38,17 @@ def score_fold_ensembles(experiment: Experiment, tasks: TaskSet) -> dict[str, An
     if labels_path is None or not by_fold.is_file():
         return None
     task = tasks.main
-    column, id_column = task.settings.label_columns[0], experiment.data.id_column
+    target, id_column = task.settings.targets[0], experiment.data.id_column
+    columns = task.for_column(target).settings.label_columns
     frame = pd.read_parquet(by_fold)
     labels = read_columns(labels_path)
     if experiment.data.marks_test_rows(labels_path):
         labels = select_test_rows(labels, str(experiment.data.split), labels_path)
-    labels = match_label_columns(labels, [column], experiment.data, labels_path)
-    labels = expand_label_cells(labels, experiment, labels_path)
+    labels = match_label_columns(labels, columns, experiment.data, labels_path)
+    labels, _ = expand_label_cells(labels, experiment, labels_path)
     ids = labels[id_column]
     check_prediction_ids(ids, frame.loc[frame["fold"] == "0", id_column], labels_path, str(by_fold))
-    truth = parse_released_labels(task, column, labels, labels_path)
+    truth = parse_released_labels(task, target, labels, labels_path)
     folds = [
         rows.set_index(id_column).loc[ids, task.prediction_columns].to_numpy()
         for _, rows in frame.groupby("fold")
@@ -58,4 +60,4 @@ def score_fold_ensembles(experiment: Experiment, tasks: TaskSet) -> dict[str, An
         means = (task.column_predictions(np.mean(subset, axis=0), 0) for subset in subsets)
         scores[str(count)] = [metric(truth, mean) for mean in means]
     name = f"{task.name}/{task.default_metric}"
-    return {"metric": name, "rows": int((~np.isnan(truth)).sum()), "scores": scores}
+    return {"metric": name, "rows": int((~np.isnan(class_numbers(truth))).sum()), "scores": scores}

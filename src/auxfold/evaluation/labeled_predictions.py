@@ -37,6 +37,7 @@ class LabeledPredictions:
         header: the label file's columns as they are called there.
         renamed: label columns that were recognized under another name, the file's name to the
             predicted column's.
+        label_notes: what else a reader should know of the labels.
     """
 
     labels_path: str
@@ -45,6 +46,7 @@ class LabeledPredictions:
     predictions: pd.DataFrame
     header: list[str]
     renamed: dict[str, str]
+    label_notes: list[str]
 
     @property
     def columns(self) -> list[str]:
@@ -60,6 +62,7 @@ class LabeledPredictions:
     def notes(self) -> list[str]:
         """What a reader of the scores should know about how the labels were read."""
         notes = [f"{self.labels_path}: {old} is {new} here" for old, new in self.renamed.items()]
+        notes += [f"{self.labels_path}: {note}" for note in self.label_notes]
         if self.n_unscored:
             n = len(self.labels)
             rows = f"{n - self.n_unscored:,} of {n:,} rows are scored, the others are marked -1"
@@ -120,7 +123,7 @@ def read_labeled_predictions(
     labels = match_label_columns(labels, list(predictions.columns), experiment.data, labels_path)
     name_pairs = zip(names_before, labels.columns, strict=True)
     renamed = {old: new for old, new in name_pairs if old != new}
-    labels = expand_label_cells(labels, experiment, labels_path)
+    labels, label_notes = expand_label_cells(labels, experiment, labels_path)
     predictions = _expand_predicted_tags(predictions, experiment, predictions_path)
     if without_ids or (not experiment.data.id and id_column not in labels.columns):
         labels = labels.assign(**{id_column: [str(number) for number in range(len(labels))]})
@@ -131,7 +134,9 @@ def read_labeled_predictions(
         )
     check_prediction_ids(labels[id_column], predictions[id_column], labels_path, predictions_path)
     predictions = predictions.set_index(id_column, drop=False).loc[labels[id_column]]
-    return LabeledPredictions(labels_path, predictions_path, labels, predictions, header, renamed)
+    return LabeledPredictions(
+        labels_path, predictions_path, labels, predictions, header, renamed, label_notes
+    )
 
 
 def check_prediction_ids(
@@ -195,42 +200,53 @@ def _expand_predicted_tags(
     """Predicted cells of tags as 1 and 0, where the file has no number for each tag."""
     for task in experiment.tasks:
         if isinstance(task, TagsSettings) and not {*task.label_columns} & {*predictions.columns}:
-            predictions = expand_tags(
-                predictions, task.model_copy(update={"empty": "no_tags"}), path
-            )
+            task = task.model_copy(update={"empty": "no_tags"})
+            predictions, _ = expand_tags(predictions, task, path)
     return predictions
 
 
-def expand_label_cells(labels: pd.DataFrame, experiment: Experiment, path: str) -> pd.DataFrame:
+def expand_label_cells(
+    labels: pd.DataFrame, experiment: Experiment, path: str
+) -> tuple[pd.DataFrame, list[str]]:
     """The labels with a column per list entry, key of an object or tag that the experiment reads.
+
+    Returns:
+        The labels, and notes on tags that were left out.
 
     Raises:
         InputError: a cell of another form, or an unknown tag.
     """
     columns = experiment.file_columns
     labels = expand_objects(labels, match_object_keys(columns, labels.columns), path)
-    labels = expand_lists(labels, match_list_entries(columns, labels.columns), path)
+    labels, notes = expand_lists(labels, match_list_entries(columns, labels.columns), path), []
     for task in experiment.tasks:
         if isinstance(task, TagsSettings):
-            labels = expand_tags(labels, task, path)
-    return labels
+            labels, left_out = expand_tags(labels, task, path)
+            notes += left_out
+    return labels, notes
 
 
 def parse_released_labels(task: Task, column: str, labels: pd.DataFrame, path: str) -> np.ndarray:
-    """The labels of one column, ``(rows,)``, NaN where empty or not scored.
+    """The labels of one target, NaN where empty or not scored.
 
     Args:
-        task: of the column's kind.
-        column: one of the label file's columns.
+        task: of the target's kind.
+        column: the target, one of the label file's columns except where a label is shares.
         labels: the label file.
         path: where it is from.
 
+    Returns:
+        ``(rows,)``, or ``(rows, classes)`` shares.
+
     Raises:
-        InputError: a label that the task cannot have.
+        InputError: a label that the task cannot have, or a missing column of shares.
     """
     settings = task.for_column(column).settings
+    missing = [name for name in settings.file_columns if name not in labels.columns]
+    if missing and len(settings.file_columns) > 1:
+        raise InputError(f"{path} has no column {missing[0]!r}, a share of {column!r}")
     if not task.has_positive_class:
-        return parse_labels(labels, settings, path).values[:, 0]
+        return task.column_labels(parse_labels(labels, settings, path).values, 0)
     cells = labels[column]
     is_scored = pd.to_numeric(cells, errors="coerce") != -1  # Kaggle's mark of other rows
     values = parse_labels(cells.where(is_scored, "").to_frame(), settings, path).values[:, 0]

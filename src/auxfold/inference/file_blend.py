@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import compress
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,7 @@ from auxfold.config import BinarySettings, RegressionSettings
 from auxfold.config.task_settings import is_annotation
 from auxfold.data.files import read_columns
 from auxfold.data.ids import check_same_ids, check_unique_ids
+from auxfold.data.tag_cells import Tag, TagFormat, detect_tag_format
 from auxfold.errors import InputError
 from auxfold.postprocessing.averaging import check_average, from_scale, to_scale
 from auxfold.tasks import Task, create_task
@@ -21,9 +24,9 @@ def blend_files(
 
     Args:
         paths: two or more files, with the id column first. All other columns are averaged, except
-            one that names a class next to columns with the classes' probabilities. It names the
-            most probable class of the average. ``fold`` and ``<column>__label`` of out-of-fold
-            files are left out.
+            one that names a class next to columns with the classes' probabilities, or tags next to
+            columns with theirs. It names the most probable class of the average, or the tags with
+            0.5 or more. ``fold`` and ``<column>__label`` of out-of-fold files are left out.
         weights: one per file, with a sum above zero; None: equal weights.
         average: one of ``auxfold.postprocessing.averaging.AVERAGES``.
         power: the exponent of the average ``power``.
@@ -34,9 +37,9 @@ def blend_files(
     """
     shares = _normalize_weights(weights, len(paths))
     tables = [_read_predictions(path) for path in paths]
-    classes = _class_columns(tables[0])
+    classes, tags = _class_columns(tables[0]), _tag_columns(tables[0])
     frames = [
-        _to_numbers(table.drop(columns=[*classes], errors="ignore"), path)
+        _to_numbers(table.drop(columns=[*classes, *tags], errors="ignore"), path)
         for table, path in zip(tables, paths, strict=True)
     ]
     ids, columns = frames[0].index, list(frames[0].columns)
@@ -61,6 +64,9 @@ def blend_files(
     for column, names in classes.items():
         most_probable = blended[[f"{column}_{name}" for name in names]].to_numpy().argmax(axis=1)
         blended[column] = np.array(names, dtype=object)[most_probable]
+    for column, (form, names) in tags.items():
+        decisions = blended[[f"{column}_{name}" for name in names]].to_numpy() >= 0.5
+        blended[column] = [form.join(compress(names, row)) for row in decisions]
     return blended[tables[0].columns].reset_index()
 
 
@@ -95,6 +101,32 @@ def _class_columns(frame: pd.DataFrame) -> dict[str, list[str]]:
         if len(names) > 1 and set(frame[column]) <= set(names):
             classes[column] = names
     return classes
+
+
+def _tag_columns(frame: pd.DataFrame) -> dict[str, tuple[TagFormat, list[Tag]]]:
+    """Columns that hold tags, the form of their cells, and the tags: ``topics`` with ``topics_a``.
+
+    Every tag of such a column is the end of the name of a column of probabilities.
+    """
+    columns = {}
+    for column in frame.columns:
+        prefix = f"{column}_"
+        names = [name.removeprefix(prefix) for name in frame.columns if name.startswith(prefix)]
+        if not names or column in _class_columns(frame):
+            continue
+        cells = [cell for cell in frame[column].unique() if cell]
+        try:
+            form = detect_tag_format(cells)
+            tags = {tag for cell in cells for tag in form.split(cell)}
+        except ValueError:
+            continue
+        if {str(tag) for tag in tags} <= set(names):
+            has_numbers = bool(tags) and all(isinstance(tag, int) for tag in tags)
+            # Without a cell of several tags, the separator does not show.
+            is_unknown = form.cell_format == "separated" and not form.separator
+            form = TagFormat("separated", ";") if is_unknown else form
+            columns[column] = form, [int(name) if has_numbers else name for name in names]
+    return columns
 
 
 def _to_numbers(frame: pd.DataFrame, path: str) -> pd.DataFrame:

@@ -134,8 +134,8 @@ def map_submission_columns(tasks: Iterable[Task]) -> dict[str, str]:
     tasks = list(tasks)
     sources: dict[str, str] = {}
     for task in tasks:
-        if task.class_names is not None:
-            sources |= dict(zip(task.class_names, task.prediction_columns, strict=True))
+        if task.short_names is not None:
+            sources |= dict(zip(task.short_names, task.prediction_columns, strict=True))
     for task in tasks:  # the name of a predicted column precedes that of a class
         sources |= {name: name for name in (*task.summary_columns, *task.prediction_columns)}
     return sources

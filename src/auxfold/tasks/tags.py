@@ -25,6 +25,10 @@ class TagsTask(BinaryTask):
             )
         super().__init__(settings)
 
+    @property
+    def short_names(self) -> list[str]:
+        return self.settings.tag_names
+
     def for_column(self, column: str) -> Task:
         """One tag as a binary task."""
         name, main = self.settings.name, self.settings.main

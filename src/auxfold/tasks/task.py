@@ -99,16 +99,21 @@ class Task(ABC):
     @property
     def summary_columns(self) -> list[str]:
         """Columns of :meth:`to_columns` besides the outputs: the likeliest class, or the tags."""
-        outputs = self.prediction_columns
-        return [column for column in self.settings.columns if column not in outputs]
+        columns = dict.fromkeys([*self.settings.columns, *self.settings.targets])
+        return [column for column in columns if column not in self.prediction_columns]
 
     @property
     def class_names(self) -> list[str] | None:
         """The classes, one per output; None where a label is a number."""
         return self.settings.class_names
 
+    @property
+    def short_names(self) -> list[str] | None:
+        """The classes or tags, one per output; None where outputs have no other name."""
+        return self.class_names
+
     def for_column(self, column: str) -> Task:
-        """The same task for only one of its columns, not fitted."""
+        """The same task for only one of its targets, not fitted."""
         return type(self)(
             self.settings.model_copy(update={"columns": [column], "label_weights": None})
         )

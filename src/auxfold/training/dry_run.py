@@ -63,7 +63,7 @@ def plan_fold(experiment: Experiment, fold: int | str, n_folds: int = 1) -> str:
             *_describe_identities(experiment, table, train_indices),
             _describe_texts(dataset, experiment),
             _describe_model(experiment, tasks, parts),
-            *(f"note       {note}" for note in parts.notes),
+            *(f"note       {note}" for note in [*table.notes, *parts.notes]),
             *_describe_sources(experiment, epochs),
             *_describe_negatives(experiment, epochs),
             _describe_steps(experiment, tasks, epochs.steps_per_epoch),
