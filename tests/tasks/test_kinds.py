@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from auxfold.config import AnyTask, TaskSettings
-from auxfold.evaluation import baseline
 from auxfold.report import main_task_plots
 from auxfold.tasks import KINDS, create_task
 
@@ -27,7 +26,7 @@ def settings_by_kind() -> dict[str, type[TaskSettings]]:
 def test_every_table_by_kind_has_every_kind():
     kinds = list(KINDS)
     assert list(settings_by_kind()) == kinds
-    assert list(baseline._FIT_PREDICT) == list(main_task_plots._PLOTS) == kinds
+    assert list(main_task_plots._PLOTS) == kinds
 
 
 @pytest.mark.parametrize("kind", KINDS)

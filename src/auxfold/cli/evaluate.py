@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from auxfold.cli.experiment_options import (
     add_experiment_options,
+    announce,
     check_trained,
     check_training_files,
     print_json,
@@ -31,6 +32,10 @@ from auxfold.storage.atomic import write_frame, write_json, write_text
 from auxfold.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from auxfold.data.table import Table
     from auxfold.evaluation.labeled_predictions import LabeledPredictions
     from auxfold.evaluation.leaderboards import Leaderboard
     from auxfold.tasks import TaskSet
@@ -47,6 +52,7 @@ EXAMPLES = """\
   auxfold evaluate --predictions outputs/jigsaw_2019/submission.csv \\
       --labels input/jigsaw-unintended-bias-in-toxicity-classification/test_private_expanded.csv
 """
+CERTAINTY = ("intervals", "rank_within_folds", "baselines", "notes")  # keys of cv.json
 Scores = dict[str, float | None]
 
 
@@ -83,6 +89,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     add_renamed_option(parser, "--heat-map", "--heatmap")
     add_target_precision(parser)
+    parser.add_argument(
+        "--no-baseline",
+        action="store_true",
+        help="leave out the baselines (the majority, and TF-IDF with linear models)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args(argv)
 
@@ -102,6 +113,7 @@ def check_args(args: argparse.Namespace) -> list[float]:
         refuse(args, only_labels, "goes with --labels")
         return target_precisions
     refuse(args, ["target_precision"], "tunes thresholds out of fold, without --labels")
+    refuse(args, ["no_baseline"], "is about scores out of fold, without --labels")
     if args.heatmap and not args.heatmap.endswith(".svg"):
         raise InputError(f"--heatmap {args.heatmap}: give a .svg file")
     check_exists(args.predictions)
@@ -126,6 +138,8 @@ def evaluate_out_of_fold(
     tasks = TaskSet.from_experiment(experiment)
     table, folds = create_folds(experiment)
     record, oof = cross_validate(experiment, tasks, table, folds, target_precisions)
+    if not args.no_baseline:
+        add_baselines(args, experiment, tasks, table, folds, oof, record)
     table, folds = select_held_out(table, folds)
     folder = RunFolder.of(experiment)
     write_frame(folder.oof, oof)
@@ -137,10 +151,31 @@ def evaluate_out_of_fold(
     write_text(folder.report, page)
     log_cross_validation(experiment, record, errors)
     if args.json:
-        print_json(args, experiment, record["oof"])
+        more = {key: record[key] for key in CERTAINTY if key in record}
+        print_json(args, experiment, record["oof"] | more)
     else:
         print_cross_validation(tasks, record)
         print(f"scores: {folder.cross_validation}\nreport: {folder.report}")
+
+
+def add_baselines(
+    args: argparse.Namespace,
+    experiment: Experiment,
+    tasks: TaskSet,
+    table: Table,
+    folds: np.ndarray,
+    oof: pd.DataFrame,
+    record: dict[str, Any],
+) -> None:
+    """Add the scores of the baselines to a record, and what they say about the run."""
+    from auxfold.evaluation.baseline_record import baseline_record
+    from auxfold.evaluation.score_notes import baseline_notes
+
+    record["baselines"] = baseline_record(
+        experiment, tasks, table, folds, oof, list(record["rank_within_folds"]),
+        say=lambda line: announce(line, args.json),
+    )  # fmt: skip
+    record["notes"] += baseline_notes(record)
 
 
 def print_cross_validation(tasks: TaskSet, record: dict[str, Any]) -> None:
@@ -148,6 +183,7 @@ def print_cross_validation(tasks: TaskSet, record: dict[str, Any]) -> None:
     from auxfold.fairness.bias_table import format_bias_table
     from auxfold.fairness.jigsaw_bias import Bias
     from auxfold.report.tables import (
+        describe_baselines,
         describe_calibration,
         describe_fold_ensemble,
         describe_thresholds,
@@ -155,6 +191,10 @@ def print_cross_validation(tasks: TaskSet, record: dict[str, Any]) -> None:
     )
 
     print(format_cv_table({**record, "oof": tasks.metrics_to_show(record["oof"])}))
+    if "baselines" in record:
+        print(describe_baselines(record))
+    for note in record["notes"]:
+        print(f"note: {note}")
     if "bias" in record:
         print("\n" + format_bias_table(Bias.from_record(record["bias"])) + "\n")
     for line in [*describe_thresholds(record), *describe_calibration(record)]:

@@ -8,5 +8,9 @@
   :mod:`~auxfold.evaluation.bias`, and ranked in :mod:`~auxfold.evaluation.leaderboards`.
 - :mod:`~auxfold.evaluation.comparison`: variants of one experiment, pair by pair;
   :mod:`~auxfold.evaluation.ablation` has the variants that leave out auxiliary targets.
-- :mod:`~auxfold.evaluation.baseline`: TF-IDF with linear models on the same folds.
+- :mod:`~auxfold.evaluation.intervals`: how certain scores are, by :mod:`~auxfold.evaluation.delong`
+  or :mod:`~auxfold.evaluation.bootstrap`; :mod:`~auxfold.evaluation.fold_ranks` has the scores
+  that folds of different scales do not mislead, and :mod:`~auxfold.evaluation.score_notes` says so.
+- :mod:`~auxfold.evaluation.baseline`: TF-IDF with linear models on the same folds;
+  :mod:`~auxfold.evaluation.baseline_record` compares a run with it.
 """

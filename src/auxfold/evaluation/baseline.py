@@ -1,25 +1,34 @@
 """A baseline: TF-IDF with linear models, out of fold on the same folds.
 
 The features are words, pairs of words, and characters within words. They are the classic strong
-baseline of the Toxic Comment Classification Challenge (Kaggle, 2018). A binary column gets a
-logistic regression, a multi-class task a multinomial one, and a regression column ridge regression.
+baseline of the Toxic Comment Classification Challenge (Kaggle, 2018). A column of probabilities
+gets a logistic regression, a task of classes a multinomial one, and a number ridge regression.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_union
 
 from auxfold.data.table import Table
-from auxfold.tasks import TaskSet
+from auxfold.evaluation.text_features import TextFeatures
+from auxfold.tasks import Task, TaskSet
+from auxfold.tasks.class_task import ClassTask
 
 
-def tfidf_out_of_fold(tasks: TaskSet, table: Table, folds: np.ndarray) -> pd.DataFrame:
+def tfidf_out_of_fold(
+    tasks: TaskSet,
+    table: Table,
+    folds: np.ndarray,
+    max_cells: int | None = None,
+    on_fold: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:
     """The prediction columns of the tasks for every row, by models of the other folds.
 
     Missing labels are left out. Soft labels and sample weights count as they do in a task's loss.
@@ -28,51 +37,51 @@ def tfidf_out_of_fold(tasks: TaskSet, table: Table, folds: np.ndarray) -> pd.Dat
         tasks: all tasks of the experiment.
         table: its training rows.
         folds: the fold of every row, ``(rows,)``; rows with -1 are only trained on.
+        max_cells: leave n-grams of characters out where all models together would read more of
+            them than that; None: no limit.
+        on_fold: called after each fold with the number of finished folds and of all folds.
     """
-    texts = np.array([" ".join(row) for row in zip(*table.texts, strict=True)], dtype=object)
+    texts = [" ".join(row) for row in zip(*table.texts, strict=True)]
+    names = np.unique(folds[folds >= 0])
+    n_models = len(names) * sum(task.n_outputs for task in tasks)
+    features = TextFeatures(texts, None if max_cells is None else max_cells // n_models)
     columns = {c: np.full(len(table), np.nan) for task in tasks for c in task.prediction_columns}
-    for fold in np.unique(folds[folds >= 0]):
-        is_train, is_valid = folds != fold, folds == fold
-        vectorizer = _make_vectorizer()
-        train_features = vectorizer.fit_transform(texts[is_train])
-        valid_features = vectorizer.transform(texts[is_valid])
+    for number, fold in enumerate(names):
+        train, valid = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        train_features, valid_features = features.split(train, valid)
         for task, label_slice in tasks.items():
             no_weights = np.ones(len(table), dtype=np.float32)
             task_weights = table.task_weights.get(task.name, no_weights)
-            labels = table.labels[is_train, label_slice]
-            weights = (table.sample_weights * task_weights)[is_train]
-            fit_predict = _FIT_PREDICT[task.kind]
-            values = fit_predict(train_features, labels, weights, valid_features, task.n_outputs)
-            for number, column in enumerate(task.prediction_columns):
-                columns[column][is_valid] = values[:, number]
+            weights = (table.sample_weights * task_weights)[train]
+            values = _fit_predict(
+                task, train_features, table.labels[train, label_slice], weights, valid_features
+            )
+            for column, predictions in zip(task.prediction_columns, values.T, strict=True):
+                columns[column][valid] = predictions
+        on_fold(number + 1, len(names))
     return pd.DataFrame(columns)
 
 
-def _make_vectorizer() -> Any:
-    words = TfidfVectorizer(
-        sublinear_tf=True, strip_accents="unicode", ngram_range=(1, 2), min_df=2
-    )
-    characters = TfidfVectorizer(
-        sublinear_tf=True, analyzer="char_wb", ngram_range=(2, 5), min_df=3, max_features=100_000
-    )
-    return make_union(words, characters)
-
-
-def _predict_binary(
+def _fit_predict(
+    task: Task,
     train_features: Any,
     labels: np.ndarray,
     weights: np.ndarray,
     valid_features: Any,
-    n_outputs: int,
 ) -> np.ndarray:
-    columns = [
-        _predict_binary_column(train_features, labels[:, i], weights, valid_features)
-        for i in range(n_outputs)
-    ]
-    return np.stack(columns, axis=1)
+    """Predictions ``(rows, n_outputs)`` of models that are fitted on ``labels``."""
+    if isinstance(task, ClassTask):
+        return _predict_classes(train_features, task.class_shares(labels), weights, valid_features)
+    predict = _predict_probability if task.predicts_probabilities else _predict_number
+    # The solvers leave Python, so that threads use all cores.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        columns = pool.map(
+            lambda column: predict(train_features, column, weights, valid_features), labels.T
+        )
+        return np.stack(list(columns), axis=1)
 
 
-def _predict_binary_column(
+def _predict_probability(
     train_features: Any, labels: np.ndarray, weights: np.ndarray, valid_features: Any
 ) -> np.ndarray:
     """A soft label p is a positive row of weight p and a negative one of weight 1 - p."""
@@ -87,43 +96,30 @@ def _predict_binary_column(
     return model.predict_proba(valid_features)[:, 1]
 
 
-def _predict_multiclass(
-    train_features: Any,
-    labels: np.ndarray,
-    weights: np.ndarray,
-    valid_features: Any,
-    n_outputs: int,
+def _predict_classes(
+    train_features: Any, shares: np.ndarray, weights: np.ndarray, valid_features: Any
 ) -> np.ndarray:
-    labeled = np.flatnonzero(~np.isnan(labels[:, 0]))
+    """A row of several shares is one row per class, weighted by the share."""
+    indices, classes = np.nonzero(np.nan_to_num(shares) > 0)
+    predictions = np.zeros((valid_features.shape[0], shares.shape[1]))
+    present = np.unique(classes)
+    if len(present) < 2:
+        predictions[:, present] = 1.0
+        return predictions
     model = LogisticRegression(C=4.0, max_iter=300)
-    classes = labels[labeled, 0].astype(int)
-    model.fit(train_features[labeled], classes, sample_weight=weights[labeled])
-    predictions = np.zeros((valid_features.shape[0], n_outputs))
+    sample_weight = shares[indices, classes] * weights[indices]
+    model.fit(train_features[indices], classes, sample_weight=sample_weight)
     # A class without a row in these folds keeps the probability 0.
     predictions[:, model.classes_] = model.predict_proba(valid_features)
     return predictions
 
 
-def _predict_regression(
-    train_features: Any,
-    labels: np.ndarray,
-    weights: np.ndarray,
-    valid_features: Any,
-    n_outputs: int,
+def _predict_number(
+    train_features: Any, labels: np.ndarray, weights: np.ndarray, valid_features: Any
 ) -> np.ndarray:
-    predictions = np.empty((valid_features.shape[0], n_outputs))
-    for column in range(n_outputs):
-        labeled = np.flatnonzero(~np.isnan(labels[:, column]))
-        model = Ridge(alpha=1.0, solver="sparse_cg")
-        model.fit(train_features[labeled], labels[labeled, column], sample_weight=weights[labeled])
-        predictions[:, column] = model.predict(valid_features)
-    return predictions
-
-
-_FIT_PREDICT = {
-    "binary": _predict_binary,
-    "tags": _predict_binary,
-    "multiclass": _predict_multiclass,
-    "ordinal": _predict_multiclass,
-    "regression": _predict_regression,
-}
+    labeled = np.flatnonzero(~np.isnan(labels))
+    if not len(labeled):
+        return np.zeros(valid_features.shape[0])
+    model = Ridge(alpha=1.0, solver="sparse_cg")
+    model.fit(train_features[labeled], labels[labeled], sample_weight=weights[labeled])
+    return model.predict(valid_features)

@@ -13,6 +13,9 @@ from auxfold.config.experiment import Experiment
 from auxfold.data.ids import check_same_ids
 from auxfold.data.table import Table
 from auxfold.evaluation.fold_ensemble import score_fold_ensembles
+from auxfold.evaluation.fold_ranks import scores_of_fold_ranks
+from auxfold.evaluation.intervals import MetricIntervals, main_metrics
+from auxfold.evaluation.score_notes import few_rows_notes, fold_scale_notes
 from auxfold.evaluation.scores import evaluate_rows
 from auxfold.postprocessing.fitting import evaluate_postprocess
 from auxfold.storage.run_folder import FoldFolder, RunFolder
@@ -38,9 +41,11 @@ def cross_validate(
 
     Returns:
         A record with ``oof`` (metrics over all rows at once), ``folds`` (metrics per fold),
-        ``mean`` and ``std`` over folds (sample deviation), ``bias`` (of all rows, where the
-        experiment names identities), what ``evaluate_postprocess`` returns, ``test`` where test
-        labels are known (see ``score_fold_ensembles``). And the predictions in file order.
+        ``mean`` and ``std`` over folds (sample deviation), ``rank_within_folds`` (see
+        ``scores_of_fold_ranks``), ``intervals`` (see ``MetricIntervals``), ``notes`` for a reader,
+        ``bias`` (of all rows, where the experiment names identities), what
+        ``evaluate_postprocess`` returns, ``test`` where test labels are known (see
+        ``score_fold_ensembles``). And the predictions in file order.
 
     Raises:
         InputError: a fold is missing, or was trained on other data or with another experiment.
@@ -57,6 +62,7 @@ def cross_validate(
         **out_of_fold_scores(tasks, table, oof, folds, experiment.identities.columns),
         "training": [_describe_training(folder) for folder in folders],
     }
+    record |= _certainty(experiment, tasks, table, oof, folds, record)
     record |= evaluate_postprocess(tasks, table.labels, oof, folds, target_precisions)
     test = score_fold_ensembles(experiment, tasks)
     record |= {"test": test} if test else {}
@@ -99,6 +105,32 @@ def out_of_fold_scores(
     overall = evaluate_rows(tasks, table, np.arange(len(table)), predictions, identities)
     bias = {} if overall.bias is None else {"bias": asdict(overall.bias)}
     return {"oof": overall.metrics, "folds": per_fold, **mean_and_std(per_fold), **bias}
+
+
+def _certainty(
+    experiment: Experiment,
+    tasks: TaskSet,
+    table: Table,
+    oof: pd.DataFrame,
+    folds: np.ndarray,
+    record: dict[str, Any],
+) -> dict[str, Any]:
+    """How far to trust the scores: ``rank_within_folds``, ``intervals`` and ``notes``."""
+    predictions = {task.name: oof[task.prediction_columns].to_numpy() for task in tasks}
+    identities = experiment.identities.columns
+    ranked = scores_of_fold_ranks(tasks, table, predictions, folds, record, identities)
+    intervals = {
+        metric: interval
+        for metric in main_metrics(tasks)
+        if record["oof"].get(metric) is not None
+        for interval in [
+            MetricIntervals(experiment, tasks, table, folds, metric).interval(predictions)
+        ]
+        if interval is not None
+    }
+    notes = few_rows_notes(tasks, table.labels)
+    notes += fold_scale_notes({**record, "rank_within_folds": ranked})
+    return {"intervals": intervals, "rank_within_folds": ranked, "notes": notes}
 
 
 def worst_errors(

@@ -91,7 +91,6 @@ def mean_over_columns(tasks: TaskSet, labels: np.ndarray, name: str) -> ScoreFun
         labels: ``Table.labels``, ``(rows, label columns)``.
         name: the metric's name without task and column.
     """
-
     targets = [
         (task, position, task.column_labels(labels[:, columns], position))
         for task, columns in tasks.items()

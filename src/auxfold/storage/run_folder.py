@@ -156,6 +156,16 @@ class RunFolder:
         return self.path / "cv.json"
 
     @property
+    def baseline(self) -> Path:
+        """The out-of-fold predictions of the TF-IDF baseline."""
+        return self.path / "baseline.parquet"
+
+    @property
+    def baseline_info(self) -> Path:
+        """What the baseline was computed from. It is written last."""
+        return self.path / "baseline.json"
+
+    @property
     def report(self) -> Path:
         """The report of the cross-validation, as a page."""
         return self.path / "report.html"
