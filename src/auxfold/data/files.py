@@ -141,8 +141,17 @@ def describe_format(
     Raises:
         InputError: as :func:`read_header`.
     """
+    path = Path(path)
     file_format = detect_format(path, encoding=encoding, separator=separator)
-    return [f"{Path(path).name}: {note}" for note in file_format.notes]
+    lines = [f"{path.name}: {note}" for note in file_format.notes]
+    if file_format.header_is_data:
+        header = read_header(path, encoding=encoding, separator=separator)
+        names = ", ".join(repr(name[:30]) for name in header[:3])
+        lines.append(
+            f"warning: {path.name}: the first row looks like data rather than names of columns "
+            f"({names}); put a row of names above it"
+        )
+    return lines
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
@@ -204,9 +213,6 @@ def _open_text(path: Path, kind: str, encoding: str | None, separator: str | Non
     if unnamed:
         notes.append(f"columns without a name are not read: {', '.join(unnamed)}")
     header_is_data = header_looks_like_data(dialect.header, dialect.rows)
-    if header_is_data:
-        names = ", ".join(repr(name[:30]) for name in dialect.header[:3])
-        notes.append(f"warning: the first row looks like data, not like names of columns: {names}")
     file_format = FileFormat(kind, text.encoding, dialect.separator, header_is_data, tuple(notes))
     return _TextFile(text.content, file_format, dialect)
 

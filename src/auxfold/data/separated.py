@@ -38,7 +38,9 @@ class Dialect:
         header: the names of all columns.
         rows: the first rows.
         escapes: whether a backslash, not a second quote, is written before a quote in a text.
-        checked: whether the quotes of the whole file were checked.
+        suspicious: whether a quote is neither doubled nor next to a separator or line end, so that
+            the rules of quoting may be broken; None: they were checked.
+        quoted: whether the file has quotes.
     """
 
     separator: str
@@ -46,7 +48,8 @@ class Dialect:
     header: list[str]
     rows: list[list[str]]
     escapes: bool = False
-    checked: bool = False
+    suspicious: bool | None = False
+    quoted: bool = False
 
 
 def detect_dialect(content: pa.Buffer, default: str, separator: str | None = None) -> Dialect:
@@ -70,8 +73,9 @@ def detect_dialect(content: pa.Buffer, default: str, separator: str | None = Non
     text = head[start:].decode(errors="ignore")
     separator = _choose_separator(text, is_cut, default, separator)
     header, *rows = _head_rows(text, separator, is_cut) or [[]]
-    dialect = Dialect(separator, start, header, rows)
-    return _check_escapes(content, dialect) if _contains(content, b'\\"') else dialect
+    is_quoted, is_suspicious, is_escaped = _look_at_quotes(content.slice(start), separator)
+    dialect = Dialect(separator, start, header, rows, False, is_suspicious, is_quoted)
+    return _check_escapes(content, dialect) if is_escaped else dialect
 
 
 def read_separated(content: pa.Buffer, dialect: Dialect, columns: list[str] | None) -> pa.Table:
@@ -97,7 +101,7 @@ def read_separated(content: pa.Buffer, dialect: Dialect, columns: list[str] | No
         raise ValueError(f"two columns are called {repeated[0]!r}")
     content = content.slice(dialect.start)
     table = _parse(content, dialect, names)
-    if not dialect.checked and _may_be_misread(content, dialect, len(table)):
+    if _may_be_misread(content, dialect, len(table)):
         _check_quotes(content, dialect)
     return _without_unnamed(table, header) if "" in names else table
 
@@ -168,13 +172,25 @@ def _head_rows(
     return rows[:-1] if is_cut and len(rows) > 1 else rows
 
 
-def _contains(content: pa.Buffer, pattern: bytes) -> bool:
-    return any(pattern in block for block in _blocks(content, overlap=len(pattern) - 1))
+def _blocks(content: pa.Buffer) -> Iterator[np.ndarray]:
+    """The bytes of the content, in blocks that overlap by two bytes."""
+    data = np.frombuffer(content, dtype=np.uint8)
+    return (data[start : start + BLOCK + 2] for start in range(0, len(data), BLOCK))
 
 
-def _blocks(content: pa.Buffer, overlap: int = 0) -> Iterator[bytes]:
-    for start in range(0, len(content), BLOCK):
-        yield content.slice(start, min(BLOCK + overlap, len(content) - start)).to_pybytes()
+def _look_at_quotes(content: pa.Buffer, separator: str) -> tuple[bool, bool, bool]:
+    """Whether there are quotes, some in the middle of a text, and some after a backslash."""
+    edges = np.zeros(256, dtype=bool)
+    edges[list(f'"\r\n{separator}'.encode())] = True
+    is_quoted = is_suspicious = is_escaped = False
+    for block in _blocks(content):
+        quotes = np.flatnonzero(block == ord('"'))
+        is_quoted |= len(quotes) > 0
+        quotes = quotes[(quotes > 0) & (quotes < len(block) - 1)]
+        before, after = block[quotes - 1], block[quotes + 1]
+        is_suspicious |= bool((~edges[before] & ~edges[after]).any())
+        is_escaped |= bool((before == ord("\\")).any())
+    return is_quoted, is_suspicious, is_escaped
 
 
 def _check_escapes(content: pa.Buffer, dialect: Dialect) -> Dialect:
@@ -182,8 +198,8 @@ def _check_escapes(content: pa.Buffer, dialect: Dialect) -> Dialect:
     content = content.slice(dialect.start)
     error, is_regular = _scan(content, dialect)
     if error is None and is_regular:
-        return replace(dialect, checked=True)
-    escaped = replace(dialect, escapes=True, checked=True)
+        return replace(dialect, suspicious=None)
+    escaped = replace(dialect, escapes=True, suspicious=None)
     escape_error, is_regular = _scan(content, escaped)
     if escape_error is None and is_regular and not _has_other_backslashes(content):
         start = content.slice(0, min(HEAD, len(content))).to_pybytes().decode(errors="ignore")
@@ -196,36 +212,27 @@ def _check_escapes(content: pa.Buffer, dialect: Dialect) -> Dialect:
 
 def _has_other_backslashes(content: pa.Buffer) -> bool:
     """Whether a backslash is written before something else, so that it may be a plain character."""
-    return any(re.search(rb'\\[^"\\]', b.replace(b"\\\\", b"")) for b in _blocks(content, 1))
+    text = content.to_pybytes().replace(b"\\\\", b"")
+    return re.search(rb'\\[^"]', text) is not None
 
 
 def _may_be_misread(content: pa.Buffer, dialect: Dialect, n_rows: int) -> bool:
-    """Whether a text has several lines, or a quote is neither doubled nor next to a separator."""
-    if not _contains(content, b'"'):
+    """Whether a quote may have opened a text by chance, or a text has several lines."""
+    if dialect.suspicious is None or not dialect.quoted:
         return False
-    return _count_lines(content) > n_rows + 1 or _has_stray_quotes(content, dialect.separator)
+    return dialect.suspicious or _count_lines(content) > n_rows + 1
 
 
 def _count_lines(content: pa.Buffer) -> int:
     """Line ends in the file, and one more where the last line has none."""
-    n_lines = sum(
-        block.count(b"\n") + (block.count(b"\r") - block.count(b"\r\n") if b"\r" in block else 0)
-        for block in _blocks(content)
-    )
-    last_byte = content.slice(len(content) - 1).to_pybytes() if len(content) else b""
-    return n_lines + (last_byte not in (b"\n", b"\r"))
-
-
-def _has_stray_quotes(content: pa.Buffer, separator: str) -> bool:
-    data = np.frombuffer(content, dtype=np.uint8)
-    edges = np.zeros(256, dtype=bool)
-    edges[list(f'"\r\n{separator}'.encode())] = True
-    for start in range(0, len(data), BLOCK):
-        quotes = np.flatnonzero(data[start : start + BLOCK] == ord('"')) + start
-        quotes = quotes[(quotes > 0) & (quotes < len(data) - 1)]
-        if (~edges[data[quotes - 1]] & ~edges[data[quotes + 1]]).any():
-            return True
-    return False
+    n_lines, last_byte = 0, 0
+    for block in _blocks(content):
+        block, following = block[:BLOCK], block[1 : BLOCK + 1]
+        n_lines += np.count_nonzero(block == ord("\n"))
+        returns = np.flatnonzero(block[: len(following)] == ord("\r"))
+        n_lines += np.count_nonzero(following[returns] != ord("\n"))
+        last_byte = block[-1]
+    return n_lines + (last_byte != ord("\n"))
 
 
 def _check_quotes(content: pa.Buffer, dialect: Dialect) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
+from auxfold.data.typed_cells import describe_lone_surrogate, find_lone_surrogate
 from auxfold.errors import InputError, nearest
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
@@ -228,6 +229,8 @@ def _text_columns(texts: Any, names: list[str]) -> tuple[list[list[str]], pd.Ind
     """One list of strings per text column, and the index of the predictions."""
     if isinstance(texts, pd.DataFrame):
         for name in names:
+            if texts.columns.tolist().count(name) > 1:
+                raise InputError(f"the table has several columns {name!r}; keep one of them")
             if name not in texts.columns:
                 raise InputError(
                     f"the table has no text column {name!r}{nearest(name, map(str, texts.columns))}"
@@ -243,6 +246,8 @@ def _text_columns(texts: Any, names: list[str]) -> tuple[list[list[str]], pd.Ind
         for position, text in enumerate(column, start=1):
             if not isinstance(text, str):
                 raise InputError(f"row {position} is not a text: {text!r}")
+            if not text.isascii() and find_lone_surrogate(text):
+                raise InputError(f"row {position}: {describe_lone_surrogate(text)}")
     return columns, index
 
 
