@@ -96,7 +96,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--threshold",
         metavar="RULE",
-        help="answer 1 or 0 by the thresholds that evaluate tuned: f1, or precision=0.9",
+        help="answer 1 or 0 by the thresholds that evaluate tuned, f1 or precision=0.9, or an "
+        "ordered class by the cut points that it tuned, qwk",
     )
     add_renamed_option(parser, "--decide", "--threshold")
     return parser.parse_args(argv)
@@ -172,6 +173,7 @@ def source_path(args: argparse.Namespace, experiment: Experiment) -> str:
 def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
     """Predict the test file, or that of ``--input``, with the fold ensemble."""
     from auxfold.data.loading import read_prediction_table
+    from auxfold.data.reader import describe_data_files
     from auxfold.inference.destination import default_output, load_sample_submission
     from auxfold.inference.ensemble import Ensemble
     from auxfold.inference.fold_predictions import FoldPredictions
@@ -199,6 +201,8 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
     write_frame(output, frame)
     if args.input is None and args.folds is None:
         by_fold.write(table.ids)
+    for line in describe_data_files(experiment.data, [source]):
+        print(line)
     if postprocess.note:
         print(postprocess.note)
     print(f"{len(frame):,} rows, {len(ensemble.folders)} models averaged: {output}")
@@ -208,6 +212,7 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
 def predict_blend(args: argparse.Namespace) -> None:
     """Predict with every run of a blend; the first run's ids and sample submission hold."""
     announce(f"blend {Path(args.blend).name} ({check_blend(args.blend).blend})")
+    from auxfold.data.reader import describe_data_files
     from auxfold.inference.blend import Blend
     from auxfold.inference.destination import default_output, load_sample_submission
     from auxfold.inference.postprocess import Postprocess
@@ -224,6 +229,8 @@ def predict_blend(args: argparse.Namespace) -> None:
     frame = tasks.prediction_frame(experiment.data.id_column, ids, predictions)
     frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
+    for line in describe_data_files(experiment.data, [tables[0].path]):
+        print(line)
     if postprocess.note:
         print(postprocess.note)
     members = [blend.members[index] for index in blend.weighted_members()]

@@ -20,7 +20,8 @@ def is_annotation(column: str) -> bool:
 
 KIND_DESCRIPTION = (
     "What the task predicts. `binary`: a probability per column, for labels in [0, 1], hard or "
-    "soft. `multiclass`: one of several classes, for one column, or for a column of shares per "
+    "soft, or words. `tags`: a probability per tag, for one column whose cells hold any number of "
+    "tags. `multiclass`: one of several classes, for one column, or for a column of shares per "
     "class. `ordinal`: one of several classes in an order, for one column. `regression`: a number "
     "per column."
 )
@@ -36,6 +37,11 @@ class TaskSettings(Section):
     columns: Annotated[list[str], Field(min_length=1)] = Field(
         description="The label columns. An empty cell is not labeled: it counts in no loss, metric "
         "or stratification."
+    )
+    na_values: list[str] = Field(
+        [],
+        description='Values of the label columns that mean "not labeled", besides an empty cell: '
+        '`["-", "-1"]`.',
     )
     main: bool = Field(
         False,

@@ -33,6 +33,10 @@ def parse_labels(frame: pd.DataFrame, task: TaskSettings, path: str) -> ParsedLa
     Raises:
         InputError: a cell is not a label; the error names file, column and row.
     """
+    if task.na_values:
+        cells = frame[task.file_columns]
+        is_empty = cells.apply(lambda column: column.str.strip().isin(task.na_values))
+        frame = frame.assign(**cells.mask(is_empty, ""))
     if isinstance(task, TagsSettings):
         return parse_tags(frame, task, path)
     if isinstance(task, BinarySettings):

@@ -47,9 +47,11 @@ def score_labeled_predictions(
             labels = labeled.parse_labels(task, column)
             scores[f"{metric}/{column}"] = f1_at_half(labels, decisions * 1.0)
         elif metric in task.metrics:
-            labels = labeled.parse_labels(task, column)
-            predictions = _column_predictions(labeled, task, column, metric)
-            scores[f"{metric}/{column}"] = task.metrics[metric](labels, predictions)
+            # A column of shares stands for its task, whose classes are scored together.
+            target = column if column in task.settings.targets else task.settings.targets[0]
+            labels = labeled.parse_labels(task, target)
+            predictions = _column_predictions(labeled, task, target, metric)
+            scores[f"{metric}/{target}"] = task.metrics[metric](labels, predictions)
     if not scores:
         known = dict.fromkeys([*tasks.main.metrics, *BINARY_METRICS, TUNED_F1])
         raise InputError(f"no metric {metric!r}{nearest(metric, known)}; {', '.join(known)}")

@@ -146,8 +146,8 @@ class Blend:
 
     def member_tasks(self, member: Ensemble) -> TaskSet:
         """The tasks of a run that predict the blended columns; their names may differ."""
-        blended = {column for task in self.tasks for column in task.settings.label_columns}
-        names = [task.name for task in member.tasks if blended & set(task.settings.label_columns)]
+        blended = {column for task in self.tasks for column in task.settings.targets}
+        names = [task.name for task in member.tasks if blended & set(task.settings.targets)]
         return member.select_tasks(names)
 
     def predictions_by_column(

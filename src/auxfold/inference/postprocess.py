@@ -13,6 +13,7 @@ from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.submission import SampleSubmission
 from auxfold.postprocessing.calibration import apply_calibrator
+from auxfold.postprocessing.cut_points import QWK, apply_cut_points
 from auxfold.postprocessing.record import load_postprocess_record
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task
@@ -26,8 +27,8 @@ class Postprocess:
 
     Attributes:
         calibrate: ``temperature``, ``isotonic`` or None.
-        threshold: ``f1``, ``precision=P`` or None. Predictions become 1 or 0 by the thresholds that
-            were stored under this name.
+        threshold: ``f1``, ``precision=P``, ``qwk`` or None. Predictions become 1 or 0 by the
+            thresholds that were stored under this name, or a class by the cut points.
         columns: label column to what ``postprocess.json`` or ``blend.json`` stores for it.
         note: what a reader of the predictions should know, or an empty string.
     """
@@ -146,18 +147,24 @@ class Postprocess:
             )
 
     def _check_threshold(self, task: Task) -> None:
-        if not task.has_positive_class:
+        stored = [
+            self.columns.get(name, {}).get("thresholds", {}) for name in task.settings.targets
+        ]
+        names = set.intersection(*map(set, stored))
+        if not names:
             raise InputError(
                 f"threshold = {self.threshold!r}: task {task.name!r} is a {task.kind} task; "
-                f"thresholds are for binary ones"
+                f"thresholds are for binary ones, cut points for ordinal ones and for a regression "
+                f"with selection.metric = '<task>/qwk'"
             )
-        stored = [set(self.columns[column]["thresholds"]) for column in task.settings.label_columns]
-        names = set.intersection(*stored)
         if self.threshold not in names:
+            advice = (
+                "; for another precision run scripts/evaluate.py (a blend: blend.py) with "
+                "--target-precision P"
+            )
             raise InputError(
-                f"threshold = {self.threshold!r}: stored are {', '.join(sorted(names))}; for "
-                f"another precision run scripts/evaluate.py (a blend: blend.py) with "
-                f"--target-precision P"
+                f"threshold = {self.threshold!r}: stored are {', '.join(sorted(names))}"
+                f"{advice if task.has_positive_class else f' for task {task.name!r}'}"
             )
 
     def apply(
@@ -177,7 +184,9 @@ class Postprocess:
             values = predictions[task.name]
             if self.calibrate is not None:
                 values = self._calibrate(task, values)
-            if self.threshold is not None and task.has_positive_class:
+            if self.threshold == QWK:
+                values = self._apply_cut_points(task, values)
+            elif self.threshold is not None and task.has_positive_class:
                 values = self._apply_thresholds(task, values)
             processed[task.name] = values
         return processed
@@ -191,8 +200,19 @@ class Postprocess:
         thresholds = [np.inf if threshold is None else threshold for threshold in stored]
         return (values >= thresholds).astype(np.int64)
 
+    def _apply_cut_points(self, task: Task, values: np.ndarray) -> np.ndarray:
+        decided = [
+            apply_cut_points(
+                task,
+                values[:, task.output_slice(position)],
+                **self.columns[target]["thresholds"][QWK],
+            )
+            for position, target in enumerate(task.settings.targets)
+        ]
+        return np.concatenate(decided, axis=1)
+
     def _calibrate(self, task: Task, values: np.ndarray) -> np.ndarray:
-        columns = task.settings.label_columns
+        columns = task.settings.targets
         calibrated = np.empty(values.shape)
         width = task.n_outputs // len(columns)  # a multi-class column has all the outputs
         for index, column in enumerate(columns):

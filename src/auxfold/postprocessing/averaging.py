@@ -101,7 +101,7 @@ def output_weights(task: Task, weights: dict[str, np.ndarray]) -> np.ndarray:
     Returns:
         ``(models, n_outputs)``.
     """
-    columns = [weights[column] for column in task.settings.label_columns]
+    columns = [weights[column] for column in task.settings.targets]
     return np.stack(columns * (task.n_outputs // len(columns)), axis=1)
 
 

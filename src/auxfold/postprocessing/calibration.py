@@ -44,7 +44,7 @@ def fit_temperature(task: Task, labels: np.ndarray, predictions: np.ndarray) -> 
 
     Args:
         task: the task that the column belongs to.
-        labels: ``(rows,)`` of the column, NaN where not labeled.
+        labels: ``(rows,)`` of the column, NaN where not labeled; ``(rows, classes)`` of shares.
         predictions: ``(rows, n_outputs)`` of the column.
 
     Returns:
@@ -52,7 +52,7 @@ def fit_temperature(task: Task, labels: np.ndarray, predictions: np.ndarray) -> 
     """
     from scipy.optimize import minimize_scalar
 
-    known = ~np.isnan(labels)
+    known = ~np.isnan(labels) if labels.ndim == 1 else ~np.isnan(labels).any(axis=1)
     y = labels[known]
     if len(y) == 0 or y.min() == y.max():
         return 1.0
@@ -206,10 +206,10 @@ def compute_log_loss(task: Task, labels: np.ndarray, predictions: np.ndarray) ->
 def _calibrated_columns(
     tasks: TaskSet, labels: np.ndarray, oof: pd.DataFrame
 ) -> Iterator[tuple[Task, str, np.ndarray, np.ndarray]]:
-    """Task, label column, its labels ``(rows,)`` and its predictions ``(rows, n_outputs)``."""
+    """Task, target, its labels and its predictions ``(rows, n_outputs)``."""
     for task, columns in tasks.items():
         if task.calibration_methods:
             predictions = oof[task.prediction_columns].to_numpy()
-            for position, column in enumerate(task.settings.label_columns):
-                column_predictions = predictions[:, task.output_slice(position)]
-                yield task, column, labels[:, columns][:, position], column_predictions
+            for position, target in enumerate(task.settings.targets):
+                target_labels = task.column_labels(labels[:, columns], position)
+                yield task, target, target_labels, predictions[:, task.output_slice(position)]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from auxfold.postprocessing.calibration import evaluate_calibration, fit_calibrators
+from auxfold.postprocessing.cut_points import QWK, tune_cut_points
 from auxfold.postprocessing.thresholds import tune_for_precision, tune_thresholds
 from auxfold.tasks import TaskSet
 
@@ -31,12 +32,14 @@ def evaluate_postprocess(
 
     Returns:
         ``calibration`` (see ``evaluate_calibration``), ``thresholds`` where there is a binary task
-        (see ``tune_thresholds``), ``precision`` where there are target precisions (by rule,
-        ``precision=P``).
+        (see ``tune_thresholds``), ``cut_points`` where a task has such (see ``tune_cut_points``),
+        ``precision`` where there are target precisions (by rule, ``precision=P``).
     """
     record: dict[str, Any] = {}
     if thresholds := tune_thresholds(tasks, labels, oof, folds):
         record["thresholds"] = thresholds
+    if cut_points := tune_cut_points(tasks, labels, oof, folds):
+        record["cut_points"] = cut_points
     record["calibration"] = evaluate_calibration(tasks, labels, oof, folds)
     by_rule = {
         f"precision={precision:g}": tune_for_precision(tasks, labels, oof, folds, precision)
@@ -59,8 +62,8 @@ def fit_postprocess(
         record: what :func:`evaluate_postprocess` returned; its thresholds are taken over.
 
     Returns:
-        Label column to ``calibration`` by method and ``thresholds`` by rule, ``f1`` and
-        ``precision=P``.
+        Target to ``calibration`` by method and ``thresholds`` by rule: ``f1`` and ``precision=P``,
+        or ``qwk`` with the cut points.
     """
     rules = {"f1": record.get("thresholds", {}).get("values", {})}
     rules |= {rule: tuned["values"] for rule, tuned in record.get("precision", {}).items()}
@@ -68,4 +71,7 @@ def fit_postprocess(
     for column, calibration in fit_calibrators(tasks, labels, oof).items():
         thresholds = {rule: values[column] for rule, values in rules.items() if column in values}
         columns[column] = {"calibration": calibration, "thresholds": thresholds}
+    for column, cut_points in record.get("cut_points", {}).get("values", {}).items():
+        stored = columns.setdefault(column, {"calibration": {}, "thresholds": {}})
+        stored["thresholds"][QWK] = cut_points
     return columns

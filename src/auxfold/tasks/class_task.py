@@ -39,6 +39,10 @@ class ClassTask(Task):
     def class_names(self) -> list[str]:
         return self.settings.class_names
 
+    def for_column(self, column: str) -> Self:
+        """The same task, not fitted: its classes are one target."""
+        return type(self)(self.settings.model_copy(update={"label_weights": None}))
+
     # ---- labels
 
     def check_labels(self, labels: np.ndarray, path: str) -> None:
