@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from wandb.proto import wandb_internal_pb2
 
 from auxfold.config.experiment import load_experiment, to_toml
-from auxfold.tracking.tracker import Tracker, choose_wandb_mode, project_name
+from auxfold.tracking.tracker import Tracker, project_name
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
@@ -174,16 +175,40 @@ def test_summaries_hold_the_final_scores(pipeline):
     assert runs["tiny-inference"][0].summary["rows"] == 10
 
 
+def worst_errors_in(folder: Path) -> pd.DataFrame:
+    """The latest table of an offline run."""
+    tables = folder.glob("outputs/tiny/wandb/*/files/media/table/worst_errors*.json")
+    table = json.loads(max(tables, key=lambda path: path.stat().st_mtime).read_text())
+    return pd.DataFrame(table["data"], columns=table["columns"])
+
+
 def test_files_and_the_worst_errors(pipeline):
     folder, runs, _ = pipeline
     assert {"tiny-folds", "tiny-fold0-oof"} <= set(runs["tiny-fold0"][0].artifacts)
     assert "tiny-fold0" not in runs["tiny-fold0"][0].artifacts, "models only when asked for"
     assert "tiny-oof" in runs["tiny-cv"][0].artifacts
-    tables = list(folder.glob("outputs/tiny/wandb/*/files/media/table/worst_errors*.json"))
-    table = json.loads(tables[0].read_text())
-    errors = pd.DataFrame(table["data"], columns=table["columns"])
+    errors = worst_errors_in(folder)
     gaps = (errors["label"] - errors["prediction"]).abs()
     assert len(errors) == 60 and gaps.is_monotonic_decreasing
+    assert "text" not in errors
+
+
+def test_texts_leave_the_machine_only_with_the_key(pipeline):
+    """Nothing that W&B would upload, of any command, holds a text of the training file."""
+    folder, _, _ = pipeline
+    texts = [text for text in make_frame()["text"] if len(text.split()) > 3]
+    errors = worst_errors_in(folder)
+
+    def leaked() -> list[str]:
+        paths = [p for p in folder.glob("outputs/tiny/wandb/*/**/*") if p.is_file()]
+        contents = [path.read_bytes() for path in paths]
+        assert len(contents) > 10
+        return [text for text in texts if any(text.encode() in content for content in contents)]
+
+    assert leaked() == []
+    call("evaluate", "--no-baseline", "--set", "tracking.texts=true", cwd=folder)
+    with_texts = worst_errors_in(folder)
+    assert with_texts.drop(columns="text").equals(errors) and set(texts) == set(leaked())
     assert list(folder.glob("outputs/tiny/wandb/*/files/media/html/report*.html"))
 
 
@@ -257,21 +282,41 @@ def test_projects_are_named_after_the_competition():
 
 
 @pytest.mark.parametrize(
-    ("setting", "environment", "key", "expected"),
+    ("mode", "setting", "expected"),
     [
-        ("off", "online", "k", "off"),
-        ("offline", "", "k", "offline"),
-        ("auto", "", "k", "online"),
-        ("auto", "", "", "offline"),
-        ("auto", "disabled", "k", "off"),
-        ("auto", "offline", "k", "offline"),
+        ("offline", "online", "W&B is offline because of WANDB_MODE=offline"),
+        ("disabled", "online", "W&B is off because of WANDB_MODE=disabled"),
+        ("of", "auto", "W&B is off because of WANDB_MODE=of, which is none of online, run"),
+        ("disabled", "auto", ""),
+        ("online", "off", ""),
     ],
 )
-def test_modes(monkeypatch, tmp_path, setting, environment, key, expected):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("WANDB_MODE", environment)
-    monkeypatch.setenv("WANDB_API_KEY", key)
-    assert choose_wandb_mode(setting) == expected
+def test_a_switch_that_overrules_the_settings_is_reported(
+    monkeypatch, capsys, tmp_path, mode, setting, expected
+):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.setenv("WANDB_MODE", mode)
+    Tracker(make_experiment("t", "b", tracking={"wandb": setting}), "train", "fold0", tmp_path)
+    first_line = capsys.readouterr().err.partition("\n")[0]
+    assert first_line.startswith(expected) and bool(first_line) == bool(expected)
+
+
+def test_the_address_of_an_online_run_is_printed(monkeypatch, capsys, tmp_path):
+    """Without a server: ``wandb.init`` is replaced, and gets what keeps texts on the machine."""
+    import wandb
+
+    url = "https://wb.example.org/ada/p/runs/1"
+    run = SimpleNamespace(url=url, define_metric=lambda *_, **__: None)
+    calls = []
+    monkeypatch.setattr(wandb, "init", lambda **options: calls.append(options) or run)
+    monkeypatch.setenv("WANDB_MODE", "online")
+    for texts in (False, True):
+        experiment = make_experiment("t", "b", tracking={"wandb": "auto", "texts": texts})
+        assert Tracker(experiment, "train", "fold0", tmp_path).run is run
+    assert capsys.readouterr().err.splitlines() == [f"W&B: {url}"] * 2
+    assert [call["mode"] for call in calls] == ["online", "online"]
+    assert [call["settings"].disable_git for call in calls] == [True, False]
+    assert calls[0]["settings"].save_code is False
 
 
 def test_a_sweep_trial_trains_the_folds_and_reports_their_score(work_dir, backbone):

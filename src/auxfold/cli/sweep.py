@@ -17,6 +17,8 @@ from auxfold.cli.experiment_options import (
 )
 from auxfold.cli.options import make_parser
 from auxfold.cli.processes import call_command, start_command
+from auxfold.errors import InputError
+from auxfold.tracking.mode import describe_switch, wandb_mode
 
 EXAMPLES = """\
   wandb sweep --project my-competition configs/sweep.yaml
@@ -33,6 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     experiment = read_experiment(args)
     check_training_files(experiment)
+    if wandb_mode("auto") == "off":
+        raise InputError(f"{describe_switch('online')}; a sweep needs W&B, so remove this switch")
     import wandb  # a missing wandb is an error here: without it there is no sweep
 
     with wandb.init(job_type="sweep") as trial:

@@ -35,3 +35,8 @@ class Tracking(Section):
         description="Uploads every fold's model as an artifact. Out-of-fold predictions and the "
         "folds file are always uploaded.",
     )
+    texts: bool = Field(
+        False,
+        description="Uploads what shows texts of the data, too: the report and the texts of the "
+        "worst errors. Otherwise no text leaves the machine.",
+    )

@@ -25,9 +25,14 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "packages": {name: _version(name) for name in packages},
-        "git": _git("rev-parse", "HEAD"),
+        "git": git_commit(),
         "git_changes": bool(_git("status", "--porcelain")),
     }
+
+
+def git_commit() -> str | None:
+    """The commit of the current directory; None without git."""
+    return _git("rev-parse", "HEAD")
 
 
 def _version(package: str) -> str | None:

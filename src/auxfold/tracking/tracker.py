@@ -5,30 +5,23 @@ A failure of W&B never stops a training.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
-from netrc import NetrcParseError, netrc
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from auxfold.config.experiment import Experiment
-
-Mode = Literal["online", "offline", "off"]
-_VARIABLE_MODES: dict[str, Mode] = {  # the values of the variable WANDB_MODE
-    "online": "online",
-    "offline": "offline",
-    "dryrun": "offline",
-    "disabled": "off",
-}
+from auxfold.storage.provenance import git_commit
+from auxfold.tracking.mode import describe_switch, wandb_mode
 
 
 class Tracker:
     """One W&B run, whose project is the competition and whose group is the experiment.
 
-    It does nothing when tracking is off or W&B fails. Every fold has a run of its own.
+    It does nothing when tracking is off or W&B fails. Every fold has a run of its own. Callers log
+    texts of the data only with ``tracking.texts``.
 
     Args:
         experiment: its ``[tracking]`` section decides the mode; ``auto`` is online where there is
@@ -56,7 +49,9 @@ class Tracker:
         extra: dict[str, Any] | None = None,
     ) -> None:
         self.run: Any = None
-        mode = choose_wandb_mode(experiment.tracking.wandb)
+        mode = wandb_mode(experiment.tracking.wandb)
+        if active and (switch := describe_switch(experiment.tracking.wandb)):
+            _warn(switch)
         if mode == "off" or not active:
             return
         try:
@@ -72,10 +67,10 @@ class Tracker:
                 resume="allow" if run_id else None,
                 # The default gives a second run in one process the first one's.
                 reinit="finish_previous",
-                config={**_config(experiment), **(extra or {})},
+                config={**_config(experiment), "git_commit": git_commit(), **(extra or {})},
                 dir=str(folder.resolve()),  # its server may run in another directory
                 mode=mode,
-                settings=wandb.Settings(silent=True),
+                settings=wandb.Settings(**_settings(experiment)),
             )
             # Curves over training rows: comparable between batch sizes.
             self.run.define_metric("rows")
@@ -83,6 +78,8 @@ class Tracker:
         except Exception as error:  # a network, login or version problem of any kind
             self._fail(error)
             return
+        if mode == "online":
+            _warn(f"W&B: {self.run.url}")
         if mode == "offline" and len(list(folder.glob("wandb/offline-run-*"))) == 1:
             _warn(f"W&B is offline; to upload all runs: wandb sync {folder}/wandb/offline-run-*")
 
@@ -158,6 +155,14 @@ def _warn(text: str) -> None:
     print(text, file=sys.stderr)  # stdout has only what a command answers
 
 
+def _settings(experiment: Experiment) -> dict[str, Any]:
+    """Settings of a run, under which only what is logged leaves the machine."""
+    if experiment.tracking.texts:
+        return {"silent": True}
+    # Changes since the last commit, or a notebook with its outputs, may hold texts.
+    return {"silent": True, "disable_git": True, "save_code": False}
+
+
 def _without_none(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value is not None}
 
@@ -179,20 +184,3 @@ def _config(experiment: Experiment) -> dict[str, Any]:
         pairs = zip(experiment.data.source_names, config["data"]["train"], strict=True)
         config["data"]["train"] = dict(pairs)
     return config
-
-
-def choose_wandb_mode(setting: Mode | Literal["auto"]) -> Mode:
-    """The mode of ``tracking.wandb``; the variable ``WANDB_MODE`` decides under ``auto``."""
-    if setting != "auto":
-        return setting
-    mode = _VARIABLE_MODES.get(os.environ.get("WANDB_MODE", ""))
-    return mode or ("online" if _has_login() else "offline")
-
-
-def _has_login() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        return netrc().authenticators("api.wandb.ai") is not None
-    except (OSError, NetrcParseError):
-        return False
