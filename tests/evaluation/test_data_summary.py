@@ -62,7 +62,7 @@ def test_labels_are_counted_per_fold(tmp_path):
     assert summary.majority_scores() == {"rude": 0.8, "loud": 0.75, "mood": 0.9}
     rare, dominant, *_ = summary.warnings()
     assert rare.endswith(
-        "chance: mood = angry 1 (0 to 0 a fold), rude 2 (0 to 1 a fold), "
+        "chance: mood = angry 1 (0 a fold), rude 2 (0 to 1 a fold), "
         "loud 2 (0 to 2 a fold), mood = calm 9 (4 to 5 a fold)"
     )
     assert dominant.endswith("giving it: mood 0.900")

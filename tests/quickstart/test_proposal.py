@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 
 from auxfold.config.experiment import load_experiment
+from auxfold.data.learned_tags import learn_tags
 from auxfold.datasets.sample import build_sample, write_sample
 from auxfold.errors import InputError
+from auxfold.quickstart.profile import Requests
 from auxfold.quickstart.proposal import propose_experiment, suggest_name
+from auxfold.training.split import load_training_table
 from commands import refusal_of, run_command
 from conftest import WORDS
 
@@ -21,14 +24,16 @@ def random_sentences(rows: int = ROWS, seed: int = 0) -> list[str]:
     return [" ".join(random.choice(WORDS, size=random.integers(4, 12))) for _ in range(rows)]
 
 
-def propose_and_load(frame: pd.DataFrame, folder, main=None, **siblings: pd.DataFrame):
-    """The experiment that is proposed for a table, written and read again."""
+def propose_and_load(frame: pd.DataFrame, folder, requests=None, **siblings: pd.DataFrame):
+    """The experiment that is proposed for a table, written and read again; its rows are usable."""
     for name, sibling in siblings.items():
         sibling.to_csv(folder / f"{name}.csv", index=False)
     frame.to_csv(folder / "train.csv", index=False)
-    text, profile = propose_experiment(str(folder / "train.csv"), "e", None, main)
+    text, profile = propose_experiment(str(folder / "train.csv"), "e", requests=requests)
     (folder / "e.toml").write_text(text)
-    return load_experiment(folder / "e.toml"), profile
+    experiment = load_experiment(folder / "e.toml")
+    load_training_table(learn_tags(experiment))
+    return experiment, profile
 
 
 def test_binary_soft_and_partly_labeled_columns(tmp_path):
@@ -56,7 +61,7 @@ def test_binary_soft_and_partly_labeled_columns(tmp_path):
     assert profile.repeated == ["page_id"] and set(profile.unused) == {"votes", "same"}
     text = (tmp_path / "e.toml").read_text()
     assert '# group = "page_id"' in text and "33.3% at 0.5 or more, soft" in text
-    other_main, _ = propose_and_load(frame, tmp_path, main="obscene")
+    other_main, _ = propose_and_load(frame, tmp_path, Requests(main=["obscene"]))
     assert other_main.main_task.columns == ["obscene"]
 
 
@@ -118,8 +123,8 @@ def test_stars_are_numbers_in_an_order_and_other_kinds_are_offered(tmp_path):
         "genre": ["a", "b"] * (ROWS // 2),
     })  # fmt: skip
     experiment, profile = propose_and_load(frame, tmp_path)
-    assert [task.kind for task in experiment.tasks] == ["regression"]
-    assert [column.name for column in profile.others] == ["genre"]
+    assert [task.kind for task in experiment.tasks] == ["ordinal"]
+    assert [group.name for group in profile.others] == ["genre"]
     # Without the comment marks, the text is the offered task.
     text = (tmp_path / "e.toml").read_text()
     offered = text.index("# This could be an auxiliary task:")
@@ -127,19 +132,23 @@ def test_stars_are_numbers_in_an_order_and_other_kinds_are_offered(tmp_path):
     uncommented = "\n".join(line.removeprefix("# ") for line in text[offered:end].splitlines()[1:])
     (tmp_path / "e.toml").write_text(text[:offered] + uncommented + text[end:])
     assert [task.kind for task in load_experiment(tmp_path / "e.toml").tasks] == [
-        "regression", "multiclass",
+        "ordinal", "multiclass",
     ]  # fmt: skip
 
 
 def test_what_cannot_be_proposed_says_why(tmp_path):
     frame = pd.DataFrame({"id": range(ROWS), "text": random_sentences()})
-    with pytest.raises(InputError, match="no column looks like a label .*; its columns are id, te"):
+    with pytest.raises(
+        InputError, match="no column looks like a label; text: the text; id: th"
+    ):
         propose_and_load(frame, tmp_path)
-    with pytest.raises(InputError, match="no column holds texts; its columns are id, y"):
+    with pytest.raises(
+        InputError, match="no column holds texts; id: numbers; y: numbers; name"
+    ):
         propose_and_load(pd.DataFrame({"id": range(ROWS), "y": [0, 1] * 60}), tmp_path)
     frame["y"] = [0, 1] * 60
     with pytest.raises(InputError, match="--main 'z' is no column .*; those are y"):
-        propose_and_load(frame, tmp_path, main="z")
+        propose_and_load(frame, tmp_path, Requests(main=["z"]))
 
 
 def test_names_come_from_the_file_or_its_folder(tmp_path):

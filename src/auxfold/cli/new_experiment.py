@@ -4,55 +4,89 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from auxfold.cli.commands import as_called
 from auxfold.cli.options import make_parser
-from auxfold.config.experiment import load_experiment
+from auxfold.config.experiment import Experiment, load_experiment
 from auxfold.data.paths import check_exists
 from auxfold.errors import InputError
 from auxfold.storage.atomic import write_text
 
+if TYPE_CHECKING:
+    from auxfold.evaluation.data_summary import DataSummary
+
 EXAMPLES = """\
   auxfold new-experiment input/sample/train.csv --name first_look
   auxfold new-experiment reviews.csv --main stars --test to_rate.csv
-  auxfold new-experiment train.jsonl.gz --name mine --output configs/mine.toml
+  auxfold new-experiment tickets.csv --main Queue --text Subject --text Body --id "Ticket ID"
 """
 NEXT_STEPS = """\
     auxfold train --config {path} --fold 0 --dry-run
     auxfold make-folds --config {path}
     auxfold train --config {path} --fold all
-    auxfold evaluate --config {path}"""
+    auxfold evaluate --config {path}
+    auxfold inference --config {path}{input}"""
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     check_exists(args.table)
-    if args.test:
-        check_exists(args.test)
+    for path in (args.test, args.sample):
+        if path:
+            check_exists(path)
     if args.name or args.output:
         output_path(args, args.name or "")  # refused before anything slow is imported
+    from auxfold.data.files import describe_format
     from auxfold.quickstart.description import describe_profile
+    from auxfold.quickstart.profile import Requests
     from auxfold.quickstart.proposal import propose_experiment, suggest_name
 
     name = args.name or suggest_name(args.table)
     output = output_path(args, name)
-    text, profile = propose_experiment(args.table, name, args.test, args.main)
-    write_checked(output, text)
+    requests = Requests(args.main, args.text, args.id)
+    text, profile = propose_experiment(args.table, name, args.test, requests, args.sample)
+    experiment, summary = write_checked(output, text)
+    for line in describe_format(args.table):
+        print(line)
     print(describe_profile(profile))
+    for line in summary.warnings():
+        print(f"warning: {line}")
     print(f"\nwritten: {output}; read through it, then\n")
-    print(as_called(NEXT_STEPS.format(path=output)))
+    predictions = f" --input {args.table} --output outputs/{name}/predictions.csv"
+    options = "" if experiment.data.test else f"{predictions}  # or another table"
+    print(as_called(NEXT_STEPS.format(path=output, input=options)))
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = make_parser("new-experiment", __doc__, EXAMPLES)
-    parser.add_argument("table", metavar="FILE", help="csv, tsv, parquet or jsonl (.gz, .zip)")
+    parser.add_argument("table", metavar="FILE", help="csv, tsv, parquet, jsonl, xlsx (.gz, .zip)")
     parser.add_argument(
         "--test", metavar="F", help="table to predict (default: test.* next to FILE)"
     )
     parser.add_argument(
-        "--main", metavar="COLUMN", help="the column that matters (default: guessed)"
+        "--sample",
+        metavar="F",
+        help="sample submission (default: sample_submission.* next to FILE)",
+    )
+    parser.add_argument(
+        "--main",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="the column that matters; repeated, the columns of one task (default: guessed)",
+    )
+    parser.add_argument(
+        "--text",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="the text; given twice, both texts of a pair (default: guessed)",
+    )
+    parser.add_argument(
+        "--id", metavar="COLUMN", help="the id; '' numbers the rows (default: guessed)"
     )
     parser.add_argument("--name", help="of the experiment (default: from FILE)")
     parser.add_argument("--output", metavar="F", help="default: configs/<name>.toml")
@@ -72,18 +106,27 @@ def output_path(args: argparse.Namespace, name: str) -> Path:
     return output
 
 
-def write_checked(output: Path, text: str) -> None:
+def write_checked(output: Path, text: str) -> tuple[Experiment, DataSummary]:
     """Write an experiment file, once the rows that it names can be trained on.
+
+    Returns:
+        The experiment, and what its rows are like.
 
     Raises:
         InputError: they cannot; nothing is written.
     """
+    from auxfold.data.learned_tags import learn_tags
+    from auxfold.evaluation.data_summary import summarize_data
+    from auxfold.tasks import TaskSet
     from auxfold.training.split import load_training_table
 
     draft = output.with_name(f".{output.name}.draft")
     write_text(draft, text)
     try:
-        load_training_table(load_experiment(draft))
+        experiment = learn_tags(load_experiment(draft))
+        tasks = TaskSet.from_experiment(experiment)
+        table = load_training_table(experiment, tasks)
         draft.rename(output)
     finally:
         draft.unlink(missing_ok=True)
+    return experiment, summarize_data(experiment, tasks, table)

@@ -21,7 +21,7 @@ from auxfold.storage.atomic import read_json, write_json
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task, TaskSet
 
-FEW_ROWS = 10  # of a label in a fold, below which its score is mostly chance
+FEW_ROWS = 5  # of a label in a fold, below which its score is mostly chance
 DOMINANT_SHARE = 0.9  # of one answer, from which accuracy says little
 SHOWN = 5  # labels in a line
 
@@ -171,6 +171,8 @@ def summarize_data(
         table: its training table.
         folds: ``(rows,)`` the fold of each row, -1: only trained on; None: not made yet.
     """
+    if folds is None and table.held_out is not None:
+        folds = np.where(table.held_out, 0, -1)
     keys = np.array(duplicate_keys(table.texts), dtype=object)
     has_text = np.array([any(map(str.strip, row)) for row in zip(*table.texts, strict=True)])
     texts = keys[has_text]
@@ -271,7 +273,9 @@ def _compare_with_test(experiment: Experiment, keys: set[str]) -> tuple[int | No
 
 
 def _describe_count(label: LabelCount) -> str:
-    return f"{label.label} {label.rows:,} ({min(label.per_fold)} to {max(label.per_fold)} a fold)"
+    fewest, most = min(label.per_fold), max(label.per_fold)
+    per_fold = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    return f"{label.label} {label.rows:,} ({per_fold} a fold)"
 
 
 def _enumerate(parts: Sequence[str]) -> str:

@@ -1,112 +1,27 @@
-"""Guess the roles of the columns of an unknown table: texts, id, and labels by kind."""
+"""Guess the roles of the columns of an unknown table: texts, id, split, and labels by kind."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
-from auxfold.data.cells import MISSING_LABELS
-from auxfold.errors import InputError
-
-TEXT_NAMES = ("comment_text", "text", "full_text", "comment", "content", "body", "sentence")
-PAIRS = (("premise", "hypothesis"), ("query", "document"), ("query", "passage"),
-         ("question", "answer"), ("question", "context"), ("anchor", "positive"))  # fmt: skip
-MAIN_NAMES = ("target", "label", "labels", "toxic", "toxicity", "score", "class", "sentiment",
-              "rating", "stars", "category", "y")  # fmt: skip
-# Columns that count or name something rather than describe the text.
-NO_LABEL = re.compile(
-    r"(^|_)(id|ids|index|idx|count|counts|n|num|date|year|time|timestamp|fold|split|weight|votes|"
-    r"likes|annotators?)($|_)|_?Id$",
+from auxfold.data.parts import DEV, PARTS, TEST, TRAIN
+from auxfold.errors import InputError, nearest
+from auxfold.quickstart.column import ColumnProfile
+from auxfold.quickstart.label_groups import LabelGroup, find_copies, find_votes
+from auxfold.quickstart.labels import propose_tasks
+from auxfold.quickstart.names import (
+    COUNT_WORDS,
+    NO_LABEL_WORDS,
+    SPLIT_NAMES,
+    has_word,
+    is_id_name,
+    name_words,
 )
-MAX_CLASSES = 50
-
-
-@dataclass(frozen=True)
-class ColumnProfile:
-    """One column of a table, every value a string.
-
-    Attributes:
-        name: the name of the column.
-        values: stripped strings, without missing ones.
-        rows: the number of rows of the whole table.
-        numbers: the values as numbers; None where some value is not a number.
-    """
-
-    name: str
-    values: pd.Series
-    rows: int
-    numbers: np.ndarray | None
-
-    @classmethod
-    def from_cells(cls, name: str, cells: pd.Series) -> ColumnProfile:
-        """The profile of a column of strings."""
-        stripped = cells.str.strip()
-        values = stripped[~stripped.str.lower().isin(MISSING_LABELS)]
-        digits = values.str.lower().replace({"true": "1", "false": "0"})
-        numbers = pd.to_numeric(digits, errors="coerce").to_numpy(dtype=np.float64)
-        is_numeric = len(numbers) > 0 and bool(np.isfinite(numbers).all())
-        return cls(name, values, len(cells), numbers if is_numeric else None)
-
-    @property
-    def n_distinct(self) -> int:
-        """Number of different values."""
-        return int(self.values.nunique())
-
-    @property
-    def missing(self) -> float:
-        """Share of rows without a value."""
-        return 1 - len(self.values) / self.rows
-
-    @property
-    def words(self) -> float:
-        """Words per value, on average."""
-        return float(self.values.str.count(r"\s+").mean()) + 1 if len(self.values) else 0.0
-
-    def is_text(self) -> bool:
-        """Whether most rows have several words, and mostly different ones."""
-        varied = self.n_distinct >= 0.3 * max(len(self.values), 1)
-        return self.numbers is None and self.words >= 2.5 and varied and self.missing < 0.5
-
-    def is_id(self) -> bool:
-        """Whether every row has a different value, which is not a fraction."""
-        numbers = self.numbers
-        has_fractions = numbers is not None and bool((numbers != np.round(numbers)).any())
-        return self.n_distinct == self.rows and not has_fractions
-
-    def kind(self) -> str | None:
-        """``binary``, ``multiclass`` or ``regression``; None where no task fits the column."""
-        if self.n_distinct < 2:
-            return None
-        if self.numbers is None:
-            few = self.n_distinct <= min(MAX_CLASSES, max(2, len(self.values) // 10))
-            return "multiclass" if few and self.words < 5 else None
-        if self.numbers.min() >= 0 and self.numbers.max() <= 1:
-            return "binary"
-        if (self.numbers == np.round(self.numbers)).all() and self.n_distinct <= 20:
-            is_ordered = self.name.lower() in ("score", "rating", "stars", "grade")
-            return "regression" if is_ordered else "multiclass"
-        return "regression"
-
-    def classes(self) -> list[str]:
-        """The values of a multi-class column, sorted, as numbers where all of them are."""
-        values = self.values.unique().tolist()
-        return sorted(values, key=float) if self.numbers is not None else sorted(values)
-
-    def describe(self) -> str:
-        """A short summary of a label column: its rate, range or classes, and missing labels."""
-        numbers, kind = self.numbers, self.kind()
-        if numbers is not None and kind == "binary":
-            summary = f"{(numbers >= 0.5).mean():.1%} at 0.5 or more"
-            summary += "" if set(numbers) <= {0.0, 1.0} else ", soft"
-        elif numbers is not None and kind == "regression":
-            summary = f"{numbers.min():g} to {numbers.max():g}, mean {numbers.mean():.3g}"
-        else:
-            counts = self.values.value_counts()
-            summary = f"{len(counts)} classes, {counts.iloc[-1]:,} to {counts.iloc[0]:,} rows"
-        return summary + (f", {self.missing:.0%} not labeled" if self.missing else "")
+from auxfold.quickstart.sample import Sample
+from auxfold.quickstart.texts import choose_texts
 
 
 @dataclass(frozen=True)
@@ -117,9 +32,11 @@ class TableProfile:
         rows: the number of rows.
         texts: the one or two text columns.
         id: the id column, or None.
-        main: the columns of the main task.
-        groups: task name to columns, for further tasks of the main task's kind.
-        others: columns that could be tasks of another kind.
+        main: the main task.
+        auxiliary: further tasks.
+        others: what could be further tasks.
+        split: the column that marks the parts of the table, or None.
+        parts: rows per part (``train``, ``dev``, ``test``); empty where no column marks them.
         repeated: columns that look like ids but repeat values; rows with equal values may have to
             stay in one fold.
         unused: column name to the reason why the column has no role.
@@ -128,15 +45,36 @@ class TableProfile:
     rows: int
     texts: list[str]
     id: str | None
-    main: list[ColumnProfile]
-    groups: dict[str, list[ColumnProfile]]
-    others: list[ColumnProfile]
+    main: LabelGroup
+    auxiliary: list[LabelGroup]
+    others: list[LabelGroup]
+    split: str | None
+    parts: dict[str, int]
     repeated: list[str]
     unused: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Requests:
+    """The columns that the user names; whatever is empty is guessed.
+
+    Attributes:
+        main: the label columns of the main task.
+        text: the text column, or both of a pair.
+        id: the id column; the empty string where there is none; None: guessed.
+    """
+
+    main: list[str] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+    id: str | None = None
+
+
 def profile_table(
-    frame: pd.DataFrame, path: str, features: list[str], main: str | None = None
+    frame: pd.DataFrame,
+    path: str,
+    features: list[str],
+    requests: Requests | None = None,
+    sample: Sample | None = None,
 ) -> TableProfile:
     """Guess the role of every column.
 
@@ -144,106 +82,146 @@ def profile_table(
         frame: the table, every value a string.
         path: named in errors.
         features: the columns of the test file, which are not labels.
-        main: the main column; guessed where None.
+        requests: the columns that the user names.
+        sample: the sample submission, where there is one.
 
     Raises:
-        InputError: no column holds texts, or none could be a label.
+        InputError: no column holds texts, none could be a label, two readings of the columns are
+            equally good, or a requested column does not exist.
     """
+    requests = requests or Requests()
     columns = {name: ColumnProfile.from_cells(name, frame[name]) for name in frame.columns}
-    texts = _find_texts(columns, path)
-    candidates = {name: column for name, column in columns.items() if name not in texts}
-    id_column = _find_id(candidates)
-    labels, repeated, unused = [], [], {}
-    for name, column in candidates.items():
-        if name == id_column:
-            continue
-        if name != main and re.search(r"_id$|Id$", name) and column.n_distinct < column.rows:
-            repeated.append(name)
-        elif name != main and NO_LABEL.search(name):
-            unused[name] = "counts or names something"
-        elif name != main and name in features:
-            unused[name] = "is in the test file as well"
-        elif column.is_text() or column.kind() is None:
-            unused[name] = (
-                "only one value" if column.n_distinct < 2 else "neither numbers nor classes"
-            )
-        else:
-            labels.append(column)
+    texts = choose_texts(columns, path, requests.text, features)
+    split = _find_split(columns)
+    candidates = {n: c for n, c in columns.items() if n not in texts and n != split}
+    id_column = _choose_id(candidates, path, requests, sample)
+    candidates.pop(id_column or "", None)
+    labels, repeated, unused = _find_labels(candidates, features, requests.main, sample)
     if not labels:
-        raise InputError(
-            f"{path}: no column looks like a label (numbers, or at most {MAX_CLASSES} classes); "
-            f"its columns are {', '.join(columns)}"
+        reasons = "; ".join(
+            f"{name}: {reason}"
+            for name, reason in _all_reasons(texts, id_column, split, repeated, unused).items()
         )
-    main_columns, groups = _split_tasks(labels, main, path)
-    assigned = {c.name for columns in (main_columns, *groups.values()) for c in columns}
-    others = [column for column in labels if column.name not in assigned]
+        raise InputError(f"{path}: no column looks like a label; {reasons}")
+    tasks = propose_tasks(labels, requests.main, sample, path)
     return TableProfile(
-        len(frame), texts, id_column, main_columns, groups, others, repeated, unused
+        rows=len(frame),
+        texts=texts,
+        id=id_column,
+        main=tasks.main,
+        auxiliary=tasks.auxiliary,
+        others=tasks.others,
+        split=split,
+        parts=_count_parts(columns[split]) if split else {},
+        repeated=repeated,
+        unused=unused,
     )
 
 
-def _find_texts(columns: dict[str, ColumnProfile], path: str) -> list[str]:
-    """The text column, or the two columns of a pair."""
-    texts = [name for name, column in columns.items() if column.is_text()]
-    if not texts:
-        raise InputError(f"{path}: no column holds texts; its columns are {', '.join(columns)}")
-    for pair in PAIRS:
-        if set(pair) <= set(texts):
-            return list(pair)
-    stems = {name: re.sub(r"[_ ]?([12]|[abAB])$", "", name) for name in texts}
-    for first in texts:
-        partners = [name for name in texts if name != first and stems[name] == stems[first] != name]
-        if partners:
-            return [first, partners[0]]
-    common = [name for name in TEXT_NAMES if name in texts]
-    return common[:1] or [max(texts, key=lambda name: columns[name].values.str.len().mean())]
+def _all_reasons(
+    texts: list[str],
+    id_column: str | None,
+    split: str | None,
+    repeated: list[str],
+    unused: dict[str, str],
+) -> dict[str, str]:
+    reasons = dict.fromkeys(texts, "the text")
+    reasons |= {id_column: "the id"} if id_column else {}
+    reasons |= {split: "the split"} if split else {}
+    return reasons | dict.fromkeys(repeated, "names a group of rows") | unused
 
 
-def _find_id(columns: dict[str, ColumnProfile]) -> str | None:
-    unique = [name for name, column in columns.items() if column.is_id()]
-    named_id = [name for name in unique if name.lower() == "id"]
-    named_id += [name for name in unique if re.search(r"_id$|Id$|^id_", name)]
-    # Numbers that happen to differ in every row are ids only if the column's name says so.
-    strings = [name for name in unique if columns[name].numbers is None]
-    return next(iter([*named_id, *strings]), None)
+def _find_split(columns: dict[str, ColumnProfile]) -> str | None:
+    """The column that marks rows as train and as dev or test."""
+    for name, column in columns.items():
+        if column.n_distinct <= len(PARTS) and has_word(name, SPLIT_NAMES) and not column.missing:
+            are_parts = set(column.counts.index.str.lower()) <= PARTS.keys()
+            parts = _count_parts(column) if are_parts else {}
+            if TRAIN in parts and len(parts) > 1:
+                return name
+    return None
 
 
-def _split_tasks(
-    labels: list[ColumnProfile], main: str | None, path: str
-) -> tuple[list[ColumnProfile], dict[str, list[ColumnProfile]]]:
-    """The columns of the main task, and groups of further columns of its kind."""
-    by_name = {column.name: column for column in labels}
-    if main is not None and main not in by_name:
-        raise InputError(
-            f"{path}: --main {main!r} is no column that can be learned; "
-            f"those are {', '.join(by_name)}"
+def _count_parts(column: ColumnProfile) -> dict[str, int]:
+    counts = column.values.str.lower().map(PARTS).value_counts()
+    return {part: int(counts[part]) for part in (TRAIN, DEV, TEST) if part in counts}
+
+
+def _choose_id(
+    columns: dict[str, ColumnProfile], path: str, requests: Requests, sample: Sample | None
+) -> str | None:
+    """The id column, or None where rows are numbered."""
+    if requests.id is not None:
+        if requests.id and requests.id not in columns:
+            raise InputError(
+                f"{path} has no column {requests.id!r} for --id{nearest(requests.id, columns)}; "
+                f"its other columns are {', '.join(columns)}"
+            )
+        return requests.id or None
+    unique = {n: c for n, c in columns.items() if c.is_id() and n not in requests.main}
+    if sample is not None and sample.id in unique:
+        return sample.id
+    named = [name for name in unique if is_id_name(name)]
+    exact = [name for name in named if name_words(name) == ["id"]]
+    if len(exact) == 1 or len(named) == 1:
+        return (exact or named)[0]
+    if len(named) > 1:
+        options = " or ".join(
+            f'--id "{name}"' if re.search(r"\W", name) else f"--id {name}" for name in named[:3]
         )
-    name = main or _guess_main(by_name)
-    binary = [column for column in labels if column.kind() == "binary"]
-    if name is None and len(binary) > 1:
-        groups = _group_columns(binary)
-        first = max(groups, key=lambda key: (len(groups[key]), key == "labels"))
-        return groups.pop(first), groups
-    main_column = by_name[name] if name else labels[0]
-    if main_column.kind() != "binary":
-        return [main_column], {}
-    return [main_column], _group_columns([column for column in binary if column is not main_column])
+        raise InputError(
+            f"{path}: which column is the id? {', '.join(map(repr, named))} are all different in "
+            f"every row; give {options}"
+        )
+    # Numbers that happen to differ in every row are ids only if the column's name says so.
+    strings = [name for name, column in unique.items() if column.numbers is None]
+    return strings[0] if len(strings) == 1 else None
 
 
-def _guess_main(columns: dict[str, ColumnProfile]) -> str | None:
-    by_lower_name = {name.lower(): name for name in columns}
-    exact = [by_lower_name[name] for name in MAIN_NAMES if name in by_lower_name]
-    partial = [name for name in columns if re.search("target|toxic|label", name.lower())]
-    partial = [name for name in partial if not name.lower().startswith("severe")]
-    return next(iter([*exact, *partial]), None)
+def _find_labels(
+    columns: dict[str, ColumnProfile], features: list[str], main: list[str], sample: Sample | None
+) -> tuple[list[ColumnProfile], list[str], dict[str, str]]:
+    """The columns that can be learned, those that name groups, and why the others have no role."""
+    requested = {*main, *(sample.columns if sample else [])}
+    votes = find_votes([c for n, c in columns.items() if n not in features and not is_id_name(n)])
+    in_votes = set(votes.column_names) if votes else set()
+    labels, repeated, unused = [], [], {}
+    for name, column in columns.items():
+        if name in requested and column.kind is not None:
+            labels.append(column)
+        elif is_id_name(name) and column.n_distinct < column.rows and column.kind != "tags":
+            repeated.append(name)
+        elif reason := _describe_no_label(column, features, in_votes):
+            unused[name] = reason
+        else:
+            labels.append(column)
+    copies = find_copies([columns[name] for name in columns if name not in features])
+    for copy, original in copies.items():
+        is_label = any(column.name == original for column in labels)
+        if copy not in requested and is_label:
+            labels = [column for column in labels if column.name != copy]
+            repeated = [name for name in repeated if name != copy]
+            unused[copy] = f"a copy of {original!r} in other words or numbers"
+    return labels, repeated, unused
 
 
-def _group_columns(columns: list[ColumnProfile]) -> dict[str, list[ColumnProfile]]:
-    """Columns grouped by common prefix (three or more), then by whether many rows lack a label."""
-    prefixes = [column.name.split("_")[0] for column in columns]
-    groups: dict[str, list[ColumnProfile]] = {}
-    for column, prefix in zip(columns, prefixes, strict=True):
-        is_shared = "_" in column.name and prefixes.count(prefix) >= 3
-        key = prefix if is_shared else "partly_labeled" if column.missing > 0.3 else "labels"
-        groups.setdefault(key, []).append(column)
-    return groups
+def _describe_no_label(column: ColumnProfile, features: list[str], votes: set[str]) -> str | None:
+    """Why a column is no label; None where it could be one."""
+    name = column.name
+    if name in votes and name not in features:
+        return None
+    if column.n_distinct < 2:
+        return "only one value" if column.n_distinct else "empty"
+    if name in features:
+        return "is in the test file as well"
+    words = name_words(name)
+    if words and (words[-1] in NO_LABEL_WORDS or words[0] in COUNT_WORDS or is_id_name(name)):
+        return "counts or names something"
+    if column.n_distinct == column.rows and column.is_integer:
+        return "a different whole number in every row"
+    if column.kind is None:
+        length = f" of {column.words:.1f} words on average"
+        return f"{column.n_distinct:,} different values{length}: neither numbers nor classes"
+    if column.is_text():
+        return f"another text ({column.words:.1f} words on average)"
+    return None

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from auxfold.config import Model
-from auxfold.data.dataset import tokenize_dataset
-from auxfold.data.files import COMPRESSIONS, FORMATS, read_columns, read_header
+from auxfold.config.folds import DATA_SPLIT
+from auxfold.config.toml_text import toml_value
+from auxfold.data.files import (
+    COMPRESSIONS,
+    FORMATS,
+    FileFormat,
+    detect_format,
+    read_columns,
+    read_header,
+)
 from auxfold.data.lists import detect_list_entries, expand_lists
+from auxfold.data.objects import expand_objects, match_object_keys
+from auxfold.data.parts import DEV, TEST
 from auxfold.errors import InputError
+from auxfold.evaluation.token_statistics import TokenStatistics, measure_tokens
 from auxfold.model.tokenizer import load_tokenizer
-from auxfold.quickstart.profile import ColumnProfile, TableProfile, profile_table
+from auxfold.quickstart.column import object_keys
+from auxfold.quickstart.profile import Requests, TableProfile, profile_table
+from auxfold.quickstart.sample import Sample
+from auxfold.quickstart.task_lines import N_SPLITS, task_lines, task_names
 
 MAX_LENGTH = 512  # positions of the embedded backbone
+SAMPLE_NAMES = ("sample_submission", "sampleSubmission", "SampleSubmission", "submission_format")
 
 
 def propose_experiment(
-    path: str, name: str, test: str | None, main: str | None
+    path: str,
+    name: str,
+    test: str | None = None,
+    requests: Requests | None = None,
+    sample: str | None = None,
 ) -> tuple[str, TableProfile]:
     """The text of an experiment file for the table at ``path``, and the profile of the table.
 
@@ -28,27 +48,33 @@ def propose_experiment(
         path: the table to train on.
         name: the experiment's name.
         test: the table to predict; where None, a file called ``test`` in the folder of ``path``.
-        main: the main column; guessed where None.
+        requests: the columns that the user names; the others are guessed.
+        sample: the sample submission; where None, a file called so in the folder of ``path``.
 
     Raises:
-        InputError: an unreadable table, no text column, no label column.
+        InputError: an unreadable table, no text column, no label column, columns that can be read
+            in two ways, or a first row that is data.
     """
-    frame = read_columns(path)
-    frame = expand_lists(frame, detect_list_entries(frame), path)
-    test = test or _find_sibling(path, "test")
-    header = read_header(test) if test else []
+    file_format = _check_header(path)
+    frame = _read_table(path)
+    sample_path = sample or next(filter(None, (_find_sibling(path, n) for n in SAMPLE_NAMES)), None)
+    sample_file = Sample.read(sample_path) if sample_path else None
+    test_path = test or _find_sibling(path, "test")
+    header = read_header(test_path) if test_path else []
     # A test file with every column also has the labels, so it does not tell features from labels.
     features = header if set(frame.columns) - set(header) else []
-    profile = profile_table(frame, path, features, main)
-    required = {*profile.texts, *([profile.id] if profile.id else [])}
-    if not required <= set(header):
-        test = None
-    texts = [frame[column].tolist() for column in profile.texts]
+    profile = profile_table(frame, path, features, requests, sample_file)
+    missing = [c for c in (*profile.texts, profile.id) if c and c not in header] if header else []
+    if missing and test:
+        raise InputError(f"{test} has no column {missing[0]!r}, which {path} has")
+    tokens = _measure(frame, profile.texts)
     lines = [
         *_header_lines(path, name, profile),
-        *_data_lines(path, profile, test, header),
-        *_model_lines(texts),
-        *_tasks_lines(profile),
+        *_data_lines(path, profile, file_format),
+        *_test_lines(path, profile, test_path, header, missing, sample_file),
+        *_folds_lines(profile),
+        *_model_lines(tokens),
+        *task_lines(profile),
         *_train_lines(profile),
         *_selection_lines(profile),
     ]
@@ -62,6 +88,40 @@ def suggest_name(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "experiment"
 
 
+def _check_header(path: str) -> FileFormat:
+    """How the file is written, once its first row holds names."""
+    file_format = detect_format(path)
+    if file_format.header_is_data:
+        names = ", ".join(repr(name[:30]) for name in read_header(path)[:3])
+        raise InputError(
+            f"{path}: the first row looks like data, not like names of columns: {names}; add a "
+            f"first row with names, such as label and text"
+        )
+    return file_format
+
+
+def _read_table(path: str) -> pd.DataFrame:
+    """All columns; lists of one length and objects as a column per entry."""
+    frame = read_columns(path)
+    entries = {
+        name: entry
+        for name, entry in detect_list_entries(frame).items()
+        if _holds_numbers(frame[entry[0]])
+    }
+    frame = expand_lists(frame, entries, path)
+    for column in list(frame.columns):
+        names = [f"{column}.{key}" for key in object_keys(frame[column])]
+        if names:
+            frame = expand_objects(frame, match_object_keys(names, [column]), path)
+            frame = frame.drop(columns=column)
+    return frame
+
+
+def _holds_numbers(cells: pd.Series) -> bool:
+    """Whether lists of one length have several entries, all of them numbers."""
+    return bool(cells.str.fullmatch(r"\s*\[[\d\s.,eE+-]*,[\d\s.,eE+-]*\]\s*").all())
+
+
 def _find_sibling(path: str, stem: str) -> str | None:
     """A readable file of that name in the same folder."""
     folder = Path(path).parent
@@ -70,88 +130,103 @@ def _find_sibling(path: str, stem: str) -> str | None:
     return next((str(p) for p in candidates if p.is_file() and p != Path(path)), None)
 
 
+def _measure(frame: pd.DataFrame, texts: Sequence[str]) -> TokenStatistics:
+    settings = Model(max_length=MAX_LENGTH)
+    columns = [frame[column].tolist() for column in texts]
+    return measure_tokens(columns, load_tokenizer(settings), settings)
+
+
 def _header_lines(path: str, name: str, profile: TableProfile) -> list[str]:
     lines = [
         f"# Proposed for {path} ({profile.rows:,} rows). The reason is next to every guess.",
-        "# Every other key, with its default: src/auxfold/config/.",
-        f"name = {_quote(name)}",
+        "# Every other key, with its default: auxfold config.",
+        f"name = {toml_value(name)}",
         "seed = 42",
     ]
-    lines += [f"# not used: {_quote(c)} ({reason})" for c, reason in profile.unused.items()]
+    lines += [f"# not used: {toml_value(c)} ({reason})" for c, reason in profile.unused.items()]
     return lines
 
 
-def _data_lines(path: str, profile: TableProfile, test: str | None, header: list[str]) -> list[str]:
+def _data_lines(path: str, profile: TableProfile, file_format: FileFormat) -> list[str]:
     texts = profile.texts
-    lines = ["", "[data]", f"train = {_quote(path)}"]
-    if test:
-        lines.append(f"test = {_quote(test)}")
-        sample = _find_sibling(path, "sample_submission")
-        lines += [f"sample_submission = {_quote(sample)}"] if sample else []
-        released = test if {c.name for c in profile.main} <= set(header) else None
-        released = released or _find_sibling(path, "test_labels")
-        if released and profile.id:
-            comment = "compares the score of the ensemble with those of its folds"
-            lines.append(f"test_labels = {_quote(released)}  # {comment}")
-    else:
-        lines.append("# test = …  # the table to predict, with the same id and text columns")
+    lines = ["", "[data]", f"train = {toml_value(path)}"]
+    if file_format.encoding and not file_format.encoding.startswith("utf"):
+        lines.append(f"encoding = {toml_value(file_format.encoding)}  # since it is not UTF-8")
+    if file_format.separator not in (None, "\t" if file_format.kind == "tsv" else ","):
+        lines.append(f"separator = {toml_value(file_format.separator)}  # between the columns")
     if profile.id:
-        lines.append(f"id = {_quote(profile.id)}")
+        lines.append(f"id = {toml_value(profile.id)}")
     else:
-        lines.append('id = ""  # no column is different in every row: rows are numbered from 0')
-    lines.append(f"text = {_quote(texts[0] if len(texts) == 1 else texts)}")
+        lines.append('id = ""  # no column is known to be an id: rows are numbered from 0')
+    pair = "  # a pair, in this order" if len(texts) == 2 else ""
+    lines.append(f"text = {toml_value(texts[0] if len(texts) == 1 else texts)}{pair}")
+    if profile.split:
+        parts = ", ".join(f"{count:,} {part}" for part, count in profile.parts.items())
+        comment = f"# {parts}; test rows are not trained on"
+        lines.append(f"split = {toml_value(profile.split)}  {comment}")
     for column in profile.repeated:
-        lines.append(f"# group = {_quote(column)}  # if equal values must stay in one fold")
+        lines.append(f"# group = {toml_value(column)}  # if equal values must stay in one fold")
     return lines
 
 
-def _model_lines(texts: list[list[str]]) -> list[str]:
-    settings = Model(max_length=MAX_LENGTH)
-    indices = np.random.default_rng(0).permutation(len(texts[0]))[:2000]
-    sample = [[column[index] for index in indices] for column in texts]
-    lengths = tokenize_dataset(sample, load_tokenizer(settings), settings).lengths()
-    quantile = int(np.quantile(lengths, 0.98))
+def _test_lines(
+    path: str,
+    profile: TableProfile,
+    test: str | None,
+    header: list[str],
+    missing: list[str],
+    sample: Sample | None,
+) -> list[str]:
+    """The file to predict, the sample submission and the test labels, as far as there are any."""
+    lines = []
+    has_labels = set(profile.main.column_names) <= set(header)
+    if test and not missing:
+        lines.append(f"test = {toml_value(test)}")
+    elif TEST in profile.parts:
+        test, has_labels = path, True
+        lines.append(f"test = {toml_value(path)}  # the rows that the split marks as test")
+    else:
+        reason = f"{test} has no column {missing[0]!r}" if missing else "the table to predict"
+        lines.append(f"# test = …  # {reason}; it needs the same id and text columns")
+        test = None
+    if sample and test:
+        lines.append(f"sample_submission = {toml_value(sample.path)}")
+    released = test if has_labels else _find_sibling(path, "test_labels")
+    if test and released and profile.id:
+        comment = "compares the score of the ensemble with those of its folds"
+        lines.append(f"test_labels = {toml_value(released)}  # {comment}")
+    return lines
+
+
+def _folds_lines(profile: TableProfile) -> list[str]:
+    if DEV in profile.parts:
+        comment = "# the rows that the split marks as dev, instead of folds"
+        return ["", "[folds]", f"validation = {toml_value(DATA_SPLIT)}  {comment}"]
+    column = profile.main.columns[0]
+    if profile.main.kind != "binary" or len(profile.main.columns) > 1:
+        return []
+    share = (column.numbers >= 0.5).mean() if column.numbers is not None else None
+    rarer = min(column.counts) if share is None else min(share, 1 - share) * len(column.values)
+    if rarer >= N_SPLITS:
+        return []
+    n_splits = max(2, round(rarer))
+    return ["", "[folds]", f"n_splits = {n_splits}  # {round(rarer)} rows have the rarer label"]
+
+
+def _model_lines(tokens: TokenStatistics) -> list[str]:
+    quantile = tokens.quantiles["98"]
     max_length = int(np.clip(-(-quantile // 16) * 16, 32, MAX_LENGTH))
-    comment = f"# tokens; 98 % of the rows have up to {quantile}"
-    comment += " or more" if quantile >= MAX_LENGTH else ""
+    comment = f"# tokens; 98 % of the rows have up to {quantile:,}"
+    warning = tokens.language_warning()
     return [
         "",
         "[model]",
         'backbone = "embedded"  # all-MiniLM-L6-v2; "microsoft/deberta-v3-base" with a GPU',
+        *([f"# warning: {warning}"] if warning else []),
         f"max_length = {max_length}  {comment}",
         "hidden_dropout = 0.0  # on a CPU, sampling dropout masks costs about half the speed",
         "attention_dropout = 0.0",
     ]
-
-
-def _tasks_lines(profile: TableProfile) -> list[str]:
-    main = profile.main
-    main_name = "main" if len(main) > 1 else _task_name(main[0].name)
-    has_more_tasks = bool(profile.groups or profile.others)
-    lines = _task_lines(main_name, main, ["main = true"] if has_more_tasks else [])
-    for key, columns in profile.groups.items():
-        name = key if key != main_name else f"{key}_more"
-        weight = "weight = 0.5  # of this task's loss; the main task's loss has weight 1"
-        lines += _task_lines(name, columns, [weight])
-    for column in profile.others:
-        lines += ["", "# This could be an auxiliary task:"]
-        task = _task_lines(_task_name(column.name), [column], ["weight = 0.5"])[1:]
-        lines += [f"# {line}" for line in task]
-    return lines
-
-
-def _task_lines(name: str, columns: list[ColumnProfile], settings: list[str]) -> list[str]:
-    kind = columns[0].kind()
-    lines = ["", "[[tasks]]", f"name = {_quote(name)}", f"kind = {_quote(kind)}"]
-    if len(columns) == 1:
-        lines.append(f"columns = {_quote([columns[0].name])}  # {columns[0].describe()}")
-    else:
-        lines.append("columns = [")
-        lines += [f"    {_quote(c.name)},  # {c.describe()}" for c in columns]
-        lines.append("]")
-    if kind == "multiclass":
-        lines.append(f"classes = {_quote(columns[0].classes())}")
-    return lines + settings
 
 
 def _train_lines(profile: TableProfile) -> list[str]:
@@ -168,19 +243,11 @@ def _train_lines(profile: TableProfile) -> list[str]:
 
 
 def _selection_lines(profile: TableProfile) -> list[str]:
-    column = profile.main[0]
-    if column.kind() != "multiclass" or column.values.value_counts(normalize=True).min() > 0.15:
+    main = profile.main
+    column = main.columns[0]
+    if main.kind != "multiclass" or len(main.columns) > 1:
+        return []
+    if column.counts.min() > 0.15 * len(column.values):
         return []
     comment = "# accuracy would reward predicting only the frequent classes"
-    return ["", "[selection]", f'metric = "{_task_name(column.name)}/f1"  {comment}']
-
-
-def _task_name(column: str) -> str:
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", column).strip("_-")
-    if not name:
-        raise InputError(f"column {column!r} gives no task a name; name it in letters or digits")
-    return name
-
-
-def _quote(value: str | list[str] | None) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return ["", "[selection]", f'metric = "{task_names(profile)[column.name]}/f1"  {comment}']
