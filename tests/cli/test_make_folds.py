@@ -6,6 +6,9 @@ from pathlib import Path
 
 from auxfold.cli import make_folds
 from auxfold.config.experiment import load_experiment, to_toml
+from auxfold.storage.atomic import write_text
+from auxfold.storage.records import write_record
+from auxfold.storage.run_folder import RunFolder
 from commands import run_command
 from conftest import make_experiment
 
@@ -25,3 +28,20 @@ def test_the_experiment_is_stored_and_can_be_run_by_name(work_dir):
     assert sorted(path.name for path in stored.parent.iterdir()) == [
         "data_summary.json", "experiment.toml", "folds.json", "folds.parquet"
     ]  # fmt: skip
+
+
+def test_the_experiment_that_folds_are_trained_with_stays_stored(work_dir, capsys):
+    Path("e.toml").write_text(to_toml(make_experiment("train.csv", "b")))
+    make_folds.main(["--config", "e.toml"])
+    folder = RunFolder.named("tiny")
+    write_text(folder.fold(0).experiment, to_toml(make_experiment("train.csv", "b")))
+    write_record(folder.fold(0).run, {"data_fingerprint": "rows"})
+    capsys.readouterr()
+    make_folds.main(["--config", "e.toml", "--set", "train.epochs=7"])
+    assert load_experiment(folder.experiment).train.epochs == 2
+    assert (
+        "note: folds are trained with train.epochs = 2, you gave 7; "
+        "outputs/tiny/experiment.toml stays as it is\n" in capsys.readouterr().out
+    )
+    make_folds.main(["--config", "e.toml", "--set", "train.epochs=7", "--overwrite"])
+    assert load_experiment(folder.experiment).train.epochs == 7

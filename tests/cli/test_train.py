@@ -8,8 +8,11 @@ import pytest
 
 from auxfold.cli import train
 from auxfold.cli.experiment_options import ANNOUNCED
-from auxfold.config.experiment import to_toml
+from auxfold.config.experiment import load_experiment, to_toml
 from auxfold.errors import InputError
+from auxfold.storage.atomic import write_text
+from auxfold.storage.records import write_record
+from auxfold.storage.run_folder import RunFolder
 from auxfold.training.split import create_folds
 from conftest import make_experiment
 
@@ -58,3 +61,49 @@ def test_what_is_there_already_is_refused_before_a_process_starts(experiment, ca
     with pytest.raises(InputError, match="no outputs/new/folds.parquet"):
         train.main(["--config", "e.toml", "--fold", "all", "--set", "name=new"])
     assert calls == []
+
+
+def finish(experiment, fold: int) -> None:
+    folder = RunFolder.of(experiment).fold(fold)
+    write_text(folder.experiment, to_toml(experiment))
+    write_record(folder.run, {"data_fingerprint": "rows"})
+
+
+def test_what_is_trained_is_stored_for_later_commands_and_a_change_is_said(
+    experiment, calls, capsys
+):
+    stored = RunFolder.of(experiment).experiment
+    train.main(["--config", "e.toml", "--fold", "all"])
+    assert load_experiment(stored) == experiment
+    assert capsys.readouterr().out == "experiment tiny (e.toml)\n"
+    train.main(["--config", "e.toml", "--fold", "all", "--set", "train.epochs=7"])
+    assert load_experiment(stored).train.epochs == 7
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "note: outputs/tiny/experiment.toml had train.epochs = 2, you gave 7; "
+        "it has the new settings now"
+    )
+    train.main(["--run", "tiny", "--fold", "all"])
+    assert len(capsys.readouterr().out.splitlines()) == 1, "nothing differs"
+
+
+def test_a_fold_next_to_folds_of_other_settings_is_refused(experiment, calls, capsys):
+    finish(experiment, 0)
+    line = ["--config", "e.toml", "--fold", "all", "--set", "train.epochs=7"]
+    with pytest.raises(InputError, match="fold_0 was trained with train.epochs = 2, you gave 7"):
+        train.main([*line, "--resume"])
+    assert calls == []
+    train.main([*line, "--overwrite"])
+    assert len(calls) == 2, "every fold is trained again"
+    finish(experiment, 1)
+    train.check_other_folds(load_experiment("e.toml", ["train.epochs=7"]), [0], overwrite=True)
+    output = capsys.readouterr().out
+    assert "note: outputs/tiny/fold_1 was trained with train.epochs = 2, you gave 7" in output
+
+
+def test_other_folds_are_refused_before_the_number_of_a_fold(experiment, calls):
+    for options in (["--fold", "4", "--set", "folds.n_splits=5"], ["--fold", "all", "--set",
+                    "folds.n_splits=5"]):  # fmt: skip
+        with pytest.raises(InputError, match="made with folds.n_splits = 2, you gave 5"):
+            train.main(["--config", "e.toml", *options])
+    with pytest.raises(InputError, match="folds are 0 to 1"):
+        train.main(["--config", "e.toml", "--fold", "4"])

@@ -185,7 +185,8 @@ def check_trained(experiment: Experiment, folds: Sequence[int | str] | None = No
         InputError: naming what is missing or what differs.
     """
     names: list[int | str] = [*(experiment.folds.names if folds is None else folds)]
-    check_trained_with(trained_folds(RunFolder.of(experiment), names), experiment)
+    folders = trained_folds(RunFolder.of(experiment), names, experiment)
+    check_trained_with(folders, experiment)
 
 
 def check_blend(path: str) -> RunFolder:

@@ -11,9 +11,10 @@ from auxfold.cli.experiment_options import (
     read_experiment,
 )
 from auxfold.cli.options import make_parser
-from auxfold.config.experiment import Experiment, to_toml
+from auxfold.config.differences import describe_differences
+from auxfold.config.experiment import Experiment, load_experiment, to_toml
 from auxfold.storage.atomic import write_text
-from auxfold.storage.run_folder import RunFolder
+from auxfold.storage.run_folder import FULL, RunFolder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     experiment = read_experiment(args, with_tags=False)
     check_training_files(experiment)
     from auxfold.data.learned_tags import learn_tags
+    from auxfold.data.reader import describe_data_files
     from auxfold.evaluation.data_summary import write_data_summary
     from auxfold.tasks import TaskSet
     from auxfold.training.split import create_folds
@@ -41,8 +43,13 @@ def main(argv: list[str] | None = None) -> None:
     tasks = TaskSet.from_experiment(experiment)
     table, folds = create_folds(experiment, args.overwrite, tasks)
     folder = RunFolder.of(experiment)
-    write_text(folder.experiment, to_toml(experiment))
-    print("\n".join(describe_folds(experiment, tasks, table, folds)))
+    store_experiment(folder, experiment, args.overwrite)
+    validation = experiment.folds.validation
+    paths = [source.path for source in experiment.data.sources]
+    paths += [validation] if isinstance(validation, str) else []
+    lines = describe_data_files(experiment.data, paths)
+    lines += describe_folds(experiment, tasks, table, folds)
+    print("\n".join(lines))
     for line in write_data_summary(experiment, tasks, table, folds).warnings():
         print(f"warning: {line}")
     print(f"folds: {folder.folds}")
@@ -56,24 +63,27 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def store_experiment(folder: RunFolder, experiment: Experiment, overwrite: bool) -> None:
+    """Store the experiment for ``--run``; while its folds are trained, that of the training."""
+    is_trained = folder.experiment.is_file() and any(fold != FULL for fold in folder.finished())
+    differences = None
+    if is_trained and not overwrite:
+        differences = describe_differences(load_experiment(folder.experiment), experiment)
+    if differences is None:
+        write_text(folder.experiment, to_toml(experiment))
+    else:
+        print(f"note: folds are trained with {differences}; {folder.experiment} stays as it is")
+
+
 def describe_folds(
     experiment: Experiment, tasks: TaskSet, table: Table, folds: np.ndarray
 ) -> list[str]:
     """The sources, and a table of rows and labels per fold."""
-    from auxfold.data.sources import describe_sources, rows_per_source
+    from auxfold.data.sources import describe_sources
+    from auxfold.report.fold_table import fold_table
 
     lines = [f"{len(table):,} rows of {table.path}", *table.notes]
     lines += describe_sources(
         experiment.data, experiment.label_columns, table.labels, table.sources
     )
-    # Fold -1 holds the rows that are only trained on.
-    names = [*experiment.folds.names, *([-1] if (folds < 0).any() else [])]
-    for number, fold in enumerate(names):
-        labels = table.labels[folds == fold]
-        cells = {"fold": "train" if fold < 0 else str(fold), "rows": f"{len(labels):,}"}
-        cells |= rows_per_source(experiment.data, table.sources_at(folds == fold))
-        cells |= tasks.label_summary(labels)
-        if number == 0:
-            lines.append("  ".join(f"{name:>6}" for name in cells))
-        lines.append("  ".join(f"{cell:>{max(6, len(name))}}" for name, cell in cells.items()))
-    return lines
+    return [*lines, *fold_table(experiment, tasks, table, folds).lines()]

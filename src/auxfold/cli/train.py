@@ -8,6 +8,7 @@ import os
 from auxfold.cli.experiment_options import (
     ANNOUNCED,
     add_experiment_options,
+    announce,
     check_training_files,
     experiment_arguments,
     experiment_path,
@@ -15,10 +16,13 @@ from auxfold.cli.experiment_options import (
 )
 from auxfold.cli.options import make_parser
 from auxfold.cli.processes import call_command
-from auxfold.config.experiment import Experiment
+from auxfold.config.differences import describe_differences
+from auxfold.config.experiment import Experiment, load_experiment, to_toml
 from auxfold.errors import InputError
-from auxfold.storage.folds import check_fold, check_folds_exist
+from auxfold.storage.atomic import write_text
+from auxfold.storage.folds import check_fold, check_folds
 from auxfold.storage.run_folder import FULL, RunFolder
+from auxfold.storage.trained import check_settings
 from auxfold.storage.working import check_overwrite
 
 EXAMPLES = """\
@@ -35,6 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     experiment = read_experiment(args)
+    if args.fold != FULL and RunFolder.of(experiment).folds_info.is_file():
+        check_folds(RunFolder.of(experiment), experiment)
     folds = parse_fold(args.fold, experiment)
     check_training_files(experiment)
     if args.dry_run or folds == [FULL]:  # there need be no folds, whose tags are stored
@@ -47,6 +53,8 @@ def main(argv: list[str] | None = None) -> None:
         print(plan_fold(experiment, folds[0], len(folds)))
         return
     check_untrained(experiment, folds, args)
+    check_other_folds(experiment, folds, args.overwrite)
+    store_experiment(experiment, folds)
     if args.fold == ALL:
         train_all(args, folds)
         return
@@ -100,11 +108,44 @@ def check_untrained(
     """
     folder = RunFolder.of(experiment)
     if folds != [FULL]:
-        check_folds_exist(folder)
+        check_folds(folder, experiment)
     fold = folder.fold(folds[0])
     is_finished = fold.exists() and not fold.working.exists()
     if not (args.resume and is_finished):
         check_overwrite(fold, args.resume, args.overwrite)
+
+
+def check_other_folds(experiment: Experiment, folds: list[int | str], overwrite: bool) -> None:
+    """Refuse to train folds next to finished ones of other settings, which are never averaged.
+
+    Raises:
+        InputError: naming the keys that differ.
+    """
+    if folds == [FULL]:
+        return
+    folder = RunFolder.of(experiment)
+    for number in folder.finished():
+        if number == FULL or (overwrite and number in folds):
+            continue
+        try:
+            check_settings(folder.fold(number), experiment)
+        except InputError as error:
+            if not overwrite:
+                raise
+            announce(f"note: {error}")
+
+
+def store_experiment(experiment: Experiment, folds: list[int | str]) -> None:
+    """Store what is trained for ``--run``, and say where it differs from what was stored before."""
+    path = RunFolder.of(experiment).experiment
+    if os.environ.get("RANK", "0") != "0" or (folds == [FULL] and path.is_file()):
+        return
+    differences = None
+    if path.is_file():
+        differences = describe_differences(load_experiment(path), experiment)
+    if differences is not None:
+        announce(f"note: {path} had {differences}; it has the new settings now")
+    write_text(path, to_toml(experiment))
 
 
 def train_all(args: argparse.Namespace, folds: list[int | str]) -> None:

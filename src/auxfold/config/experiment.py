@@ -97,27 +97,42 @@ class Experiment(Section):
         return [column for task in self.tasks for column in task.file_columns]
 
     def fingerprint(self) -> str:
-        """What must be equal for fold models to belong together, as 16 hexadecimal digits.
+        """:meth:`training_content` as 16 hexadecimal digits."""
+        content = json.dumps(self.training_content(), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
-        It covers all keys but paths, tracking, and what changes memory and safety but not the
-        trained model. Of ``[[data.train]]`` the names and the renamed columns count.
+    def training_content(self) -> dict[str, Any]:
+        """What must be equal for fold models to belong together, section by section.
+
+        It has all keys but paths, how files are read (the rows have a fingerprint themselves),
+        tracking, and what changes memory and safety but not the trained model. Of
+        ``[[data.train]]`` the names and the renamed columns count.
         """
         content = self.model_dump(
             mode="json",
             exclude={
                 "tracking": True,
                 "inference": True,
-                "data": {"train", "test", "sample_submission", "test_labels"},
+                "data": {
+                    "train",
+                    "test",
+                    "sample_submission",
+                    "test_labels",
+                    "encoding",
+                    "separator",
+                },
                 "train": {"max_tokens_per_batch", "checkpoint_minutes"},
                 "task_weighting": {"log_every"},
             },
         )
-        if isinstance(self.folds.validation, str):
+        if self.folds.validation_file:
             content["folds"]["validation"] = "a file"
         if not isinstance(self.data.train, str):
             renames = [source.rename for source in self.data.sources]
-            content["data"]["train"] = list(zip(self.data.source_names, renames, strict=True))
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+            content["data"]["train"] = [
+                [name, rename] for name, rename in zip(self.data.source_names, renames, strict=True)
+            ]
+        return content
 
 
 def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:

@@ -52,7 +52,7 @@ class Ensemble:
             InputError: a fold is not trained, or the folds differ in experiment or data.
         """
         names = [*experiment.folds.names] if folds is None else folds
-        folders = trained_folds(RunFolder.of(experiment), names)
+        folders = trained_folds(RunFolder.of(experiment), names, experiment)
         trained = check_trained_with(folders, experiment)
         # The user may change [inference] and what there is to predict. The rest is as trained.
         paths = {key: getattr(experiment.data, key) for key in PREDICTION_KEYS}

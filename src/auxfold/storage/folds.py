@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from auxfold.config import Folds
 from auxfold.config.experiment import Experiment
+from auxfold.config.toml_text import toml_value
 from auxfold.errors import InputError
 from auxfold.storage.atomic import write_frame
 from auxfold.storage.records import read_record, write_record
@@ -12,6 +14,9 @@ from auxfold.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import numpy as np
+
+# Of keys that a record of folds may lack, since it was written before there was such a key.
+_DEFAULTS = {name: field.default for name, field in Folds.model_fields.items()}
 
 
 def write_folds(
@@ -26,38 +31,75 @@ def write_folds(
     write_record(folder.folds_info, info)
 
 
-def check_folds_exist(folder: RunFolder) -> None:
-    """Refuse a run folder without folds.
+def folds_settings(experiment: Experiment) -> dict[str, Any]:
+    """The settings that folds are made from, by their key in the record of the folds."""
+    folds = experiment.folds
+    return {
+        "n_splits": folds.n_splits,
+        "group_duplicates": folds.group_duplicates,
+        "group": experiment.data.group,
+        # For a file, its rows are part of the fingerprint of the data.
+        "validation": "file" if folds.validation_file else folds.validation,
+        "seed": folds.seed if folds.seed is not None else experiment.seed,
+    }
+
+
+def check_folds(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
+    """The record of the folds, which are there and were made with the settings of an experiment.
 
     Raises:
-        InputError: there are no folds yet.
+        InputError: there are no folds yet, or they were made with other settings or by another
+            version of auxfold.
     """
     if not folder.folds.is_file() or not folder.folds_info.is_file():
         raise InputError(f"no {folder.folds}; run scripts/make_folds.py first")
-    read_record(folder.folds_info)
+    info = read_record(folder.folds_info)
+    made_with = {**_DEFAULTS, **info}
+    differences = "; ".join(
+        f"{_name_key(key, experiment)} = {_format(made_with.get(key))}, you gave {_format(value)}"
+        for key, value in folds_settings(experiment).items()
+        if made_with.get(key) != value
+    )
+    if differences:
+        run = f"use --run {folder.path.name}, or " if folder.experiment.is_file() else ""
+        raise InputError(
+            f"{folder.folds} was made with {differences}; {run}make new folds with "
+            f"make_folds.py --overwrite (and train every fold again)"
+        )
+    return info
 
 
-def read_folds(folder: RunFolder, ids: np.ndarray, expected: dict[str, Any]) -> np.ndarray:
+def read_folds(
+    folder: RunFolder, ids: np.ndarray, experiment: Experiment, data_fingerprint: str
+) -> np.ndarray:
     """The fold of every id.
 
     Raises:
-        InputError: there are no folds yet, they were made from other rows or settings than
-            ``expected``, or by another version of auxfold.
+        InputError: as of :func:`check_folds`, or they were made from other rows.
     """
     import pandas as pd
 
-    check_folds_exist(folder)
-    info = read_record(folder.folds_info)
-    for key, value in expected.items():
-        if info.get(key) != value:
-            raise InputError(
-                f"{folder.folds} was made with {key} = {info.get(key)!r}, now it is {value!r}; "
-                f"put the input back, or make new folds with make_folds.py --overwrite "
-                f"(and train every fold again)"
-            )
+    info = check_folds(folder, experiment)
+    if info["data_fingerprint"] != data_fingerprint:
+        raise InputError(
+            f"{folder.folds} was made from other rows than {experiment.data.path} has now; put the "
+            f"file back as it was, or make new folds with make_folds.py --overwrite (and train "
+            f"every fold again)"
+        )
     frame = pd.read_parquet(folder.folds)
     by_id = frame.set_index("id")["fold"]
     return by_id.loc[ids].to_numpy(dtype=int)
+
+
+def _name_key(key: str, experiment: Experiment) -> str:
+    """What a key of the record is called in the experiment file."""
+    if key == "group" or (key == "seed" and experiment.folds.seed is None):
+        return {"group": "data.group", "seed": "seed"}[key]
+    return f"folds.{key}"
+
+
+def _format(value: Any) -> str:
+    return "nothing" if value is None else toml_value(value)
 
 
 def check_fold(experiment: Experiment, fold: int | str) -> None:

@@ -5,20 +5,35 @@ from __future__ import annotations
 import os
 import shutil
 
+from auxfold.config.differences import describe_differences
+from auxfold.config.experiment import Experiment, load_experiment, to_toml
 from auxfold.errors import InputError
+from auxfold.storage.atomic import write_text
 from auxfold.storage.run_folder import FoldFolder
 
 
-def start_working(folder: FoldFolder, resume: bool, overwrite: bool) -> None:
-    """Make the working folder of a fold.
+def start_working(
+    folder: FoldFolder, experiment: Experiment, resume: bool = False, overwrite: bool = False
+) -> None:
+    """Make the working folder of a fold, with the experiment in it.
 
     Raises:
-        InputError: the fold exists, finished or not, and neither flag was given.
+        InputError: the fold exists, finished or not, and neither flag was given; or the training to
+            resume was started with other settings.
     """
     check_overwrite(folder, resume, overwrite)
     if overwrite and folder.working.exists():
         shutil.rmtree(folder.working)
     folder.working.mkdir(parents=True, exist_ok=True)
+    stored = FoldFolder(folder.working).experiment
+    if stored.is_file():
+        differences = describe_differences(load_experiment(stored), experiment)
+        if differences is not None:
+            raise InputError(
+                f"{folder.working} was started with {differences}; use --config {stored} to "
+                f"continue it, or give --overwrite to start again"
+            )
+    write_text(stored, to_toml(experiment))
 
 
 def check_overwrite(folder: FoldFolder, resume: bool, overwrite: bool) -> None:

@@ -171,14 +171,14 @@ def load_state(path: Path, parts: dict[str, Any], signature: str) -> Progress:
     """Restore what :func:`save_state` wrote.
 
     Raises:
-        InputError: the state belongs to another experiment or other data.
+        InputError: the state belongs to other data or another kind of device.
     """
     # The file was written by this program on this machine; it holds random states as objects.
     content = torch.load(path, map_location="cpu", weights_only=False)
     if content["signature"] != signature:
         raise InputError(
-            f"{path.parent} was started with another experiment, other data, or on another kind of "
-            f"device; give --overwrite to start again"
+            f"{path.parent} was started with other data, another number format, or on another kind "
+            f"of device; give --overwrite to start again"
         )
     for name, part in parts.items():
         is_model = isinstance(part, nn.Module)

@@ -61,7 +61,7 @@ def train_fold(
     accelerator = start_accelerator(experiment)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
-            start_working(folder, resume, overwrite)
+            start_working(folder, experiment, resume, overwrite)
     # Each fold has a random stream of its own, the same again for an equal seed.
     number = FULL_FOLD_NUMBER if fold == FULL else int(fold)
     seed = (experiment.seed * 1000 + number) % 2**32
@@ -107,7 +107,7 @@ class FoldTrainer:
         """Continue from the saved state, if there is one.
 
         Raises:
-            InputError: the state belongs to another experiment, other data or another device.
+            InputError: the state belongs to other data or another device.
         """
         if self.folder.state.is_file():
             self.progress = load_state(self.folder.state, self._stateful_parts(), self._signature())
@@ -307,9 +307,9 @@ class FoldTrainer:
         return {name: part for name, part in parts.items() if part is not None}
 
     def _signature(self) -> str:
-        fingerprints = (self.experiment.fingerprint(), self.folds_info["data_fingerprint"])
-        device = self.accelerator.device.type
-        return "/".join(map(str, (*fingerprints, self.fold, self.parts.amp_dtype, device)))
+        # The experiment is compared key by key when the working folder is opened.
+        rows, device = self.folds_info["data_fingerprint"], self.accelerator.device.type
+        return "/".join(map(str, (rows, self.fold, self.parts.amp_dtype, device)))
 
     def _header(self, title: str) -> str:
         return (

@@ -11,7 +11,7 @@ from auxfold.data.folds import make_folds, make_validation_split, stratified_sam
 from auxfold.data.loading import read_training_table
 from auxfold.data.table import Table
 from auxfold.errors import InputError
-from auxfold.storage.folds import check_fold, read_folds, write_folds
+from auxfold.storage.folds import check_fold, folds_settings, read_folds, write_folds
 from auxfold.storage.run_folder import FULL, RunFolder
 from auxfold.tasks import TaskSet
 
@@ -99,16 +99,7 @@ def all_negative_mask(
 
 def folds_info(experiment: Experiment, table: Table) -> dict[str, Any]:
     """What folds are made from; stored next to them and compared on every later use."""
-    validation = experiment.folds.validation
-    return {
-        "data_fingerprint": table.fingerprint(),
-        "n_splits": experiment.folds.n_splits,
-        "group_duplicates": experiment.folds.group_duplicates,
-        "group": experiment.data.group,
-        # For a file, its rows are part of the fingerprint of the data.
-        "validation": "file" if experiment.folds.validation_file else validation,
-        "seed": experiment.folds.seed if experiment.folds.seed is not None else experiment.seed,
-    }
+    return {"data_fingerprint": table.fingerprint(), **folds_settings(experiment)}
 
 
 def create_folds(
@@ -133,7 +124,7 @@ def create_folds(
     info = folds_info(experiment, table)
     if overwrite or not folder.folds_info.exists():  # it is written last: without it, no folds
         write_folds(folder, table.ids, _assign_folds(experiment, tasks, table, info), info)
-    return table, read_folds(folder, table.ids, info)
+    return table, read_folds(folder, table.ids, experiment, table.fingerprint())
 
 
 def plan_split(
@@ -156,7 +147,8 @@ def split(experiment: Experiment, table: Table, fold: int | str) -> tuple[np.nda
     if fold == FULL:
         return np.arange(len(table)), np.arange(0)
     check_fold(experiment, fold)
-    folds = read_folds(RunFolder.of(experiment), table.ids, folds_info(experiment, table))
+    folder = RunFolder.of(experiment)
+    folds = read_folds(folder, table.ids, experiment, table.fingerprint())
     return np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
 
 

@@ -1,0 +1,67 @@
+"""Folds that were made with other settings or from other rows are refused with what differs."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from auxfold.config.experiment import to_toml
+from auxfold.errors import InputError
+from auxfold.storage.atomic import write_text
+from auxfold.storage.folds import check_folds
+from auxfold.storage.run_folder import RunFolder
+from auxfold.training.split import create_folds
+from conftest import make_experiment, make_frame
+
+
+@pytest.fixture
+def folder(work_dir) -> RunFolder:
+    experiment = make_experiment("train.csv", "b")
+    create_folds(experiment)
+    return RunFolder.of(experiment)
+
+
+def test_every_setting_that_differs_is_named_as_in_the_experiment_file(folder):
+    given = make_experiment(
+        "train.csv", "b", folds={"n_splits": 5, "group_duplicates": False}, data={"group": "threat"}
+    )
+    message = (
+        "outputs/tiny/folds.parquet was made with folds.n_splits = 2, you gave 5; "
+        "folds.group_duplicates = true, you gave false; "
+        'data.group = nothing, you gave "threat"; '
+    )
+    remedy = "make new folds with make_folds.py --overwrite (and train every fold again)"
+    with pytest.raises(InputError) as refusal:
+        check_folds(folder, given)
+    assert str(refusal.value) == message + remedy
+    write_text(folder.experiment, to_toml(make_experiment("train.csv", "b")))
+    with pytest.raises(InputError) as refusal:
+        create_folds(given)
+    assert str(refusal.value) == f"{message}use --run tiny, or {remedy}"
+
+
+def test_a_seed_is_called_as_it_was_given(folder):
+    with pytest.raises(InputError, match="made with seed = 42, you gave 7; "):
+        check_folds(folder, make_experiment("train.csv", "b", seed=7))
+    with pytest.raises(InputError, match=r"made with folds.seed = 42, you gave 7; "):
+        check_folds(folder, make_experiment("train.csv", "b", folds={"seed": 7}))
+    check_folds(folder, make_experiment("train.csv", "b", seed=7, folds={"seed": 42}))
+
+
+def test_a_record_without_a_key_has_its_default(folder):
+    record = json.loads(folder.folds_info.read_text())
+    del record["group_duplicates"]
+    folder.folds_info.write_text(json.dumps(record))
+    check_folds(folder, make_experiment("train.csv", "b"))
+    with pytest.raises(InputError, match="folds.group_duplicates = true, you gave false"):
+        check_folds(folder, make_experiment("train.csv", "b", folds={"group_duplicates": False}))
+
+
+def test_other_rows_are_refused(folder):
+    pd.concat([make_frame(), make_frame(1, seed=9).assign(id="new")]).to_csv(
+        "train.csv", index=False
+    )
+    with pytest.raises(InputError, match="was made from other rows than train.csv has now; put"):
+        create_folds(make_experiment("train.csv", "b"))
