@@ -25,6 +25,7 @@ _LETTERS = "À-ÖØ-öø-ÿŠŒŽšœžŸƒ"
 _SUSPICIOUS = re.compile(  # what Western texts do not have but texts of other code pages do
     rf"[{_LETTERS}]{{3,}}|[a-zß-ÿ][À-ÖØ-ÞŠŒŽŸ]|[A-Za-z][¡-¦¨-¬®-³¶¸-¿ƒ‡†‰‹›€][a-z]"
 )
+_HALF_EMOJI = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")  # a surrogate as if it were UTF-8
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
@@ -123,7 +124,7 @@ def _decode_western(content: pa.Buffer) -> Text:
     except UnicodeDecodeError:
         text = None
     has_utf8_letters = not data.decode("utf-8", "ignore").isascii()  # damaged UTF-8
-    if text is None or has_utf8_letters:
+    if text is None or has_utf8_letters or _HALF_EMOJI.search(data):
         raise ValueError(_describe_unknown(data, start))
     runs = len(_NOT_ASCII.findall(text))
     if len(_SUSPICIOUS.findall(text)) > MAX_SUSPICIOUS * runs:

@@ -70,7 +70,7 @@ def _parse(content: pa.Buffer) -> Iterator[dict[str, Any]]:
         try:
             row = decoder.decode(line)
         except json.JSONDecodeError as error:
-            raise ValueError(f"line {number}, character {error.colno}: {error.msg}") from None
+            raise ValueError(f"line {number}, character {error.pos + 1}: {error.msg}") from None
         except (ValueError, RecursionError) as error:
             raise ValueError(f"line {number}: {error}") from None
         if not isinstance(row, dict):

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,12 +64,12 @@ def detect_dialect(content: pa.Buffer, default: str, separator: str | None = Non
     Raises:
         ValueError: several separators would do, or quotes that cannot be read.
     """
-    head = content.slice(0, min(HEAD, len(content))).to_pybytes()
+    head = _head(content)
     start = _BLANK_LINES.match(head).end()
     line = _SEPARATOR_LINE.match(head, start)
     if line:
         start, separator = line.end(), line[1].decode()
-    is_cut = len(content) > HEAD
+    is_cut = len(content) > len(head)
     text = head[start:].decode(errors="ignore")
     separator = _choose_separator(text, is_cut, default, separator)
     header, *rows = _head_rows(text, separator, is_cut) or [[]]
@@ -140,12 +140,19 @@ def _parse(content: pa.Buffer, dialect: Dialect, names: list[str]) -> pa.Table:
         return read(threads=False)  # fails again, but this time the error names the row
 
 
+def _head(content: pa.Buffer) -> bytes:
+    """The first rows, or more where a header of very many columns takes more."""
+    head = content.slice(0, min(HEAD, len(content))).to_pybytes()
+    if re.search(rb"[^\r\n][\r\n]", head):
+        return head
+    return content.slice(0, min(BLOCK, len(content))).to_pybytes()
+
+
 def _choose_separator(text: str, is_cut: bool, default: str, separator: str | None) -> str:
-    heads = {
-        candidate: _head_rows(text, candidate, is_cut)
-        for candidate in dict.fromkeys([default, *SEPARATORS, *([separator] if separator else [])])
-    }
-    counts = {c: [len(row) for row in rows] for c, rows in heads.items() if rows}
+    counts = {}
+    for candidate in dict.fromkeys([default, *SEPARATORS, *([separator] if separator else [])]):
+        with suppress(csv.Error):  # a field of the header is too long
+            counts[candidate] = [len(row) for row in _head_rows(text, candidate, is_cut)]
     counts = {c: fields for c, fields in counts.items() if fields[0] > 1}
     if separator in counts:
         return separator
@@ -202,8 +209,9 @@ def _check_escapes(content: pa.Buffer, dialect: Dialect) -> Dialect:
     escaped = replace(dialect, escapes=True, suspicious=None)
     escape_error, is_regular = _scan(content, escaped)
     if escape_error is None and is_regular and not _has_other_backslashes(content):
-        start = content.slice(0, min(HEAD, len(content))).to_pybytes().decode(errors="ignore")
-        rows = _head_rows(start, dialect.separator, len(content) > HEAD, escapechar="\\")
+        head = _head(content)
+        text, is_cut = head.decode(errors="ignore"), len(content) > len(head)
+        rows = _head_rows(text, dialect.separator, is_cut, escapechar="\\")
         return replace(escaped, rows=rows[1:])
     if error is None:
         return dialect

@@ -42,6 +42,8 @@ def column_text(column: pa.ChunkedArray | pa.Array, name: str) -> pa.ChunkedArra
     """
     kind = column.type
     if isinstance(kind, pa.BaseExtensionType):
+        if kind.extension_name not in ("arrow.json", "arrow.bool8"):
+            raise ValueError(f"column {name!r} holds {kind.extension_name} values, not text")
         return column_text(column.cast(kind.storage_type), name)
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return column_text(column.cast(kind.value_type), name)
