@@ -46,9 +46,9 @@ def test_no_cut_point_has_a_better_place(seed, n, levels):
     for index in range(3):
         lower = cut_points[index - 1] if index else -np.inf
         upper = cut_points[index + 1] if index < 2 else np.inf
-        for place in [*scores, scores.max() + 1]:
+        for position in [*scores, scores.max() + 1]:
             moved = cut_points.copy()
-            moved[index] = np.clip(place, lower, upper)
+            moved[index] = np.clip(position, lower, upper)
             assert kappa_at(labels, scores, moved) <= best + 1e-12
 
 

@@ -131,13 +131,13 @@ def test_metrics_of_the_likeliest_class_are_the_formulas_on_the_counts(n_classes
 
 
 def test_metrics_of_classes_are_undefined_without_labels_and_with_a_single_class():
-    none, one = np.full(3, np.nan), np.zeros(3)
+    none, same = np.full(3, np.nan), np.zeros(3)
     probabilities = np.array([[0.6, 0.4], [0.3, 0.7], [0.9, 0.1]])
     for name, metric in metrics.MULTICLASS_METRICS.items():
         assert metric(none, probabilities) is None, name
-    assert metrics.matthews(one, probabilities) is None
+    assert metrics.matthews(same, probabilities) is None
     assert metrics.matthews(np.array([0.0, 1.0, 0.0]), probabilities * [1, 0]) is None
-    assert metrics.balanced_accuracy(one, probabilities) == pytest.approx(2 / 3)
+    assert metrics.balanced_accuracy(same, probabilities) == pytest.approx(2 / 3)
 
 
 def test_binary_decisions_by_hand():

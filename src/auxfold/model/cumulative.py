@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn.functional import linear, logsigmoid
 
+MIN_GAP = 1e-6  # between two cut points, where rounding leaves none
+
 
 class CumulativeHead(nn.Module):
     """One score s per row and increasing cut points θ: P(class <= k) = sigmoid(θ_k - s).
@@ -41,4 +43,4 @@ class CumulativeHead(nn.Module):
     def set_cut_points(self, thresholds: torch.Tensor) -> None:
         """Set the cut points to increasing numbers ``(n_classes - 1,)``."""
         self.cut_points[:1] = thresholds[:1]
-        self.cut_points[1:] = thresholds.diff().log()
+        self.cut_points[1:] = thresholds.diff().clamp(min=MIN_GAP).log()

@@ -88,7 +88,7 @@ def best_cut_points(labels: np.ndarray, scores: np.ndarray, n_classes: int) -> n
         ranked.searchsorted(ranked[np.minimum(frequencies, len(y) - 1)]),
     ]
     places = max((_climb(y, ranked, start) for start in starts), key=lambda p: _kappa_of(y, p))
-    return np.maximum.accumulate([_between(ranked, place) for place in places])
+    return np.maximum.accumulate([_between(ranked, position) for position in places])
 
 
 def class_scores(task: Task, predictions: np.ndarray) -> np.ndarray:
@@ -228,12 +228,12 @@ def _kappa(y: np.ndarray, p_sum: Any, p_squares: Any, products: Any) -> Any:
     return 1.0 - error
 
 
-def _between(ranked: np.ndarray, place: int) -> float:
-    """A number with ``place`` of the rising scores below it."""
-    if place == 0:
+def _between(ranked: np.ndarray, position: int) -> float:
+    """A number with ``position`` of the rising scores below it."""
+    if position == 0:
         return float(ranked[0])
-    if place == len(ranked):
+    if position == len(ranked):
         return float(np.nextafter(ranked[-1], np.inf))
-    middle = float((ranked[place - 1] + ranked[place]) / 2)
+    middle = float((ranked[position - 1] + ranked[position]) / 2)
     # There is no number between neighboring floats.
-    return middle if ranked[place - 1] < middle else float(ranked[place])
+    return middle if ranked[position - 1] < middle else float(ranked[position])
