@@ -157,12 +157,12 @@ def test_scores_of_the_baselines_and_of_test_rows_are_next_to_the_main_score(rep
         "0.5791",
         "0.8333main/auc on 1,234 test rowsensemble of 2 folds; single folds 0.8111 to 0.8222",
         "the run is no better (-0.0123, 95 % interval -0.0345 to +0.0101), on 50 of the rows",
-        "the run is 0.2408 better (95 % interval +0.2001 to +0.2802), on 50 of the rows",
+        "the run is better (+0.2408, 95 % interval +0.2001 to +0.2802), on 50 of the rows",
         "main/auc is no better than TF-IDF with linear models",
     ):
         assert text in page.visible
     header, first = page.tables[0][:2]
-    assert header == ["metric", "OOF", "95 % interval", "mean ± std", "ranked within folds",
+    assert header == ["metric", "OOF", "95 % interval", "mean ± std", "fold ranks",
                       "TF-IDF", "majority", "fold 0", "fold 1"]  # fmt: skip
     assert (first[0], first[2], first[5]) == ("main/auc", "0.4321–0.6543", "0.7531")
 

@@ -89,8 +89,7 @@ def _baseline(record: dict[str, Any], name: str) -> Figure | None:
 
 
 def _describe_gain(gain: dict[str, float]) -> str:
-    """``0.0512 better (95 % interval 0.0401 to 0.0610)``, or that it is no better."""
+    """``better (+0.0512, 95 % interval +0.0401 to +0.0610)``, or no better, or worse."""
+    verdict = "better" if gain["low"] > 0 else "worse" if gain["high"] < 0 else "no better"
     interval = f"95 % interval {gain['low']:+.4f} to {gain['high']:+.4f}"
-    if gain["low"] > 0:
-        return f"{format_score(gain['gain'])} better ({interval})"
-    return f"no better ({gain['gain']:+.4f}, {interval})"
+    return f"{verdict} ({gain['gain']:+.4f}, {interval})"

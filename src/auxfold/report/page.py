@@ -68,7 +68,7 @@ def render_report(
         score_header=score_header,
         score_rows=scores,
         label_scores=label_scores(tasks, record),
-        lines=[*describe_thresholds(record), *describe_calibration(record)],
+        lines=_lines(tasks, record),
         class_tables=class_tables(tasks, table.labels, oof, record),
         plots=[
             *_score_plots(experiment, record),
@@ -102,6 +102,14 @@ def describe_folds(experiment: Experiment) -> str:
 def _notes(record: dict[str, Any], summary: DataSummary | None) -> list[str]:
     """What a reader of the scores should know first."""
     return [*record.get("notes", []), *(summary.warnings() if summary else [])]
+
+
+def _lines(tasks: TaskSet, record: dict[str, Any]) -> list[tuple[str, str]]:
+    """What thresholds and calibration bring: the name of the task, and the sentence."""
+    task_of = {c: t.name for t in tasks for c in (t.name, *t.settings.targets)}
+    lines = [*describe_thresholds(record), *describe_calibration(record)]
+    # A line starts with the task, or with the label and a rule.
+    return [(task_of.get(line.split(": ")[0].split(", ")[0], ""), line) for line in lines]
 
 
 def _score_plots(experiment: Experiment, record: dict[str, Any]) -> list[Plot]:
