@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from auxfold.data.files import read_columns
+from auxfold.data.files import describe_format, read_columns, read_header
 from auxfold.errors import InputError
 
 FRAME = pd.DataFrame(
@@ -19,10 +24,21 @@ FRAME = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize(
-    "name", ["t.csv", "t.tsv", "t.csv.gz", "t.csv.zip", "t.parquet", "t.jsonl"]
-)
-def test_every_format_gives_the_same_strings(tmp_path, name):
+def compress(path, suffix: str):
+    data = path.read_bytes()
+    target = path.with_name(path.name + suffix)
+    if suffix == ".zip":
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr(path.name, data)
+    else:
+        codec = {".gz": "gzip", ".zst": "zstd"}[suffix]
+        target.write_bytes(pa.compress(data, codec, asbytes=True))
+    return target
+
+
+@pytest.mark.parametrize("compression", ["", ".gz", ".zip", ".zst"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.parquet", "t.jsonl"])
+def test_every_format_gives_the_same_strings(tmp_path, name, compression):
     path = tmp_path / name
     if "parquet" in name:
         FRAME.to_parquet(path)
@@ -30,10 +46,13 @@ def test_every_format_gives_the_same_strings(tmp_path, name):
         FRAME.to_json(path, orient="records", lines=True)
     else:
         FRAME.to_csv(path, index=False, sep="\t" if "tsv" in name else ",")
+    path = compress(path, compression) if compression else path
     pd.testing.assert_frame_equal(
         read_columns(path).astype(object), FRAME.astype(object), check_dtype=False
     )
     assert list(read_columns(path, ["threat", "id"]).columns) == ["threat", "id"]
+    assert read_header(path) == list(FRAME)
+    assert describe_format(path) == []
 
 
 def test_unknown_formats_and_broken_files(tmp_path):
@@ -92,3 +111,34 @@ def test_bytes_are_not_text(tmp_path):
     pd.DataFrame({"id": [1], "text": [b"hello"]}).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(InputError, match="column 'text' holds bytes"):
         read_columns(tmp_path / "t.parquet")
+
+
+def test_integers_next_to_a_null_keep_their_digits_in_every_format(tmp_path):
+    author = 1344800117571260417
+    table = pa.table({"text": ["a", "b", "c"], "author": pa.array([author, None, author + 1])})
+    pq.write_table(table, tmp_path / "t.parquet")
+    rows = "".join(f"{json.dumps(row)}\n" for row in table.to_pylist())
+    (tmp_path / "t.jsonl").write_text(rows)
+    (tmp_path / "t.csv").write_text(f"text,author\na,{author}\nb,\nc,{author + 1}\n")
+    for name in ("t.parquet", "t.jsonl", "t.csv"):
+        authors = read_columns(tmp_path / name, ["author"])["author"].tolist()
+        assert authors == [str(author), "", str(author + 1)], name
+
+
+def test_floats_without_the_digits_of_an_id_are_refused_where_they_are_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"text": ["a", "b"], "author": [1344800117571260417, None]}).to_parquet(path)
+    with pytest.raises(InputError, match="column 'author', row 1: .* store the column as integers"):
+        read_columns(path, ["author"])
+    assert read_columns(path)["author"].tolist() == ["1.3448001175712604e+18", ""]
+
+
+def test_an_index_of_a_parquet_file_is_a_column_where_it_has_a_name(tmp_path):
+    path = tmp_path / "t.parquet"
+    frame = pd.DataFrame({"text": ["a", "b"]}, index=pd.Index(["x", "y"], name="id"))
+    frame.to_parquet(path)
+    assert read_header(path) == ["text", "id"]
+    assert read_columns(path, ["id"])["id"].tolist() == ["x", "y"]
+    frame.rename_axis(None).to_parquet(path)
+    assert read_header(path) == ["text"]
+    assert read_columns(path).to_dict("list") == {"text": ["a", "b"]}

@@ -16,16 +16,17 @@ import pyarrow.parquet as pq
 
 from auxfold.data.compressed import COMPRESSIONS, read_content
 from auxfold.data.encoding import decode_text
-from auxfold.data.header import header_looks_like_data
+from auxfold.data.header import describe_unnamed, header_looks_like_data
 from auxfold.data.json_lines import read_json_keys, read_json_lines
 from auxfold.data.paths import check_exists
 from auxfold.data.separated import SEPARATORS, Dialect, detect_dialect, read_separated
-from auxfold.data.spreadsheet import read_spreadsheet
-from auxfold.data.typed_cells import check_exact_floats, column_text
+from auxfold.data.spreadsheet import open_spreadsheet, read_sheet
+from auxfold.data.typed_cells import cell_text, check_exact_floats, column_text
 from auxfold.errors import InputError, nearest
 
 SPREADSHEETS = ("xlsx", "xls", "xlsb", "ods")
 FORMATS = ("csv", "tsv", "parquet", "jsonl", *SPREADSHEETS)
+SAMPLE = 1000  # rows of a spreadsheet to which its first row is compared
 UNREADABLE = (
     ValueError, OSError, KeyError, EOFError, csv.Error, zipfile.BadZipFile, zlib.error
 )  # fmt: skip
@@ -124,8 +125,10 @@ def detect_format(
     try:
         kind = _kind(path)
         if kind in SPREADSHEETS:
-            note = read_spreadsheet(read_content(path), [])[2]
-            return FileFormat(kind, notes=(note,) if note else ())
+            sheet = open_spreadsheet(read_content(path))
+            sample = [list(map(cell_text, row)) for row in sheet.rows[:SAMPLE]]
+            header_is_data = header_looks_like_data(sheet.header, sample)
+            return FileFormat(kind, header_is_data=header_is_data, notes=tuple(sheet.notes))
         if kind == "parquet":
             return FileFormat(kind)
         return _open_text(path, kind, encoding, separator).format
@@ -178,7 +181,8 @@ def _read(
     if kind == "parquet":
         return _read_parquet(path, columns)
     if kind in SPREADSHEETS:
-        return read_spreadsheet(read_content(path), columns)[:2]
+        sheet = open_spreadsheet(read_content(path))
+        return sheet.header, read_sheet(sheet, columns)
     file = _open_text(path, kind, encoding, separator)
     if file.dialect is not None:
         return file.dialect.header, read_separated(file.content, file.dialect, columns)
@@ -192,7 +196,7 @@ def _read_header(path: Path, encoding: str | None, separator: str | None) -> lis
     if kind == "parquet":
         return _parquet_header(pq.ParquetFile(pa.BufferReader(read_content(path))))
     if kind in SPREADSHEETS:
-        return read_spreadsheet(read_content(path), [])[0]
+        return open_spreadsheet(read_content(path)).header
     file = _open_text(path, kind, encoding, separator)
     return read_json_keys(file.content) if file.dialect is None else file.dialect.header
 
@@ -209,9 +213,7 @@ def _open_text(path: Path, kind: str, encoding: str | None, separator: str | Non
         notes.append(f"read with {name} between the columns")
     if dialect.escapes:
         notes.append('read with \\" for a quote inside of a text')
-    unnamed = [str(number) for number, name in enumerate(dialect.header, start=1) if not name]
-    if unnamed:
-        notes.append(f"columns without a name are not read: {', '.join(unnamed)}")
+    notes += describe_unnamed(dialect.header)
     header_is_data = header_looks_like_data(dialect.header, dialect.rows)
     file_format = FileFormat(kind, text.encoding, dialect.separator, header_is_data, tuple(notes))
     return _TextFile(text.content, file_format, dialect)

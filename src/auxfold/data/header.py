@@ -1,8 +1,11 @@
-"""Whether the first row of a file is data rather than the names of its columns."""
+"""The first row of a file: data instead of names, and columns without a name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 MAX_CLASSES = 20  # distinct values up to which repeated ones are classes
 
@@ -45,3 +48,45 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def describe_unnamed(header: Sequence[str]) -> list[str]:
+    """A line on the columns that have no name, if there are any."""
+    numbers = [str(number) for number, name in enumerate(header, start=1) if not name]
+    return [f"columns without a name are not read: {', '.join(numbers)}"] if numbers else []
+
+
+def placeholder_names(header: Sequence[str]) -> list[str]:
+    """The header, where a column without a name has a zero byte and its number as its name."""
+    return [name or f"\0{number}" for number, name in enumerate(header, start=1)]
+
+
+def drop_unnamed_columns(table: pa.Table) -> pa.Table:
+    """The table without columns that have no name and no values, or that number the rows.
+
+    Args:
+        table: with the names of :func:`placeholder_names` and strings as values.
+
+    Raises:
+        ValueError: another column without a name.
+    """
+    for name in [name for name in table.column_names if name.startswith("\0")]:
+        values, number = table[name], int(name[1:])
+        if not _is_empty(values) and not (number == 1 and _is_row_index(values)):
+            row = next(row for row, value in enumerate(values.to_pylist()) if value.strip())
+            raise ValueError(
+                f"column {number} has no name but has values ({values[row].as_py()[:40]!r} in row "
+                f"{row + 1}); name it in the header"
+            )
+        table = table.drop_columns([name])
+    return table
+
+
+def _is_empty(values: pa.ChunkedArray) -> bool:
+    return bool(pc.all(pc.equal(pc.utf8_trim_whitespace(values), "")).as_py())
+
+
+def _is_row_index(values: pa.ChunkedArray) -> bool:
+    """Whether the values are distinct whole numbers, which pandas and R write without a name."""
+    are_whole = pc.all(pc.match_substring_regex(values, r"^\d+$")).as_py()
+    return bool(are_whole) and pc.count_distinct(values).as_py() == len(values)

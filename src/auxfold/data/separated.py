@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
+
+from auxfold.data.header import drop_unnamed_columns, placeholder_names
 
 SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
 BLOCK = 2**26  # bytes that are parsed at once; no row may be longer
@@ -103,16 +104,14 @@ def read_separated(content: pa.Buffer, dialect: Dialect, columns: list[str] | No
     table = _parse(content, dialect, names)
     if _may_be_misread(content, dialect, len(table)):
         _check_quotes(content, dialect)
-    return _without_unnamed(table, header) if "" in names else table
+    return drop_unnamed_columns(table) if "" in names else table
 
 
 def _parse(content: pa.Buffer, dialect: Dialect, names: list[str]) -> pa.Table:
-    """The columns; unnamed ones, if there are any, are called by their number after a zero byte."""
+    """The columns; unnamed ones, if there are any, with their placeholders."""
     unique = {}
     if "" in names:
-        unique["column_names"] = [
-            name or f"\0{number}" for number, name in enumerate(dialect.header, start=1)
-        ]
+        unique["column_names"] = placeholder_names(dialect.header)
         unique["skip_rows_after_names"] = 1
         names = unique["column_names"]
 
@@ -281,27 +280,3 @@ def _long_fields() -> Iterator[None]:
         yield
     finally:
         csv.field_size_limit(limit)
-
-
-def _without_unnamed(table: pa.Table, header: list[str]) -> pa.Table:
-    """The table without columns that have no name and no values, or that number the rows."""
-    for name in [name for name in table.column_names if name.startswith("\0")]:
-        values, number = table[name], int(name[1:])
-        if not _is_empty(values) and not (number == 1 and _is_row_index(values)):
-            row = next(row for row, value in enumerate(values.to_pylist()) if value)
-            raise ValueError(
-                f"column {number} has no name but has values ({values[row].as_py()[:40]!r} in row "
-                f"{row + 1}); name it in the header"
-            )
-        table = table.drop_columns([name])
-    return table
-
-
-def _is_empty(values: pa.ChunkedArray) -> bool:
-    return bool(pc.all(pc.equal(pc.utf8_trim_whitespace(values), "")).as_py())
-
-
-def _is_row_index(values: pa.ChunkedArray) -> bool:
-    """Whether the values are distinct whole numbers, which pandas and R write without a name."""
-    are_whole = pc.all(pc.match_substring_regex(values, r"^\d+$")).as_py()
-    return bool(are_whole) and pc.count_distinct(values).as_py() == len(values)

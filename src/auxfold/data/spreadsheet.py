@@ -1,69 +1,93 @@
-"""Spreadsheets: the first sheet of an ``.xlsx``, ``.xls``, ``.xlsb`` or ``.ods`` file."""
+"""Spreadsheets (``.xlsx``, ``.xls``, ``.xlsb``, ``.ods``): the first sheet that has cells."""
 
 from __future__ import annotations
 
 import datetime
+import io
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from auxfold.data.typed_cells import EXACT, values_text
+from auxfold.data.header import describe_unnamed, drop_unnamed_columns, placeholder_names
+from auxfold.data.typed_cells import values_text
 from auxfold.errors import InputError
 
+EXACT = 10**15  # a spreadsheet keeps 15 digits of a number
 
-def read_spreadsheet(
-    content: pa.Buffer, columns: list[str] | None = None
-) -> tuple[list[str], pa.Table, str | None]:
-    """The header, the columns as strings, and a note on sheets that are not read.
 
-    Rows without any value are left out, as blank lines of a CSV file are.
+@dataclass(frozen=True)
+class Sheet:
+    """The cells of a sheet.
 
-    Args:
-        content: the bytes of the file.
-        columns: the columns to read, of which those that the sheet lacks are left out; None: all.
+    Attributes:
+        header: the names of all columns.
+        rows: the values below it, without blank rows.
+        notes: what a person should know, such as other sheets.
+    """
+
+    header: list[str]
+    rows: list[list[Any]]
+    notes: list[str]
+
+
+def open_spreadsheet(content: pa.Buffer) -> Sheet:
+    """The first sheet that has cells.
 
     Raises:
         InputError: python-calamine is not installed.
-        ValueError: no spreadsheet, two columns of one name, an unnamed column with values, or a
-            number of which the spreadsheet has lost digits.
+        ValueError: no spreadsheet, or an empty one.
     """
-    sheets = _read_sheets(content)
-    name, rows = sheets[0]
-    rows = [row for row in rows if any(value not in ("", None) for value in row)]
-    header = values_text(rows[0], "header").to_pylist() if rows else []
-    body = rows[1:]
+    sheets = {name: rows for name, rows in _read_sheets(content).items() if rows}
+    if not sheets:
+        raise ValueError("it has no cells")
+    name, *others = sheets
+    first, *rows = sheets[name]
+    notes = [f"read from sheet {name!r}; not read: {', '.join(map(repr, others))}"]
+    header = values_text(first, "header").to_pylist()
+    return Sheet(header, rows, (notes if others else []) + describe_unnamed(header))
+
+
+def read_sheet(sheet: Sheet, columns: list[str] | None) -> pa.Table:
+    """The columns of a sheet as strings.
+
+    Args:
+        sheet: the result of :func:`open_spreadsheet`.
+        columns: the columns to read, of which those that the sheet lacks are left out; None: all
+            that have a name.
+
+    Raises:
+        ValueError: two columns of one name, an unnamed column with values besides a row index, or
+            a number of which the spreadsheet may have lost digits.
+    """
     table = {}
-    for index, column in enumerate(header):
-        if columns is not None and column not in columns:
+    for index, name in enumerate(placeholder_names(sheet.header)):
+        if columns is not None and name not in columns:
             continue
-        values = [row[index] for row in body]
-        if not column and all(value in ("", None) for value in values):
-            continue
-        if not column:
-            raise ValueError(f"column {index + 1} has no name but has values; name it in row 1")
-        if header.count(column) > 1:
-            raise ValueError(f"two columns are called {column!r}")
-        table[column] = values_text([_cell(v, column, n) for n, v in enumerate(values)], column)
-    others = [sheet for sheet, cells in sheets[1:] if cells]
-    note = f"sheet {name!r}; not read: {', '.join(map(repr, others))}" if others else None
-    return header, pa.table(table), note
+        if name in table:
+            raise ValueError(f"two columns are called {name!r}")
+        values = (row[index] for row in sheet.rows)
+        table[name] = values_text([_cell(v, name, n) for n, v in enumerate(values)], name)
+    return drop_unnamed_columns(pa.table(table))
 
 
-def _read_sheets(content: pa.Buffer) -> list[tuple[str, list[list[Any]]]]:
-    """The name and the rows of every sheet."""
+def _read_sheets(content: pa.Buffer) -> dict[str, list[list[Any]]]:
+    """The rows of every sheet that have values."""
     try:
         from python_calamine import CalamineError, CalamineWorkbook  # an extra
     except ImportError:
         raise InputError(
             'spreadsheets are read with python-calamine: pip install "auxfold[excel]"'
         ) from None
-    import io
-
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content.to_pybytes()))
-        return [(n, workbook.get_sheet_by_name(n).to_python()) for n in workbook.sheet_names]
+        sheets = {name: workbook.get_sheet_by_name(name) for name in workbook.sheet_names}
     except CalamineError as error:
         raise ValueError(f"it is no readable spreadsheet ({error})") from None
+    return {
+        name: [row for row in sheet.to_python() if any(value != "" for value in row)]
+        for name, sheet in sheets.items()
+    }
 
 
 def _cell(value: Any, column: str, row: int) -> Any:
@@ -73,6 +97,6 @@ def _cell(value: Any, column: str, row: int) -> Any:
     if isinstance(value, float) and EXACT <= abs(value) <= 2.0**64:
         raise ValueError(
             f"column {column!r}, row {row + 1}: a spreadsheet keeps 15 digits of a number, so "
-            f"{value!r} has lost some; store the column as text"
+            f"{value:.15g} may have lost some; store the column as text"
         )
     return value
