@@ -138,13 +138,9 @@ def test_stars_are_numbers_in_an_order_and_other_kinds_are_offered(tmp_path):
 
 def test_what_cannot_be_proposed_says_why(tmp_path):
     frame = pd.DataFrame({"id": range(ROWS), "text": random_sentences()})
-    with pytest.raises(
-        InputError, match="no column looks like a label; text: the text; id: th"
-    ):
+    with pytest.raises(InputError, match="no column looks like a label; text: the text; id: th"):
         propose_and_load(frame, tmp_path)
-    with pytest.raises(
-        InputError, match="no column holds texts; id: numbers; y: numbers; name"
-    ):
+    with pytest.raises(InputError, match="no column holds texts; id: numbers; y: numbers; name"):
         propose_and_load(pd.DataFrame({"id": range(ROWS), "y": [0, 1] * 60}), tmp_path)
     frame["y"] = [0, 1] * 60
     with pytest.raises(InputError, match="--main 'z' is no column .*; those are y"):

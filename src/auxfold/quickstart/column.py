@@ -27,7 +27,18 @@ POSITIVE_WORDS = {
     "spam", "toxic", "offensive", "hate", "hateful", "abusive", "sarcastic", "sarcasm", "irony",
     "ironic", "fake", "fraud", "phishing", "relevant", "duplicate", "urgent", "churn", "1",
 }  # fmt: skip
-NEGATIVE_WORDS = {"ham", "normal", "neutral", "none", "other", "real", "legit", "legitimate", "0"}
+NEGATIVE_WORDS = {
+    "ham",
+    "not",
+    "normal",
+    "neutral",
+    "none",
+    "other",
+    "real",
+    "legit",
+    "legitimate",
+    "0",
+}
 NEGATION = re.compile(r"^(not?|non|un)[ _-]?")
 
 

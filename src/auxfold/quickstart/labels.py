@@ -61,7 +61,7 @@ def propose_tasks(
     if requested:
         group = _requested_group([by_name[name] for name in requested], sample)
     else:
-        group = _choose_main(_divide(labels), labels, path)
+        group = _choose_main(_divide(labels), path)
     group = _fit_to_sample(group, sample)
     rest = [column for column in labels if column not in group.columns]
     if group.kind != "binary":
@@ -113,13 +113,14 @@ def _fit_to_sample(group: LabelGroup, sample: Sample | None) -> LabelGroup:
     return group
 
 
-def _choose_main(groups: list[LabelGroup], labels: list[ColumnProfile], path: str) -> LabelGroup:
+def _choose_main(groups: list[LabelGroup], path: str) -> LabelGroup:
     best = _rank_by_name(groups)
     if len(best) == 1:
         return best[0]
-    flags = [column for column in labels if column.kind == "binary" and column.numbers is not None]
+    flags = [group.columns[0] for group in groups if group.kind == "binary"]
+    flags = [column for column in flags if column.numbers is not None]
     are_flags = all(group.kind == "binary" for group in best)
-    if are_flags and (len(flags) >= MIN_FLAGS or (len(flags) == len(labels) > 1)):
+    if are_flags and (len(flags) >= MIN_FLAGS or (len(flags) == len(groups) > 1)):
         by_prefix = group_by_prefix(flags)
         first = max(by_prefix, key=lambda key: (len(by_prefix[key]), key == "labels"))
         return LabelGroup("main" if first == "labels" else first, "binary", by_prefix[first])
