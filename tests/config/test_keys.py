@@ -64,9 +64,10 @@ def test_a_key_has_its_type_and_default():
 
 def test_a_key_of_some_kinds_has_them_and_a_key_of_all_kinds_has_none():
     assert find("tasks.weight").kinds == ()
-    assert find("tasks.pos_weight").kinds == ("binary",)
+    assert find("tasks.pos_weight").kinds == ("binary", "tags")
     assert find("tasks.loss", "regression").type == '"mse", "mae" or "huber"'
-    assert find("tasks.kind").type == '"binary", "multiclass" or "regression"'
+    kinds = find("tasks.kind").type
+    assert kinds == '"binary", "tags", "multiclass", "ordinal" or "regression"'
     assert find("model.adapter.rank").kinds == ("lora", "dora")
     assert find("model.adapter.kind").type.count('"') == 12
 

@@ -33,8 +33,8 @@ class TagsSettings(ProbabilitySettings):
     separator: str | None = Field(
         None,
         description='What separates the tags of a cell, e.g. `";"`. Empty: a cell is one tag. '
-        "Without it, `make_folds` detects `;`, `|` and `,`, and refuses cells that it cannot tell "
-        "apart.",
+        "Without it, `make_folds` detects semicolons, vertical bars and commas, and refuses cells "
+        "that can be read in two ways.",
     )
     min_count: Annotated[int, Field(ge=1)] = Field(
         1, description="Tags in fewer rows of the training table are left out."
