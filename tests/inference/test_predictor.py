@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,3 +147,16 @@ def test_a_fold_folder_describes_itself(outputs):
     assert f'"data_fingerprint": "{fingerprint}"' in run
     assert "| `main` (main) | binary | `toxic` | 1 |" in body
     assert "| `aux` | binary | `insult`, `threat` | 0.5 |" in body
+
+
+def test_texts_that_the_backbone_was_not_made_for_are_warned_about_once(outputs):
+    model = auxfold.load(outputs / "tiny")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(["zebra quagga"])  # too short to tell
+        model.predict(["the garden is good"] * 20)
+    model = auxfold.load(outputs / "tiny")
+    with pytest.warns(UserWarning, match="does not know 100.0% of the tokens of the texts") as log:
+        model.predict(["zebra quagga okapi"] * 20)
+        model.predict(["zebra quagga okapi"] * 20)
+    assert len(log) == 1 and log[0].filename == __file__

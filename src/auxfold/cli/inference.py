@@ -203,6 +203,8 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
         by_fold.write(table.ids)
     for line in describe_data_files(experiment.data, [source]):
         print(line)
+    for line in ensemble.describe_texts(table).warnings():
+        print(f"warning: {line}")
     if postprocess.note:
         print(postprocess.note)
     print(f"{len(frame):,} rows, {len(ensemble.folders)} models averaged: {output}")

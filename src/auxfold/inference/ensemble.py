@@ -15,6 +15,7 @@ from auxfold.config.experiment import Experiment
 from auxfold.data.dataset import tokenize_dataset
 from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
+from auxfold.evaluation.token_statistics import TokenStatistics, measure_tokens
 from auxfold.inference.predict import predict_logits
 from auxfold.model.amp import choose_amp_dtype, default_device
 from auxfold.model.multitask import MultiTaskModel
@@ -137,6 +138,13 @@ class Ensemble:
             return average_folds(fold_logits, tasks, average, self.experiment.inference.power)
         finally:
             display.close()
+
+    def describe_texts(self, table: Table) -> TokenStatistics:
+        """How the tokenizer of the folds reads the texts of a table."""
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(self.folders[0].path)
+        return measure_tokens(table.texts, tokenizer, self.experiment.model)
 
     def _iterate_folds(
         self, table: Table, tasks: TaskSet, display: Display, on_fold: FoldCallback

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
 from auxfold.data.typed_cells import describe_lone_surrogate, find_lone_surrogate
 from auxfold.errors import InputError, nearest
+from auxfold.evaluation.token_statistics import SAMPLE_ROWS, measure_tokens
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
 from auxfold.inference.postprocess import Postprocess
@@ -23,6 +25,7 @@ from auxfold.tasks import TaskSet
 
 # Rows that are tokenized and predicted together. This bounds the memory in addition to the texts.
 CHUNK_SIZE = 50_000
+MIN_CHARACTERS = 300  # of the texts of a call, from which they show their language
 
 Texts = str | list[Any] | np.ndarray | pd.Series | pd.DataFrame
 
@@ -46,6 +49,7 @@ class Predictor:
     ) -> None:
         self.ensemble, self.experiment = ensemble, ensemble.experiment
         self.models, self.tokenizer, self.devices = models, tokenizer, devices
+        self._has_checked_texts = False
 
     @classmethod
     def load(cls, ensemble: Ensemble, devices: list[str] | None = None) -> Predictor:
@@ -118,6 +122,7 @@ class Predictor:
         Returns:
             Task name to predictions ``(rows, n_outputs)``.
         """
+        self._check_texts(texts)
         n_rows, n_outputs = len(texts[0]), sum(task.n_outputs for task in tasks)
         logits = np.empty((len(self.ensemble.folders), n_rows, n_outputs), dtype=np.float32)
         for start in range(0, n_rows, CHUNK_SIZE):
@@ -125,6 +130,16 @@ class Predictor:
             logits[:, start : start + CHUNK_SIZE] = self._predict_chunk(chunk, tasks)
         fold_logits = (split_logits(fold, tasks) for fold in logits)
         return average_folds(fold_logits, tasks, average, self.experiment.inference.power)
+
+    def _check_texts(self, texts: list[list[str]]) -> None:
+        """Warn once about texts that the backbone was not made for, or that are cut."""
+        n_characters = sum(len(text) for column in texts for text in column[:SAMPLE_ROWS])
+        if self._has_checked_texts or n_characters < MIN_CHARACTERS:
+            return
+        self._has_checked_texts = True
+        statistics = measure_tokens(texts, self.tokenizer, self.experiment.model)
+        for line in statistics.warnings():
+            warnings.warn(line, stacklevel=4)
 
     def _predict_chunk(self, texts: list[list[str]], tasks: TaskSet) -> np.ndarray:
         """Logits ``(folds, rows, outputs)``; each device takes every n-th row by length."""
