@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -53,3 +55,59 @@ def test_labels_that_cannot_be_scored_are_masked_or_refused(tmp_path, labels, ex
         return
     with pytest.raises(InputError, match=expected):
         score_auc(*files, experiment)
+
+
+TAGS = {
+    "name": "topics", "kind": "tags", "columns": ["topics"], "tags": ["bug", "praise"],
+    "cell_format": "separated", "separator": ";",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "task", "expected"),
+    [
+        (["yes", "no", "-1", "no"], {}, 1.0),  # -1 among words: not scored
+        (["spam", "ham", "-1", "ham"], {"positive": "spam"}, 1.0),
+        (["-1", "1", "-1", "1"], {}, None),  # no second class: -1 stays "not scored"
+        (["ham", "ham", "-1", "ham"], {"positive": "spam"}, "never holds 'spam'"),
+    ],
+)
+def test_released_labels_may_be_words_and_minus_one_is_not_scored(tmp_path, cells, task, expected):
+    ids = list("abcd")
+    pd.DataFrame({"id": ids, "y": cells}).to_csv(tmp_path / "l.csv", index=False)
+    pd.DataFrame({"id": ids, "y": [0.9, 0.8, 0.95, 0.6]}).to_csv(tmp_path / "p.csv", index=False)
+    files = str(tmp_path / "l.csv"), str(tmp_path / "p.csv")
+    binary = {"name": "main", "kind": "binary", "columns": ["y"], **task}
+    experiment = make_experiment("t", "b", tasks=[binary])
+    if isinstance(expected, str):
+        with pytest.raises(InputError, match=expected):
+            score_auc(*files, experiment)
+        return
+    assert score_auc(*files, experiment)["auc"] == expected
+
+
+def test_released_tags_and_keys_of_objects_are_scored_label_by_label(tmp_path):
+    labels = [
+        {"id": "a", "topics": ["bug"], "meta": {"rain": 1}},
+        {"id": "b", "topics": ["bug", "praise", "new"], "meta": {"rain": 0}},
+        {"id": "c", "topics": [], "meta": {}},
+    ]
+    (tmp_path / "l.jsonl").write_text("".join(json.dumps(row) + "\n" for row in labels))
+    columns = {"topics": ["bug", "", ""], "topics_bug": [0.9, 0.4, 0.1], "topics_praise": 0.2}
+    frame = pd.DataFrame({"id": list("abc"), **columns, "meta.rain": [0.6, 0.7, 0.1]})
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    tags = {**TAGS, "main": True, "cell_format": "json", "separator": None, "unseen": "ignore"}
+    tags = {key: value for key, value in tags.items() if value is not None}
+    rain = {"name": "rain", "kind": "binary", "columns": ["meta.rain"]}
+    experiment = make_experiment("t", "b", tasks=[tags, rain])
+    files = str(tmp_path / "l.jsonl"), str(tmp_path / "p.csv")
+    assert score_auc(*files, experiment) == {
+        "auc": 0.5,
+        "auc/topics_bug": 1.0,
+        "auc/topics_praise": 0.5,
+        "auc/meta.rain": 0.0,
+    }
+    labeled = read_labeled_predictions(*files, experiment)
+    assert labeled.notes() == [
+        f"{files[0]}: topics: 1 tag not among those of the task is left out: 'new' (1)"
+    ]

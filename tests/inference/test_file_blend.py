@@ -68,3 +68,17 @@ def test_folds_and_labels_of_out_of_fold_files_are_not_averaged(work_dir):
     blended = pd.read_csv("out.csv")
     assert blended.columns.tolist() == ["id", "x"]
     np.testing.assert_allclose(blended["x"], [0.3, 0.7])
+
+
+def test_a_column_of_tags_follows_the_blended_probabilities(work_dir):
+    columns = ["id", "topics", "topics_bug", "topics_praise", "toxic"]
+    first = [["x", "bug; praise", 0.9, 0.8, 0.1], ["y", "", 0.2, 0.1, 0.3]]
+    second = [["y", "bug; praise", 0.9, 0.7, 0.5], ["x", "bug", 0.6, 0.1, 0.5]]
+    for name, rows in (("first", first), ("second", second)):
+        pd.DataFrame(rows, columns=columns).to_csv(f"{name}.csv", index=False)
+    run_script("blend", "--predictions", "first.csv,second.csv", "--output", "o.csv")
+    blended = pd.read_csv("o.csv")
+    assert blended.columns.tolist() == columns
+    np.testing.assert_allclose(blended["topics_bug"], [0.75, 0.55])
+    np.testing.assert_allclose(blended["topics_praise"], [0.45, 0.4])
+    assert blended["topics"].tolist() == ["bug", "bug"]

@@ -134,3 +134,36 @@ def test_a_sample_with_only_ids_is_refused(tmp_path):
 def test_an_unknown_column_among_several_is_refused(tmp_path):
     with pytest.raises(InputError, match="has the column 'rude'"):
         read_sample(tmp_path, {"toxic": ["0.5"] * 3, "rude": ["0.5"] * 3})
+
+
+TAGS = [
+    {
+        "name": "topics",
+        "kind": "tags",
+        "columns": ["topics"],
+        "tags": ["bug", "praise"],
+        "cell_format": "json",
+    }
+]
+
+
+def test_a_sample_may_have_one_column_of_tags_or_one_per_tag(tmp_path):
+    predictions = {"topics": np.array([[0.2, 0.6], [0.5, 0.8], [0.4, 0.1]])}
+    sample, tasks = read_sample(tmp_path, {"labels": ['["bug"]'] * 3}, TAGS)
+    assert fill(sample, tasks, predictions)["labels"].tolist() == [
+        "[]",
+        '["praise"]',
+        '["bug", "praise"]',
+    ]
+    thresholds = {"topics_bug": 0.3, "topics_praise": 0.7}
+    stored = {column: {"thresholds": {"f1": value}} for column, value in thresholds.items()}
+    assert fill(sample, tasks, predictions, stored)["labels"].tolist() == [
+        '["bug"]',
+        "[]",
+        '["bug", "praise"]',
+    ]
+    columns = {"praise": ["0.5"] * 3, "bug": ["0.5"] * 3}
+    sample, tasks = read_sample(tmp_path, columns, TAGS)
+    submission = fill(sample, tasks, predictions)
+    assert submission.columns.tolist() == ["id", "praise", "bug"]
+    assert submission["praise"].tolist() == [0.1, 0.6, 0.8]
