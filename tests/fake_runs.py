@@ -13,6 +13,7 @@ from auxfold.blending.nested import FittedMethod, fit_methods
 from auxfold.blending.options import METHODS, BlendOptions
 from auxfold.blending.single_runs import best_single_run, score_single_runs
 from auxfold.config.experiment import Experiment, to_toml
+from auxfold.data.table import Table
 from auxfold.storage.atomic import write_frame, write_text
 from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import RunFolder
@@ -47,6 +48,21 @@ def write_fake_run(
         write_record(folder.run, {"experiment_fingerprint": experiment.fingerprint(),
                                 "data_fingerprint": table.fingerprint()})  # fmt: skip
     return folds
+
+
+def make_labeled_table(labels: np.ndarray) -> Table:
+    """A table of empty texts with these labels, ``(rows,)`` or ``(rows, label columns)``."""
+    rows = len(labels)
+    return Table(
+        path="generated",
+        ids=np.array([str(number) for number in range(rows)], dtype=object),
+        texts=[[""] * rows],
+        labels=labels.reshape(rows, -1).astype(np.float32),
+        sample_weights=np.ones(rows, dtype=np.float32),
+        task_weights={},
+        groups=None,
+        identities=np.empty((rows, 0), dtype=np.float32),
+    )
 
 
 def write_three_runs(**changes: Any) -> list[Member]:

@@ -48,28 +48,33 @@ class Area:
 
 
 def mean_area(columns: Iterable[tuple[np.ndarray, np.ndarray]]) -> Area | None:
-    """The mean of the areas of several columns; None where none of them is defined.
+    """The mean of the areas of several columns, where they are defined.
 
-    An area needs two positive and two negative rows.
+    The result is None where no column has rows of both classes, or where a column has only one row
+    of a class, since one row has no variance.
 
     Args:
         columns: labels ``(rows,)`` in [0, 1], positive from 0.5, NaN where not labeled; and scores
             ``(rows,)``, of which only the order counts.
     """
-    areas = [area for labels, scores in columns if (area := _area(labels, scores)) is not None]
+    areas = []
+    for labels, scores in columns:
+        positive, negative = np.flatnonzero(labels >= 0.5), np.flatnonzero(labels < 0.5)
+        n_rarer = min(len(positive), len(negative))
+        if n_rarer == 1:
+            return None
+        if n_rarer:
+            areas.append(_area(scores, positive, negative))
     if not areas:
         return None
     contributions = np.mean([area.contributions for area in areas], axis=0)
     return Area(float(np.mean([area.value for area in areas])), contributions)
 
 
-def _area(labels: np.ndarray, scores: np.ndarray) -> Area | None:
-    positive, negative = np.flatnonzero(labels >= 0.5), np.flatnonzero(labels < 0.5)
-    if min(len(positive), len(negative)) < 2:
-        return None
+def _area(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> Area:
     of_positive = _share_below(scores[positive], scores[negative])
     of_negative = 1 - _share_below(scores[negative], scores[positive])
-    contributions = np.zeros(len(labels))
+    contributions = np.zeros(len(scores))
     for rows, shares in ((positive, of_positive), (negative, of_negative)):
         n = len(rows)
         contributions[rows] = (shares - shares.mean()) / np.sqrt(n * (n - 1))

@@ -13,8 +13,10 @@ import numpy as np
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
+from auxfold.evaluation.token_statistics import WITHOUT_SPACES
+
 MAX_CHARACTER_FEATURES = 100_000
-MAX_LETTERS_PER_SPACE = 20  # of texts in which spaces divide words; German has 7, Chinese none
+MAX_SHARE_WITHOUT_SPACES = 0.3  # of the letters, where spaces divide words
 
 
 class TextFeatures:
@@ -63,10 +65,9 @@ class TextFeatures:
 
 
 def has_spaces(texts: Sequence[str]) -> bool:
-    """Whether spaces divide the words of texts."""
-    n_letters = sum(map(len, texts))
-    n_words = sum(len(text.split()) for text in texts)
-    return n_letters <= MAX_LETTERS_PER_SPACE * n_words
+    """Whether spaces divide the words of texts: of most letters' scripts they do."""
+    letters = "".join("".join(texts).split())
+    return len(WITHOUT_SPACES.findall(letters)) <= MAX_SHARE_WITHOUT_SPACES * len(letters)
 
 
 def _count(vectorizer: CountVectorizer, texts: Sequence[str]) -> Any:
