@@ -20,7 +20,9 @@ from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
 from auxfold.kaggle import kernel, workers
 from auxfold.kaggle.bundle import kaggle_commands, write_bundle
-from auxfold.kaggle.names import KaggleNames
+from auxfold.kaggle.loaded_bundle import check_loadable
+from auxfold.kaggle.names import KaggleNames, competition_name, path_in_competition
+from auxfold.kaggle.versions import installed_versions
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
@@ -116,6 +118,8 @@ def test_the_dataset_holds_what_inference_needs_in_half_precision(workdir):
     there = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
     unlisted = {"auxfold_manifest.json", "dataset-metadata.json"}
     assert set(manifest["files"]) == there - unlisted
+    assert manifest["versions"] == installed_versions()
+    assert manifest["sample_columns"] == ["id", "prediction"]
     assert "src/auxfold/kaggle/kernel.py" in there
 
 
@@ -218,6 +222,20 @@ def test_a_damaged_bundle_is_refused(workdir, tmp_path):
         kernel.check_bundle(bundle)
 
 
+def test_a_fold_that_the_packages_here_cannot_load_is_refused(workdir, tmp_path):
+    """As a newer backbone or tokenizer looks to older packages; checked before any prediction."""
+    bundle = mount_inputs(workdir, tmp_path, "old") / "auxfold-tiny"
+    versions = {"transformers": "9.1.0", "tokenizers": "9.2.0"}
+    tokenizer = bundle / "fold_0/tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text().replace('"Lowercase"', '"OfTomorrow"'))
+    with pytest.raises(InputError, match="tokenizers .* of fold_0, which .* tokenizers 9.2.0"):
+        check_loadable(bundle / "fold_0", versions)
+    config = bundle / "fold_0/config.json"
+    config.write_text(config.read_text().replace('"model_type": "bert"', '"model_type": "new"'))
+    with pytest.raises(InputError, match="transformers .* backbone .* transformers 9.1.0"):
+        check_loadable(bundle / "fold_0", versions)
+
+
 def test_inputs_that_are_not_attached_are_named(workdir, tmp_path):
     root = mount_inputs(workdir, tmp_path, "new")
     shutil.rmtree(root / "competitions")
@@ -237,7 +255,7 @@ def test_a_bundle_is_not_overwritten_without_the_option(workdir, monkeypatch):
     [
         ("Ada L", "auxfold tiny", "c", "--owner 'Ada L'"),
         ("ada", "tiny", "c", "has 4 characters; Kaggle takes 6 to 50"),
-        ("ada", "a" * 45, "c", "has 55 characters"),
+        ("ada", "a" * 45, "c", "has 55 characters; Kaggle takes 6 to 50, so .* of 6 to 40"),
         ("ada", "under_score", "c", "use letters, digits"),
         ("ada", "auxfold tiny", "Some Competition", "--competition"),
     ],
@@ -245,6 +263,20 @@ def test_a_bundle_is_not_overwritten_without_the_option(workdir, monkeypatch):
 def test_names_that_kaggle_would_refuse(owner, title, competition, expected):
     with pytest.raises(InputError, match=expected):
         KaggleNames(owner, title, competition)
+
+
+@pytest.mark.parametrize(
+    ("path", "competition", "inner"),
+    [
+        ("input/tiny-comments/test.csv", "tiny-comments", "test.csv"),
+        ("input/tiny-comments/unlabelled/data.csv", "tiny-comments", "unlabelled/data.csv"),
+        ("/kaggle/input/competitions/tiny-comments/test.csv", "tiny-comments", "test.csv"),
+        ("/data/tiny-comments/test.csv", "tiny-comments", "test.csv"),
+    ],
+)
+def test_the_competition_is_the_folder_in_input(path, competition, inner):
+    assert competition_name(make_experiment("t", "b", data={"test": path})) == competition
+    assert path_in_competition(path).as_posix() == inner
 
 
 BLOCK = """
@@ -296,6 +328,7 @@ def test_the_notebook_runs_with_no_network(workdir, tmp_path):
                           timeout=300)  # fmt: skip
     assert process.returncode == 0, process.stderr
     assert str(root / "datasets/ada/auxfold-tiny/src/auxfold") in process.stdout
+    assert process.stdout.startswith("versions as bundled: python ")
     assert "31 rows from fold_0, fold_1" in process.stdout
     predictions = pd.read_csv(tmp_path / "submission.csv")
     assert predictions["id"].tolist() == read_submission(workdir)["id"].tolist()

@@ -21,7 +21,8 @@ from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.merge import refers_to_backbone, write_merged_fold
 from auxfold.inference.submission import match_columns
 from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
-from auxfold.kaggle.names import KaggleNames
+from auxfold.kaggle.names import KaggleNames, path_in_competition
+from auxfold.kaggle.versions import installed_versions
 from auxfold.storage.atomic import atomic_write, write_json, write_text
 from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import FoldFolder, RunFolder
@@ -89,7 +90,7 @@ def check_predictable(source: Ensemble | Blend) -> None:
                     f"run {name} has data.{key} = {getattr(data, key)!r}, the first run "
                     f"{getattr(first, key)!r}: on Kaggle all runs read one test file"
                 )
-        if data.test and first.test and Path(data.test).name != Path(first.test).name:
+        if data.test and first.test and not _is_same_file(data.test, first.test):
             raise InputError(
                 f"run {name} predicts {data.test}, the first run {first.test}: on Kaggle all runs "
                 f"read one test file"
@@ -160,11 +161,23 @@ def _write_dataset(
         "runs": {run.path: [fold.path.name for fold in run.ensemble.folders] for run in runs},
         "folds": [fold for folds in rounds for fold in folds if fold is not None],
         "precision": dtype_name,
+        "versions": installed_versions(),
+        "sample_columns": _sample_columns(source),
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in paths},
     }
     write_json(folder / MANIFEST, manifest)
     metadata = {"title": names.title, "id": names.dataset, "licenses": [{"name": "other"}]}
     write_json(folder / "dataset-metadata.json", metadata)
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    return path_in_competition(path) == path_in_competition(other)
+
+
+def _sample_columns(source: Ensemble | Blend) -> list[str] | None:
+    """The columns of the sample submission, by which it is recognized on Kaggle."""
+    path = source.experiment.data.sample_submission
+    return read_header(path) if path and Path(path).is_file() else None
 
 
 def _write_postprocess_and_weights(

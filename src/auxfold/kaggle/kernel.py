@@ -18,6 +18,7 @@ from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import average_folds
 from auxfold.inference.submission import SampleSubmission, map_submission_columns
+from auxfold.kaggle.inputs import find_inputs
 from auxfold.kaggle.loaded_bundle import LoadedBundle, check_bundle
 from auxfold.kaggle.workers import WorkerShard, collect_logits, is_finished, run_workers
 from auxfold.model.amp import all_devices
@@ -27,40 +28,6 @@ from auxfold.tasks import TaskSet
 
 __all__ = ["check_bundle", "find_inputs", "predict", "write_submission"]
 RESERVED_SECONDS = 60.0  # for averaging and writing
-
-
-def find_inputs(bundle: Path, root: Path) -> tuple[Path, Path | None]:
-    """Find the competition's test file and its sample submission, by name, below ``root``.
-
-    Args:
-        bundle: the mounted dataset.
-        root: the folder of all inputs.
-
-    Returns:
-        The test file, and the sample submission or None where the experiment has none.
-
-    Raises:
-        InputError: a file is not there.
-    """
-    loaded = LoadedBundle.from_folder(bundle)
-    data = loaded.experiment.data
-    test = _find_file(data.test or "test.csv", root, loaded.competition)
-    sample = data.sample_submission
-    return test, _find_file(sample, root, loaded.competition) if sample else None
-
-
-def _find_file(path: str, root: Path, competition: str) -> Path:
-    # Some competitions are mounted with each file zipped, as it was downloaded.
-    name = Path(path).name.removesuffix(".zip")
-    matches = sorted([*root.rglob(name), *root.rglob(f"{name}.zip")])
-    of_competition = [match for match in matches if competition in match.parts]
-    if not of_competition:
-        others = ", ".join(map(str, matches)) or "none anywhere"
-        raise InputError(
-            f"no {name} of {competition} below {root} (found {others}); attach the competition "
-            f"to the notebook, or name another one with bundle_kaggle.py --competition"
-        )
-    return of_competition[0]
 
 
 def predict(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from transformers import AutoTokenizer
 
 from auxfold.config.experiment import Experiment, load_experiment
 from auxfold.data.loading import read_prediction_table
@@ -18,16 +19,19 @@ from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.postprocess import Postprocess
 from auxfold.inference.submission import SampleSubmission
 from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
+from auxfold.kaggle.versions import WAY_OUT, installed_versions
+from auxfold.model.config import MultiTaskConfig
 from auxfold.storage.atomic import read_json
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task, TaskSet
 
 
 def check_bundle(bundle: Path) -> dict[str, Any]:
-    """Compare every file of a bundle with its digest, and return the manifest.
+    """Check that a bundle is complete and can be loaded here, and return its manifest.
 
     Raises:
-        InputError: a file is missing or is not the one that was bundled.
+        InputError: a file is missing or is not the one that was bundled, or the packages here
+            cannot load a fold.
     """
     manifest: dict[str, Any] = read_json(bundle / MANIFEST)
     for name, digest in manifest["files"].items():
@@ -36,7 +40,39 @@ def check_bundle(bundle: Path) -> dict[str, Any]:
             raise InputError(f"{path} is missing; upload the dataset again with `-r zip`")
         if sha256(path) != digest:
             raise InputError(f"{path} is not the file that was bundled; upload the dataset again")
+    for run, folds in manifest["runs"].items():
+        check_loadable(bundle / run / folds[0], manifest["versions"])
     return manifest
+
+
+def check_loadable(fold: Path, versions: dict[str, str]) -> None:
+    """Refuse a fold whose backbone or tokenizer the packages here do not know.
+
+    Args:
+        fold: its folder.
+        versions: those that the fold was bundled with.
+
+    Raises:
+        InputError: naming the package that is too old.
+    """
+    try:
+        MultiTaskConfig.from_pretrained(fold).backbone_config()
+    except (ValueError, KeyError) as error:
+        raise _too_old("transformers", "backbone", fold, versions, error) from None
+    try:
+        AutoTokenizer.from_pretrained(fold)
+    except Exception as error:  # the parser of tokenizers raises a bare Exception
+        raise _too_old("tokenizers", "tokenizer", fold, versions, error) from None
+
+
+def _too_old(
+    package: str, part: str, fold: Path, versions: dict[str, str], error: Exception
+) -> InputError:
+    reason = " ".join(str(error).split())[:200]
+    return InputError(
+        f"{package} {installed_versions()[package]} cannot load the {part} of {fold.name}, which "
+        f"was bundled with {package} {versions[package]} ({reason}); {WAY_OUT}"
+    )
 
 
 @dataclass(frozen=True)

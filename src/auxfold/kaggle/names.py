@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
+
+MIN_TITLE, MAX_TITLE = 6, 50
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,18 @@ class KaggleNames:
                 f"--competition {self.competition!r}: expected is the name in the competition's "
                 f"address, with lower-case letters, digits and dashes"
             )
-        for title in (self.title, self.notebook_title):
-            if not re.fullmatch(r"[A-Za-z0-9]+([ -][A-Za-z0-9]+)*", title):
+        if not re.fullmatch(r"[A-Za-z0-9]+([ -][A-Za-z0-9]+)*", self.title):
+            raise InputError(
+                f"--title {self.title!r}: Kaggle makes the address from it; use letters, digits, "
+                f"single spaces and dashes"
+            )
+        for what, title in (("dataset", self.title), ("notebook", self.notebook_title)):
+            if not MIN_TITLE <= len(title) <= MAX_TITLE:
+                longest = MAX_TITLE - len(self.notebook_title) + len(self.title)
                 raise InputError(
-                    f"--title {title!r}: Kaggle makes the address from it; use letters, digits, "
-                    f"single spaces and dashes"
-                )
-            if not 6 <= len(title) <= 50:
-                raise InputError(
-                    f"--title {title!r} has {len(title)} characters; Kaggle takes 6 to 50"
+                    f"--title {self.title!r}: the {what} would be called {title!r}, which has "
+                    f"{len(title)} characters; Kaggle takes {MIN_TITLE} to {MAX_TITLE}, so give "
+                    f"a title of {MIN_TITLE} to {longest}"
                 )
 
     @property
@@ -81,4 +86,20 @@ def competition_name(experiment: Experiment) -> str:
     """
     if experiment.data.test is None:
         raise InputError("the experiment has no data.test; give --competition")
-    return Path(experiment.data.test).parent.name
+    path = Path(experiment.data.test)
+    inner = path_in_competition(experiment.data.test)
+    return path.parents[len(inner.parts) - 1].name
+
+
+def path_in_competition(path: str) -> PurePath:
+    """The path of a file within its competition's folder.
+
+    That folder is in ``input/``, maybe in ``input/competitions/``; without any such folder it is
+    the one with the file.
+    """
+    file = PurePath(path)
+    if "input" not in file.parent.parts:
+        return PurePath(file.name)
+    below = file.parts[file.parts.index("input") + 1 :]
+    below = below[1:] if below[0] == "competitions" and len(below) > 2 else below
+    return PurePath(*below[1:]) if len(below) > 1 else PurePath(file.name)
