@@ -234,16 +234,16 @@ def browse(path: Path, folder: Path, *options: str) -> subprocess.CompletedProce
 
 # Uses the page as a reader does, and writes what it sees into the title.
 PROBE = """<script>{
-const seen = { window: innerWidth, page: document.documentElement.scrollWidth };
+const state = { window: innerWidth, page: document.documentElement.scrollWidth };
 const texts = document.getElementById("show-texts");
 const filter = document.getElementById("task-filter");
 const open = () => document.querySelectorAll("details.text[open]").length;
 const visible = (task) => [...document.querySelectorAll(`[data-task="${task}"]`)]
   .filter((element) => !element.hidden).length;
-seen.closed = open(); texts.click(); seen.open = open(); texts.click(); seen.again = open();
+state.closed = open(); texts.click(); state.open = open(); texts.click(); state.again = open();
 filter.value = "aux"; filter.dispatchEvent(new Event("change"));
-seen.main = visible("main"); seen.aux = visible("aux") > 0;
-document.title = JSON.stringify(seen);
+state.main = visible("main"); state.aux = visible("aux") > 0;
+document.title = JSON.stringify(state);
 }</script></body>"""
 
 
@@ -254,6 +254,6 @@ def test_switch_filter_and_phone_width_in_a_browser(report, tmp_path):
     process = browse(path, tmp_path / "profile", "--window-size=390,900")
     assert "Hardest rows" in process.stdout
     assert "CONSOLE" not in process.stderr and "ERR_" not in process.stderr
-    seen = json.loads(re.search(r"<title>(.*?)</title>", process.stdout)[1])
-    assert seen.pop("page") <= seen.pop("window") <= 500  # only tables in their boxes are wider
-    assert seen == {"closed": 0, "open": 80, "again": 0, "main": 0, "aux": True}
+    state = json.loads(re.search(r"<title>(.*?)</title>", process.stdout)[1])
+    assert state.pop("page") <= state.pop("window") <= 500  # only tables in their boxes are wider
+    assert state == {"closed": 0, "open": 80, "again": 0, "main": 0, "aux": True}
