@@ -203,7 +203,7 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
         by_fold.write(table.ids)
     for line in describe_data_files(experiment.data, [source]):
         print(line)
-    for line in ensemble.describe_texts(table).warnings():
+    if line := ensemble.measure_tokens(table).language_warning():
         print(f"warning: {line}")
     if postprocess.note:
         print(postprocess.note)

@@ -139,7 +139,7 @@ class Ensemble:
         finally:
             display.close()
 
-    def describe_texts(self, table: Table) -> TokenStatistics:
+    def measure_tokens(self, table: Table) -> TokenStatistics:
         """How the tokenizer of the folds reads the texts of a table."""
         from transformers import AutoTokenizer
 

@@ -132,13 +132,13 @@ class Predictor:
         return average_folds(fold_logits, tasks, average, self.experiment.inference.power)
 
     def _check_texts(self, texts: list[list[str]]) -> None:
-        """Warn once about texts that the backbone was not made for, or that are cut."""
+        """Warn once about texts in a language that the backbone was not made for."""
         n_characters = sum(len(text) for column in texts for text in column[:SAMPLE_ROWS])
         if self._has_checked_texts or n_characters < MIN_CHARACTERS:
             return
         self._has_checked_texts = True
         statistics = measure_tokens(texts, self.tokenizer, self.experiment.model)
-        for line in statistics.warnings():
+        if line := statistics.language_warning():
             warnings.warn(line, stacklevel=4)
 
     def _predict_chunk(self, texts: list[list[str]], tasks: TaskSet) -> np.ndarray:
