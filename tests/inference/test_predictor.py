@@ -121,6 +121,9 @@ def test_other_averages_and_the_rows_that_a_rank_depends_on(outputs, model, monk
     [
         (["good", None], "row 2 is not a text: None"),
         ([1.5], "row 1 is not a text: 1.5"),
+        (["whole \U0001f600", "half \ud83d"], r"row 2: the text holds '\\ud83d', which is half of"),
+        (["caf\udce9"], r"row 1: the text holds '\\udce9', .* or a byte that is not UTF-8"),
+        (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "several columns 'text'; keep"),
         (pd.DataFrame({"txt": ["a"]}), "no text column 'text' .did you mean 'txt'"),
     ],
 )

@@ -23,8 +23,8 @@ class Source(Section):
     """``[[data.train]]``: one of several data sets, each with the labels that it has."""
 
     path: str = Field(
-        description="The file of this source: csv, tsv, parquet or jsonl (also .gz, .zip). A plain "
-        "string instead of a table is its path."
+        description="The file of this source: csv, tsv, parquet, jsonl or a spreadsheet (also .gz, "
+        ".zip, .zst). A plain string instead of a table is its path."
     )
     name: Name | None = Field(
         None,
@@ -73,8 +73,9 @@ class Data(Section):
     """``[data]``: where the rows are and what their columns are called."""
 
     train: TrainFiles = Field(
-        description="The training file: csv, tsv, parquet or jsonl (also .gz, .zip). Several files "
-        "that each have some of the labels are a list, or one `[[data.train]]` each."
+        description="The training file: csv, tsv, parquet, jsonl or a spreadsheet (also .gz, .zip, "
+        ".zst). Several files that each have some of the labels are a list, or one "
+        "`[[data.train]]` each."
     )
     test: str | None = Field(None, description="The file to predict, in one of the same formats.")
     sample_submission: str | None = Field(

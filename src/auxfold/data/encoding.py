@@ -135,14 +135,14 @@ def _decode_western(content: pa.Buffer) -> Text:
 def _describe_unknown(data: bytes, start: int) -> str:
     """The place of a byte that is not UTF-8, and what it could be."""
     line = data.count(b"\n", 0, start) + 1
-    place = data[max(0, start - 12) : start + 20].replace(b"\r", b" ").replace(b"\n", b" ")
+    excerpt = data[max(0, start - 12) : start + 20].replace(b"\r", b" ").replace(b"\n", b" ")
     readings = {}
     for encoding in LOOKALIKES:
         try:
             data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        readings[encoding] = place.decode(encoding, "ignore")
+        readings[encoding] = excerpt.decode(encoding, "ignore")
     listed = ", ".join(f"{text!r} ({encoding})" for encoding, text in readings.items())
     hint = f"it reads {listed}" if readings else "it is not in a common encoding"
     return (
