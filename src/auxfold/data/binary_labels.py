@@ -73,7 +73,7 @@ def check_positive_words(frames: Sequence[pd.DataFrame], task: BinarySettings, p
             raise InputError(
                 f"{path}: column {column!r} never holds {positive!r}, the positive word of "
                 f"tasks.{task.name}{nearest(positive, counts.index)}; its values are "
-                f"{list_counts(counts)}"
+                f"{list_counts(counts.to_dict())}"
             )
 
 
@@ -130,8 +130,8 @@ def _parse_by_positive_word(cells: pd.Series, positive: str) -> ParsedLabels:
     numbers = number_by_code[codes]
     counts = pd.Series(np.bincount(codes, minlength=len(values)), index=values)
     others = counts[~is_positive & ~is_missing].sort_values(ascending=False, kind="stable")
-    words = list_counts(counts[is_positive]) or "no value"
-    note = f"{cells.name}: 1 is {words}; 0 is any other value: {list_counts(others)}"
+    words = list_counts(counts[is_positive].to_dict()) or "no value"
+    note = f"{cells.name}: 1 is {words}; 0 is any other value: {list_counts(others.to_dict())}"
     frame = cells.to_frame()
     notes = describe_missing(frame, [str(cells.name)], numbers[:, None])
     return ParsedLabels(numbers[:, None], [note, *notes])

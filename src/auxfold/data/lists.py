@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from auxfold.data.json_lines import json_decoder
+from auxfold.data.typed_cells import cell_text
 from auxfold.errors import InputError
 
 ListEntries = dict[str, tuple[str, int]]  # "labels_2" -> ("labels", 2)
 
+_DECODER = json_decoder()
 _ENTRY = re.compile(r"(.+)_(\d+)")
 
 
@@ -73,9 +76,7 @@ def expand_lists(
                     f"{path}: column {base!r} has lists of {expected}, so there is no {name!r}; "
                     f"entries are counted from 0"
                 )
-            columns[name] = [
-                "" if values is None else _entry_text(values[index]) for values in lists
-            ]
+            columns[name] = ["" if values is None else cell_text(values[index]) for values in lists]
     plain = frame.drop(columns=[base for base, _ in entries.values()], errors="ignore")
     return plain.assign(**columns)
 
@@ -126,8 +127,8 @@ def _parse_list(text: str, column: str, row: int, path: str) -> list[Any] | None
     if not text.strip() or text.strip() == "null":
         return None
     try:
-        values = json.loads(text)
-    except ValueError:
+        values = _DECODER.decode(text)
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, list) or any(isinstance(entry, list | dict) for entry in values):
         raise InputError(
@@ -135,7 +136,3 @@ def _parse_list(text: str, column: str, row: int, path: str) -> list[Any] | None
             f"[2, 0, 1]"
         )
     return values
-
-
-def _entry_text(entry: Any) -> str:
-    return "" if entry is None else str(entry)

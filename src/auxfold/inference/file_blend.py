@@ -64,9 +64,9 @@ def blend_files(
     for column, names in classes.items():
         most_probable = blended[[f"{column}_{name}" for name in names]].to_numpy().argmax(axis=1)
         blended[column] = np.array(names, dtype=object)[most_probable]
-    for column, (form, names) in tags.items():
-        decisions = blended[[f"{column}_{name}" for name in names]].to_numpy() >= 0.5
-        blended[column] = [form.join(compress(names, row)) for row in decisions]
+    for column, (form, tag_names) in tags.items():
+        decisions = blended[[f"{column}_{name}" for name in tag_names]].to_numpy() >= 0.5
+        blended[column] = [form.join(compress(tag_names, row)) for row in decisions]
     return blended[tables[0].columns].reset_index()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from auxfold.config import BinarySettings, TagsSettings
+from auxfold.data.tag_cells import Tag
 from auxfold.data.tags import tag_format
 from auxfold.errors import InputError
 from auxfold.tasks.binary import BinaryTask
@@ -45,7 +46,8 @@ class TagsTask(BinaryTask):
         Args:
             decisions: ``(rows, tags)`` bool.
         """
-        form, tags = tag_format(self.settings), self.settings.tags or []
+        form = tag_format(self.settings)
+        tags: list[Tag] = [*(self.settings.tags or [])]
         return [
             form.join(tag for tag, flag in zip(tags, row, strict=True) if flag) for row in decisions
         ]
