@@ -7,12 +7,21 @@ from typing import get_args
 import pytest
 import torch
 
-from auxfold.config import BinarySettings, RegressionSettings, TaskSettings
+from auxfold.config import (
+    BinarySettings,
+    MulticlassSettings,
+    RegressionSettings,
+    TaskSettings,
+)
 from auxfold.tasks import create_task
-from auxfold.tasks.losses import BINARY_LOSSES, REGRESSION_LOSSES
+from auxfold.tasks.losses import BINARY_LOSSES, MULTICLASS_LOSSES, REGRESSION_LOSSES
 from auxfold.tasks.losses.loss import Loss
 
-REGISTRIES = [(BinarySettings, BINARY_LOSSES), (RegressionSettings, REGRESSION_LOSSES)]
+REGISTRIES = [
+    (BinarySettings, BINARY_LOSSES),
+    (MulticlassSettings, MULTICLASS_LOSSES),
+    (RegressionSettings, REGRESSION_LOSSES),
+]
 
 
 @pytest.mark.parametrize(("settings", "losses"), REGISTRIES)
