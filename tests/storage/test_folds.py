@@ -24,7 +24,7 @@ def folder(work_dir) -> RunFolder:
 
 
 def test_every_setting_that_differs_is_named_as_in_the_experiment_file(folder):
-    given = make_experiment(
+    current = make_experiment(
         "train.csv", "b", folds={"n_splits": 5, "group_duplicates": False}, data={"group": "threat"}
     )
     message = (
@@ -34,11 +34,11 @@ def test_every_setting_that_differs_is_named_as_in_the_experiment_file(folder):
     )
     remedy = "make new folds with make_folds.py --overwrite (and train every fold again)"
     with pytest.raises(InputError) as refusal:
-        check_folds(folder, given)
+        check_folds(folder, current)
     assert str(refusal.value) == message + remedy
     write_text(folder.experiment, to_toml(make_experiment("train.csv", "b")))
     with pytest.raises(InputError) as refusal:
-        create_folds(given)
+        create_folds(current)
     assert str(refusal.value) == f"{message}use --run tiny, or {remedy}"
 
 

@@ -29,19 +29,19 @@ def experiment(work_dir) -> Experiment:
 def test_other_settings_are_named_before_folds_are_missing(experiment):
     for fold in (0, 1):
         finish(experiment, fold)
-    given = make_experiment("train.csv", "b", folds={"n_splits": 5})
+    current = make_experiment("train.csv", "b", folds={"n_splits": 5})
     with pytest.raises(InputError) as refusal:
-        trained_folds(RunFolder.of(given), [0, 1, 2, 3, 4], given)
+        trained_folds(RunFolder.of(current), [0, 1, 2, 3, 4], current)
     assert str(refusal.value) == (
         "outputs/tiny/fold_0 was trained with folds.n_splits = 2, you gave 5; "
         "use --config outputs/tiny/fold_0/experiment.toml, or train again with --overwrite"
     )
-    write_text(RunFolder.of(given).experiment, to_toml(experiment))
+    write_text(RunFolder.of(current).experiment, to_toml(experiment))
     with pytest.raises(InputError, match="you gave 5; use --run tiny, or train again"):
-        trained_folds(RunFolder.of(given), [0, 1, 2, 3, 4], given)
-    write_text(RunFolder.of(given).experiment, to_toml(given))  # of new folds, not yet trained
+        trained_folds(RunFolder.of(current), [0, 1, 2, 3, 4], current)
+    write_text(RunFolder.of(current).experiment, to_toml(current))  # of new folds, not yet trained
     with pytest.raises(InputError, match="use --config outputs/tiny/fold_0/experiment.toml, or"):
-        trained_folds(RunFolder.of(given), [0, 1, 2, 3, 4], given)
+        trained_folds(RunFolder.of(current), [0, 1, 2, 3, 4], current)
     with pytest.raises(InputError, match="fold 2 not trained yet"):
         trained_folds(RunFolder.of(experiment), [0, 1, 2], experiment)
 
@@ -62,7 +62,7 @@ def test_folds_of_different_settings_or_rows_do_not_belong_together(experiment):
 
 def test_the_trained_experiment_comes_back(experiment):
     folder = finish(experiment, 0)
-    given = make_experiment("train.csv", "b", inference={"average": "logit"})
-    assert check_trained_with([folder], given).inference.average == "probability"
+    current = make_experiment("train.csv", "b", inference={"average": "logit"})
+    assert check_trained_with([folder], current).inference.average == "probability"
     with pytest.raises(InputError, match="was trained on other data than train.csv"):
-        check_trained_with([folder], given, "other rows")
+        check_trained_with([folder], current, "other rows")

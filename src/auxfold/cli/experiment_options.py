@@ -168,9 +168,7 @@ def check_training_files(experiment: Experiment) -> None:
     Raises:
         InputError: with the nearest name next to it.
     """
-    validation = experiment.folds.validation_file
-    paths = [source.path for source in experiment.data.sources]
-    for path in [*paths, *([validation] if validation else [])]:
+    for path in experiment.training_paths:
         check_exists(path)
 
 

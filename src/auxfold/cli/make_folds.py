@@ -13,6 +13,7 @@ from auxfold.cli.experiment_options import (
 from auxfold.cli.options import make_parser
 from auxfold.config.differences import describe_differences
 from auxfold.config.experiment import Experiment, load_experiment, to_toml
+from auxfold.errors import InputError
 from auxfold.storage.atomic import write_text
 from auxfold.storage.run_folder import FULL, RunFolder
 
@@ -35,22 +36,23 @@ def main(argv: list[str] | None = None) -> None:
     check_training_files(experiment)
     from auxfold.data.learned_tags import learn_tags
     from auxfold.data.reader import describe_data_files
+    from auxfold.tasks.metrics.names import check_selection_metric_name
+
+    experiment = learn_tags(experiment)
+    check_selection_metric_name(experiment)
     from auxfold.evaluation.data_summary import write_data_summary
     from auxfold.tasks import TaskSet
     from auxfold.training.split import create_folds
 
-    experiment = learn_tags(experiment)
     tasks = TaskSet.from_experiment(experiment)
     table, folds = create_folds(experiment, args.overwrite, tasks)
     folder = RunFolder.of(experiment)
     store_experiment(folder, experiment, args.overwrite)
-    validation = experiment.folds.validation
-    paths = [source.path for source in experiment.data.sources]
-    paths += [validation] if isinstance(validation, str) else []
-    lines = describe_data_files(experiment.data, paths)
+    lines = describe_data_files(experiment.data, experiment.training_paths)
     lines += describe_folds(experiment, tasks, table, folds)
     print("\n".join(lines))
-    for line in write_data_summary(experiment, tasks, table, folds).warnings():
+    warnings = write_data_summary(experiment, tasks, table, folds).warnings()
+    for line in [*warnings, *describe_selection(experiment, tasks, table, folds)]:
         print(f"warning: {line}")
     print(f"folds: {folder.folds}")
 
@@ -73,6 +75,19 @@ def store_experiment(folder: RunFolder, experiment: Experiment, overwrite: bool)
         write_text(folder.experiment, to_toml(experiment))
     else:
         print(f"note: folds are trained with {differences}; {folder.experiment} stays as it is")
+
+
+def describe_selection(
+    experiment: Experiment, tasks: TaskSet, table: Table, folds: np.ndarray
+) -> list[str]:
+    """What a training of these folds would refuse, or say, about its selection metric."""
+    from auxfold.training.selection_check import check_selection
+
+    try:
+        _, note = check_selection(experiment, tasks, table, folds)
+    except InputError as error:
+        return [str(error)]
+    return [] if note is None else [note]
 
 
 def describe_folds(

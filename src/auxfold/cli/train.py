@@ -47,6 +47,9 @@ def main(argv: list[str] | None = None) -> None:
         from auxfold.data.learned_tags import learn_tags
 
         experiment = learn_tags(experiment)
+    from auxfold.tasks.metrics.names import check_selection_metric_name
+
+    check_selection_metric_name(experiment)
     if args.dry_run:
         from auxfold.training.dry_run import plan_fold
 

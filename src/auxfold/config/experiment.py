@@ -96,6 +96,12 @@ class Experiment(Section):
         """The columns of the files that labels are read from, task by task."""
         return [column for task in self.tasks for column in task.file_columns]
 
+    @property
+    def training_paths(self) -> list[str]:
+        """The files with rows to train on and to validate on."""
+        validation = self.folds.validation_file
+        return [source.path for source in self.data.sources] + ([validation] if validation else [])
+
     def fingerprint(self) -> str:
         """:meth:`training_content` as 16 hexadecimal digits."""
         content = json.dumps(self.training_content(), sort_keys=True)

@@ -12,13 +12,16 @@ import torch
 
 from auxfold.config.experiment import Experiment
 from auxfold.data.dataset import TokenizedDataset
+from auxfold.data.reader import describe_data_files
 from auxfold.data.table import Table
+from auxfold.evaluation.data_summary import summarize_data
 from auxfold.model.backbone import count_trainable_parameters, describe_parameters
 from auxfold.storage.run_folder import FULL, RunFolder
 from auxfold.tasks import TaskSet
 from auxfold.training.build import FoldParts, build_fold, start_accelerator
 from auxfold.training.epochs import EpochPlan, evaluation_steps
-from auxfold.training.split import load_training_table, plan_split
+from auxfold.training.selection_check import split_and_check
+from auxfold.training.split import load_training_table
 
 SAMPLE_ROWS = 2_000  # rows that are tokenized, and from which steps are made and timed
 MAX_SECONDS = 20.0  # of timed steps
@@ -40,7 +43,7 @@ def plan_fold(experiment: Experiment, fold: int | str, n_folds: int = 1) -> str:
     """
     tasks = TaskSet.from_experiment(experiment)
     table = load_training_table(experiment, tasks)
-    train_indices, valid_indices = plan_split(experiment, tasks, table, fold)
+    train_indices, valid_indices, notes = split_and_check(experiment, tasks, table, fold, plan=True)
     random = np.random.default_rng(experiment.seed)
     sample = train_indices[random.permutation(len(train_indices))[:SAMPLE_ROWS]]
     sample_table, accelerator = table.take(sample), start_accelerator(experiment)
@@ -56,6 +59,7 @@ def plan_fold(experiment: Experiment, fold: int | str, n_folds: int = 1) -> str:
     dataset = parts.stepper.dataset
     epochs = EpochPlan.for_rows(experiment, tasks, table, dataset, train_indices)
     speed = measure_speed(parts)
+    files = describe_data_files(experiment.data, experiment.training_paths)
     return "\n".join(
         [
             f"fold {fold} of {experiment.name}; nothing is written",
@@ -63,7 +67,8 @@ def plan_fold(experiment: Experiment, fold: int | str, n_folds: int = 1) -> str:
             *_describe_identities(experiment, table, train_indices),
             _describe_texts(dataset, experiment),
             _describe_model(experiment, tasks, parts),
-            *(f"note       {note}" for note in [*table.notes, *parts.notes]),
+            *(f"note       {note}" for note in [*files, *table.notes, *parts.notes, *notes]),
+            *(f"warning    {line}" for line in summarize_data(experiment, tasks, table).warnings()),
             *_describe_sources(experiment, epochs),
             *_describe_negatives(experiment, epochs),
             _describe_steps(experiment, tasks, epochs.steps_per_epoch),

@@ -14,7 +14,7 @@ from auxfold.config.experiment import Experiment, to_toml
 from auxfold.data.table import Table
 from auxfold.data.tokenizer_files import save_tokenizer
 from auxfold.errors import InputError
-from auxfold.evaluation.scores import Evaluation, check_selection_metric, evaluate_rows
+from auxfold.evaluation.scores import Evaluation, evaluate_rows
 from auxfold.fairness.bias_table import format_bias_table
 from auxfold.inference.predict import predict_logits
 from auxfold.model.adapters.injection import load_trainable_state_dict, trainable_state_dict
@@ -34,8 +34,9 @@ from auxfold.training.checkpoint import Progress, WeightStore, load_state, save_
 from auxfold.training.epochs import evaluation_steps
 from auxfold.training.fold_log import FoldLog
 from auxfold.training.optimizer import make_ema
+from auxfold.training.selection_check import split_and_check
 from auxfold.training.signals import StopRequest
-from auxfold.training.split import folds_info, load_training_table, split
+from auxfold.training.split import folds_info, load_training_table
 
 FULL_FOLD_NUMBER = 999  # seeds the model that is trained on all rows
 
@@ -56,8 +57,7 @@ def train_fold(
         check_trained_with([folder], experiment, table.fingerprint())
         print(f"{folder.path} is finished already")
         return folder
-    train_indices, valid_indices = split(experiment, table, fold)
-    check_selection_metric(tasks, table, valid_indices, experiment.identities.columns)
+    train_indices, valid_indices, notes = split_and_check(experiment, tasks, table, fold)
     accelerator = start_accelerator(experiment)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
@@ -67,6 +67,7 @@ def train_fold(
     seed = (experiment.seed * 1000 + number) % 2**32
     cache = RunFolder.of(experiment).tokens
     parts = build_fold(experiment, tasks, table, train_indices, accelerator, seed, cache)
+    parts.notes.extend(notes)
     ema = None
     if experiment.train.ema is not None:
         ema = make_ema(parts.model, experiment.train.ema)

@@ -123,19 +123,17 @@ def create_folds(
     table = load_training_table(experiment, tasks)
     info = folds_info(experiment, table)
     if overwrite or not folder.folds_info.exists():  # it is written last: without it, no folds
-        write_folds(folder, table.ids, _assign_folds(experiment, tasks, table, info), info)
+        write_folds(folder, table.ids, assign_folds(experiment, tasks, table), info)
     return table, read_folds(folder, table.ids, experiment, table.fingerprint())
 
 
-def plan_split(
-    experiment: Experiment, tasks: TaskSet, table: Table, fold: int | str
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same as :func:`split`, but folds that do not exist are made, and not stored."""
-    if fold == FULL or RunFolder.of(experiment).folds_info.exists():
-        return split(experiment, table, fold)
-    check_fold(experiment, fold)
-    folds = _assign_folds(experiment, tasks, table, folds_info(experiment, table))
-    return np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+def stored_folds(experiment: Experiment, table: Table) -> np.ndarray:
+    """``(rows,)`` the stored fold of each row.
+
+    Raises:
+        InputError: no folds made, or folds of other rows or other settings.
+    """
+    return read_folds(RunFolder.of(experiment), table.ids, experiment, table.fingerprint())
 
 
 def split(experiment: Experiment, table: Table, fold: int | str) -> tuple[np.ndarray, np.ndarray]:
@@ -145,22 +143,34 @@ def split(experiment: Experiment, table: Table, fold: int | str) -> tuple[np.nda
         InputError: no such fold, no folds made, or folds of other rows.
     """
     if fold == FULL:
-        return np.arange(len(table)), np.arange(0)
+        return split_by_fold(np.full(len(table), -1), fold)
     check_fold(experiment, fold)
-    folder = RunFolder.of(experiment)
-    folds = read_folds(folder, table.ids, experiment, table.fingerprint())
-    return np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+    return split_by_fold(stored_folds(experiment, table), fold)
 
 
-def _assign_folds(
-    experiment: Experiment, tasks: TaskSet, table: Table, info: dict[str, Any]
-) -> np.ndarray:
-    """``(rows,)`` the fold of each row."""
+def split_by_fold(folds: np.ndarray, fold: int | str) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the rows that a fold trains on, and of those that it validates on.
+
+    Args:
+        folds: ``(rows,)`` the fold of each row, -1: only trained on.
+        fold: its number, or ``full``, which trains on all rows.
+    """
+    held_out = np.zeros(len(folds), dtype=bool) if fold == FULL else folds == fold
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def assign_folds(experiment: Experiment, tasks: TaskSet, table: Table) -> np.ndarray:
+    """``(rows,)`` the fold of each row, -1: only trained on, as the settings divide the rows.
+
+    Raises:
+        InputError: too few groups of rows.
+    """
     if table.held_out is not None:
         return np.where(table.held_out, 0, -1)
-    flags, validation = stratification_flags(tasks, table), experiment.folds.validation
-    group_duplicates, seed = info["group_duplicates"], info["seed"]
+    flags, settings = stratification_flags(tasks, table), folds_settings(experiment)
+    group_duplicates, seed = settings["group_duplicates"], settings["seed"]
+    validation = experiment.folds.validation
     if validation is not None:
         assert not isinstance(validation, str), "the rows of a file or a column are held out"
         return make_validation_split(table, flags, validation, group_duplicates, seed)
-    return make_folds(table, flags, info["n_splits"], group_duplicates, seed)
+    return make_folds(table, flags, settings["n_splits"], group_duplicates, seed)

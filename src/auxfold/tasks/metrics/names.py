@@ -1,45 +1,51 @@
-"""Which metrics an experiment has, known before anything that is slow to import."""
+"""The names of all metrics of an experiment, known from its settings alone, without torch."""
 
 from __future__ import annotations
 
-from auxfold.config import TaskSettings
 from auxfold.config.experiment import Experiment
+from auxfold.config.task_settings import TaskSettings
 from auxfold.errors import InputError, nearest
-from auxfold.tasks.metrics.registry import ALIASES, METRICS, select_metrics
+from auxfold.tasks.metrics.registry import METRICS, select_metrics
+
+MEAN_KIND = "multiclass"  # whose tasks also have the means of their metrics over the tasks
 
 
 def list_metrics(experiment: Experiment) -> list[str]:
-    """The names of all metrics, as ``TaskSet.compute_metrics`` and the bias metric give them."""
-    names = [name for task in experiment.tasks for name in _task_metrics(task)]
-    averaged = [task for task in experiment.tasks if task.kind == "multiclass"]
+    """``<task>/<metric>[/<column>]``, means over tasks, and the bias by identity."""
+    names: list[str] = []
+    for task in experiment.tasks:
+        names += [f"{task.name}/{name}" for name in _metrics_of_task(task)]
+    averaged = [_metrics_of_kind(task) for task in experiment.tasks if task.kind == MEAN_KIND]
     if len(averaged) > 1:
-        common = [select_metrics(METRICS["multiclass"], task) for task in averaged]
-        of_all = [name for name in common[0] if all(name in metrics for metrics in common)]
-        names += [f"{name}{suffix}" for name in of_all for suffix in ("", "_std")]
-    return [*names, *experiment.identities.metrics]
+        for name in averaged[0]:
+            if all(name in metrics for metrics in averaged):
+                names += [name, f"{name}_std"]
+    return names + experiment.identities.metrics
 
 
-def check_metric(metric: str, experiment: Experiment, where: str = "selection.metric") -> None:
-    """Refuse a metric that the experiment does not have.
-
-    Args:
-        metric: its name.
-        experiment: names the tasks and the identities.
-        where: the key or option that names the metric, for the message.
+def check_selection_metric_name(experiment: Experiment) -> None:
+    """Refuse a selection metric that the experiment does not have.
 
     Raises:
-        InputError: there is no such metric.
+        InputError: with the nearest name.
     """
-    known = list_metrics(experiment)
-    if metric not in known:
-        shown = ", ".join(name for name in known if name.count("/") == 1)
-        raise InputError(f"{where} = {metric!r} is unknown{nearest(metric, known)}; known: {shown}")
+    metric, known = experiment.selection.metric, list_metrics(experiment)
+    if metric is None or metric in known:
+        return
+    of_no_column = ", ".join(name for name in known if name.count("/") < 2)
+    raise InputError(
+        f"selection.metric = {metric!r} is unknown{nearest(metric, known)}; known: {of_no_column}"
+    )
 
 
-def _task_metrics(task: TaskSettings) -> list[str]:
-    names = list(select_metrics(METRICS[task.kind], task))
-    if len(task.targets) == 1:
-        return [f"{task.name}/{name}" for name in names]
-    single = [f"{task.name}/{name}/{column}" for name in names for column in task.targets]
-    aliases = [alias for alias, name in ALIASES.items() if name in names]
-    return [f"{task.name}/{name}" for name in (*names, *aliases)] + single
+def _metrics_of_kind(settings: TaskSettings) -> list[str]:
+    return list(select_metrics(METRICS[settings.kind], settings))
+
+
+def _metrics_of_task(settings: TaskSettings) -> list[str]:
+    names, columns = _metrics_of_kind(settings), settings.targets
+    if len(columns) < 2:
+        return names
+    single = [f"{name}/{column}" for name in names for column in columns]
+    means = ["mcrmse"] if settings.kind == "regression" else []
+    return [*names, *single, *means]
