@@ -153,7 +153,7 @@ def test_the_cross_validation_has_it_in_print_file_report_and_wandb(
     assert bias.metrics().items() <= record["oof"].items()
     assert format_bias_table(bias) in output and tables["jigsaw_bias"].equals(bias_frame(bias))
     page = Path("outputs/tiny/report.html").read_text()
-    assert "<h2>Bias by identity</h2>" in page and f"jigsaw_bias/score {bias.score:.4f}" in page
+    assert "<h3>Bias by identity</h3>" in page and f"jigsaw_bias/score {bias.score:.4f}" in page
 
 
 def test_a_prediction_file_is_scored_by_identity(trained_cwd, capsys):

@@ -56,7 +56,7 @@ def render_report(
     score_header, scores = score_rows(tasks, record)
     summary = read_data_summary(experiment)
     of_folds = fold_table(experiment, tasks, table, folds)
-    return environment.get_template("report.html.j2").render(
+    page = environment.get_template("report.html.j2").render(
         experiment=experiment,
         toml=to_toml(experiment),
         record=record,
@@ -87,6 +87,7 @@ def render_report(
         id_column=experiment.data.id_column,
         run=RunFolder.of(experiment).fold(experiment.folds.names[0]).read_run(),
     )
+    return page.lstrip()  # the macros leave empty lines
 
 
 def describe_folds(experiment: Experiment) -> str:

@@ -68,7 +68,7 @@ def _draw_curves(curves: dict[str, np.ndarray], words: Words) -> str:
 
 
 def _draw_histogram(labels: np.ndarray, scores: np.ndarray, words: Words) -> str:
-    edges = np.linspace(0, 1, 41)
+    edges = np.linspace(0, 1, 41).tolist()
     sides = zip(words[2], (labels < 0.5, labels >= 0.5), strict=True)
     with Panel() as panel:
         axes = panel.axes
