@@ -246,6 +246,15 @@ def test_the_sample_submission_settles_the_target(work_dir):
     assert raw["tasks"][0]["columns"] == ["Queue"] and raw["data"]["id"] == "key"
 
 
+def test_a_sample_submission_that_nothing_fills_is_a_comment(work_dir):
+    frame = pd.DataFrame({"id": ROW, "text": sentences(), "label": choose("a", "b", "c")})
+    write(frame[["id", "text"]].head(9), "test.csv")
+    write(frame[["id"]].head(9).assign(start=0, end=0), "sample_submission.csv")
+    raw, _ = propose(write(frame))
+    assert raw["data"]["test"] == "test.csv" and "sample_submission" not in raw["data"]
+    assert "# it asks for start, end, which no task here predicts" in Path("e.toml").read_text()
+
+
 @pytest.mark.parametrize(("cell", "kind"), [("spam", "multiclass"), (0, "binary"), (0.5, "binary")])
 def test_two_words_are_what_the_sample_submission_holds(work_dir, cell, kind):
     frame = pd.DataFrame({"id": ROW, "text": sentences(), "kind": choose("ham", "spam")})

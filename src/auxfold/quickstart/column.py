@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from auxfold.data.tag_cells import TagFormat, detect_tag_format
 from auxfold.quickstart.names import ORDERED, has_word
 
 MAX_CLASSES = 200
+MAX_TAG_WORDS = 12  # of a cell without brackets, on average
 MAX_ORDERED = 10  # distinct integers that are an ordered rating
 NOT_LABELED = {"-", "--", "?"}  # words for "no label" in released data sets
 SAMPLE = 5_000  # values from which the form of texts is read
@@ -144,7 +146,10 @@ class ColumnProfile:
     @cached_property
     def tag_format(self) -> TagFormat | None:
         """How the cells hold tags; None where they hold none."""
-        return None if self.numbers is not None else _detect_tags(self.sample)
+        are_lists = self.sample.str.startswith("[").mean() > 0.5
+        if self.numbers is not None or (self.words >= MAX_TAG_WORDS and not are_lists):
+            return None
+        return _detect_tags(self.sample)
 
     @cached_property
     def tag_counts(self) -> Counter[str]:
@@ -242,8 +247,10 @@ def _unlabeled_values(values: pd.Series, numbers: np.ndarray | None) -> list[str
 def _detect_tags(values: pd.Series) -> TagFormat | None:
     """The form of cells that hold several short values each, most of which repeat."""
     try:
-        tag_format = detect_tag_format(values.unique())
-        cells = [tag_format.split(cell) for cell in values]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # Python's own, about texts in brackets
+            tag_format = detect_tag_format(values.unique())
+            cells = [tag_format.split(cell) for cell in values]
     except ValueError:
         return None
     counts = Counter(tag for tags in cells for tag in tags)

@@ -190,7 +190,12 @@ def _test_lines(
         lines.append(f"# test = …  # {reason}; it needs the same id and text columns")
         test = None
     if sample and test:
-        lines.append(f"sample_submission = {toml_value(sample.path)}")
+        line = f"sample_submission = {toml_value(sample.path)}"
+        is_filled = len(sample.columns) == 1 or sample.targets(
+            {column.name: column for column in profile.main.columns}
+        )
+        reason = f"  # it asks for {', '.join(sample.columns[:5])}, which no task here predicts"
+        lines.append(line if is_filled else f"# {line}{reason}")
     released = test if has_labels else _find_sibling(path, "test_labels")
     if test and released and profile.id:
         comment = "compares the score of the ensemble with those of its folds"

@@ -9,6 +9,8 @@ import pandas as pd
 from auxfold.data.files import read_columns
 from auxfold.quickstart.column import ColumnProfile
 
+CLASS_KINDS = ("multiclass", "ordinal", "binary")
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -46,7 +48,8 @@ class Sample:
         if self.columns and set(self.columns) <= labels.keys():
             return self.columns
         for name, column in labels.items():
-            classes = column.classes() if column.kind in ("multiclass", "ordinal", "binary") else []
+            classes = column.classes() if column.kind in CLASS_KINDS else []
+            classes = list(column.tag_counts) if column.kind == "tags" else classes
             by_class = {form for c in classes for form in (c, f"{name}_{c}")}
             if len(classes) == len(self.columns) > 1 and set(self.columns) <= by_class:
                 return [name]
