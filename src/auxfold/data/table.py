@@ -132,7 +132,8 @@ def join_tables(tables: list[Table], names: list[str] | None) -> Table:
     for table in tables:
         if np.isnan(table.labels).all():
             raise InputError(f"{table.path} has no label in any row; no task can be trained on it")
-    has_groups, held_out = tables[0].groups is not None, [table.held_out for table in tables]
+    has_groups = tables[0].groups is not None
+    held_out = [table.held_out for table in tables if table.held_out is not None]
     ids = [t.ids for t in tables]
     if names is not None:
         ids = [
@@ -158,7 +159,7 @@ def join_tables(tables: list[Table], names: list[str] | None) -> Table:
         groups=np.concatenate([table.groups for table in tables]) if has_groups else None,
         identities=np.concatenate([table.identities for table in tables]),
         sources=np.repeat(np.arange(len(tables)), [len(table) for table in tables]),
-        held_out=None if held_out[0] is None else np.concatenate(held_out),
+        held_out=np.concatenate(held_out) if held_out else None,
         pos_weights={
             task: np.concatenate([table.pos_weights[task] for table in tables])
             for task in tables[0].pos_weights
