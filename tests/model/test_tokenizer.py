@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from transformers import AutoTokenizer
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 
 from auxfold.config import Model
 from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
 from auxfold.data.tokenizer_files import save_tokenizer, tokenizer_fingerprint
-from auxfold.model.tokenizer import load_tokenizer
+from auxfold.errors import InputError
+from auxfold.model.tokenizer import (
+    check_first_token,
+    check_token_ids,
+    describe_slow_tokenizer,
+    load_tokenizer,
+    match_token_types,
+)
 from tokenizer_kinds import SECOND_TEXTS, SLOW, TEXTS, TOKENIZERS, write_tokenizer
 
 
@@ -91,3 +101,81 @@ def test_merges_are_read_back_by_the_stored_tokenizer(folders, tmp_path):
     assert tokenizer.tokenize("the rain") == ["the", "rain"], "merged, not letter by letter"
     save_tokenizer(tokenizer, tmp_path)
     assert AutoTokenizer.from_pretrained(tmp_path).tokenize("the rain") == ["the", "rain"]
+
+
+def make_klue(folder: Path, n_types: int) -> PreTrainedModel:
+    """RoBERTa with BERT's tokenizer, as klue/roberta-base is."""
+    write_tokenizer("bert", folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = AutoConfig.for_model(
+        "roberta", **sizes, intermediate_size=32, vocab_size=100, type_vocab_size=n_types
+    )
+    backbone = AutoModel.from_config(config)
+    backbone.save_pretrained(folder)
+    return backbone.eval()
+
+
+def test_token_types_that_the_backbone_lacks_are_all_zero(tmp_path):
+    backbone = make_klue(tmp_path / "backbone", n_types=1)
+    settings = Model(backbone=str(tmp_path / "backbone"), max_length=64)
+    tokenizer = load_tokenizer(settings)
+    pairs = [["a b", "the"], ["garden", "a"]]
+    assert "token_type_ids" in tokenizer(*pairs)
+    note = match_token_types(tokenizer, backbone, 2)
+    assert note is not None and "(roberta) does not distinguish token types" in note
+    batch = tokenize_dataset(pairs, tokenizer, settings).batch(np.array([0, 1]))
+    zeros = torch.zeros_like(batch["input_ids"])
+    outputs, expected = backbone(**batch)[0], backbone(**batch, token_type_ids=zeros)[0]
+    torch.testing.assert_close(outputs, expected, rtol=0, atol=0)
+    save_tokenizer(tokenizer, tmp_path / "fold_0")
+    assert set(AutoTokenizer.from_pretrained(tmp_path / "fold_0")(*pairs)) == set(batch)
+
+
+def test_token_types_that_the_backbone_has_are_used(tmp_path):
+    backbone = make_klue(tmp_path, n_types=2)
+    tokenizer = load_tokenizer(Model(backbone=str(tmp_path)))
+    assert match_token_types(tokenizer, backbone, 2) is None
+    assert tokenizer("a", "b")["token_type_ids"] == [0, 0, 0, 1, 1]
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path):
+    backbone = make_klue(tmp_path, n_types=2)
+    backbone.resize_token_embeddings(20)
+    settings = Model(backbone=str(tmp_path))
+    dataset = tokenize_dataset([["a z"]], load_tokenizer(settings), settings)
+    with pytest.raises(InputError, match="token 30, but the model has embeddings for tokens 0 to"):
+        check_token_ids(dataset, backbone, "b")
+
+
+def test_the_first_token_has_to_stand_for_the_text(tmp_path, folders):
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    causal = AutoModel.from_config(
+        AutoConfig.for_model("llama", **sizes, intermediate_size=32, vocab_size=400)
+    )
+    encoder = make_klue(tmp_path, n_types=2)
+
+    def check(kind: str, backbone: PreTrainedModel) -> None:
+        settings = Model(backbone=folders[kind])
+        check_first_token(tokenize_dataset([["a"]], load_tokenizer(settings), settings), backbone)
+
+    check("bert", encoder)
+    for kind in ("xlnet", "qwen2", "mt5"):
+        with pytest.raises(InputError, match="no special token before the text; use 'mean' or"):
+            check(kind, encoder)
+    with pytest.raises(InputError, match="its first token does not see the tokens after it"):
+        check("llama", causal)
+
+
+def test_slow_tokenizers_are_said_to_be_slow(folders):
+    fast, slow = (load_tokenizer(Model(backbone=folders[k])) for k in ("bert", "phobert"))
+    assert describe_slow_tokenizer(fast) is None
+    assert "PhobertTokenizer is slower" in (describe_slow_tokenizer(slow) or "")
+
+
+def test_a_tokenizer_that_is_not_stored_completely_is_refused(folders, monkeypatch):
+    def incomplete(tokenizer, folder):
+        tokenizer.save_pretrained(folder)
+
+    monkeypatch.setattr("auxfold.model.tokenizer.save_tokenizer", incomplete)
+    with pytest.raises(InputError, match="BertweetTokenizer. that transformers .* does not store"):
+        load_tokenizer(Model(backbone=folders["bertweet"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from auxfold.config.experiment import Experiment
 from auxfold.config.task_settings import TaskSettings
 from auxfold.errors import InputError, nearest
-from auxfold.tasks.metrics.registry import METRICS, select_metrics
+from auxfold.tasks.metrics.registry import ALIASES, METRICS, select_metrics
 
 MEAN_KIND = "multiclass"  # whose tasks also have the means of their metrics over the tasks
 
@@ -47,5 +47,5 @@ def _metrics_of_task(settings: TaskSettings) -> list[str]:
     if len(columns) < 2:
         return names
     single = [f"{name}/{column}" for name in names for column in columns]
-    means = ["mcrmse"] if settings.kind == "regression" else []
-    return [*names, *single, *means]
+    aliases = [alias for alias, name in ALIASES.items() if name in names]
+    return [*names, *aliases, *single]
