@@ -148,8 +148,10 @@ def _select_texts(
     for name in names:
         values = columns[name]
         try:
-            is_series = isinstance(values, pd.Series)
-            texts[name] = series_text(values) if is_series else values_text(values, name)
+            if isinstance(values, pd.Series):
+                texts[name] = series_text(values)
+            else:
+                texts[name] = values_text(values, name)
         except ValueError as error:
             raise InputError(f"{path}: {reader}: {error}") from None
     return pa.table(texts).to_pandas()

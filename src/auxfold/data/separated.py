@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +27,6 @@ BACKSLASH_ADVICE = (
     'plain text: write every quote inside of a text as ""'
 )
 _SEPARATOR_LINE = re.compile(rb'"?sep=([^"\r\n])"?(?:\r\n|\n|\r)', re.IGNORECASE)
-_BLANK_LINES = re.compile(rb"[\r\n]*")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def detect_dialect(content: pa.Buffer, default: str, separator: str | None = Non
         ValueError: several separators would do, or quotes that cannot be read.
     """
     head = _head(content)
-    start = _BLANK_LINES.match(head).end()
+    start = len(head) - len(head.lstrip(b"\r\n"))
     line = _SEPARATOR_LINE.match(head, start)
     if line:
         start, separator = line.end(), line[1].decode()
@@ -109,7 +109,7 @@ def read_separated(content: pa.Buffer, dialect: Dialect, columns: list[str] | No
 
 def _parse(content: pa.Buffer, dialect: Dialect, names: list[str]) -> pa.Table:
     """The columns; unnamed ones, if there are any, with their placeholders."""
-    unique = {}
+    unique: dict[str, Any] = {}
     if "" in names:
         unique["column_names"] = placeholder_names(dialect.header)
         unique["skip_rows_after_names"] = 1
@@ -235,9 +235,9 @@ def _count_lines(content: pa.Buffer) -> int:
     n_lines, last_byte = 0, 0
     for block in _blocks(content):
         block, following = block[:BLOCK], block[1 : BLOCK + 1]
-        n_lines += np.count_nonzero(block == ord("\n"))
+        n_lines += int(np.count_nonzero(block == ord("\n")))
         returns = np.flatnonzero(block[: len(following)] == ord("\r"))
-        n_lines += np.count_nonzero(following[returns] != ord("\n"))
+        n_lines += int(np.count_nonzero(following[returns] != ord("\n")))
         last_byte = block[-1]
     return n_lines + (last_byte != ord("\n"))
 
