@@ -30,9 +30,9 @@ def test_other_kinds_of_task(competition, metric, methods):
         assert np.isfinite(values).all()
         if metric.startswith("mood"):
             np.testing.assert_allclose(values.sum(axis=1), 1.0)
-    with pytest.raises(InputError, match="average = 'rank' is for binary tasks"):
+    with pytest.raises(InputError, match="average = 'rank' is for binary and tags tasks"):
         check_methods(["rank"], candidates, BlendOptions())
-    with pytest.raises(InputError, match="average = 'rank' is for binary tasks"):
+    with pytest.raises(InputError, match="average = 'rank' is for binary and tags tasks"):
         select_methods(METHODS, candidates, BlendOptions(average="rank"))
 
 

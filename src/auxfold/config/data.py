@@ -116,7 +116,7 @@ class Data(Section):
         None,
         description='The character between the columns of csv and tsv files, such as `";"`, where '
         "the header has it. Without it, the one that gives every row as many cells as the header "
-        "(comma, semicolon, tab or `|`).",
+        "(comma, semicolon, tab or vertical bar).",
     )
     reader: Annotated[str, Field(pattern=READER)] | None = Field(
         None,
