@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import hypothesis
 import numpy as np
@@ -22,7 +23,7 @@ from auxfold.config.experiment import experiment_from_dict
 from auxfold.errors import InputError
 from auxfold.tasks import KINDS, TaskSet, create_task, metrics
 from auxfold.tasks.binary import BinaryTask
-from auxfold.tasks.metrics.names import check_metric, list_metrics
+from auxfold.tasks.metrics.names import check_selection_metric_name, list_metrics
 
 
 @hypothesis.settings(max_examples=60, deadline=None)
@@ -247,14 +248,16 @@ def test_every_metric_of_a_run_is_known_before_torch_is_imported():
         {"name": "much", "kind": "regression", "columns": ["r", "s"]},
     ]
     data = {"train": "t.csv", "id": "id", "text": "text"}
-    experiment = experiment_from_dict({"name": "e", "data": data, "tasks": tasks}, "e.toml")
+    raw = {"name": "e", "data": data, "tasks": tasks}
+    experiment = experiment_from_dict(raw, "e.toml")
     task_set = TaskSet.from_experiment(experiment)
     predictions = {task.name: np.zeros((0, task.n_outputs)) for task in task_set}
     computed = task_set.compute_metrics(np.zeros((0, 6)), predictions)
     assert set(list_metrics(experiment)) == set(computed)
-    check_metric("yes/auc/b", experiment)
-    with pytest.raises(InputError, match="'yes/acu' is unknown.*yes/auc"):
-        check_metric("yes/acu", experiment)
+    for metric, is_known in {"yes/auc/b": True, "how/top3": True, "who/top3": False}.items():
+        selecting = experiment_from_dict({**raw, "selection": {"metric": metric}}, "e.toml")
+        with nullcontext() if is_known else pytest.raises(InputError, match=f"'{metric}' is unkn"):
+            check_selection_metric_name(selecting)
     code = "import sys, auxfold.tasks.metrics.names; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
