@@ -166,7 +166,14 @@ def test_oof_is_each_row_once_and_scored_by_id(trained_dir):
     scores = json.loads(run_command("evaluate", "--config", "e.toml", "--json", cwd=trained_dir))
     cv = json.loads((trained_dir / "outputs/tiny/cv.json").read_text())
     assert {name: scores[name] for name in cv["oof"]} == cv["oof"]
-    assert scores["intervals"] == cv["intervals"] and scores["notes"] == cv["notes"]
+    for key in ("intervals", "rank_within_folds", "baselines", "notes"):
+        assert scores[key] == cv[key]
+    assert list(cv["intervals"]) == ["main/auc", "aux/auc"] and cv["baselines"]["rows"] == 60
+    printed = run_command("evaluate", "--config", "e.toml", "--no-baseline", cwd=trained_dir)
+    header, _, first = printed.splitlines()[1:4]
+    assert header.split("  ")[0] == "metric" and "95 % interval" in header
+    assert "TF-IDF" not in printed and "–" in first.split()[2]
+    assert "baselines" not in json.loads((trained_dir / "outputs/tiny/cv.json").read_text())
     shuffled = oof.sample(frac=1, random_state=0)
     shuffled.to_csv(trained_dir / "oof_shuffled.csv", index=False)
     by_file = json.loads(
@@ -174,6 +181,7 @@ def test_oof_is_each_row_once_and_scored_by_id(trained_dir):
                     "--predictions", "oof_shuffled.csv", "--json", cwd=trained_dir)
     )  # fmt: skip
     assert by_file["auc/toxic"] == pytest.approx(scores["main/auc"], abs=1e-12)
+    assert by_file["intervals"]["auc"]["method"] == "delong"
     report = (trained_dir / "outputs/tiny/report.html").read_text()
     assert f"{scores['main/auc']:.4f}" in report and "http" not in report.replace(
         "http://www.w3.org", "").replace("http://purl.org", "").replace(

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
 from auxfold.evaluation.labeled_predictions import read_labeled_predictions
-from auxfold.evaluation.prediction_scores import score_labeled_predictions
+from auxfold.evaluation.prediction_scores import (
+    ScoredColumn,
+    compute_interval,
+    compute_scores,
+    score_labeled_predictions,
+)
+from auxfold.tasks.metrics import f1_at_half, roc_auc
 from conftest import make_experiment
 
 
@@ -111,3 +118,18 @@ def test_released_tags_and_keys_of_objects_are_scored_label_by_label(tmp_path):
     assert labeled.notes() == [
         f"{files[0]}: topics: 1 tag not among those of the task is left out: 'new' (1)"
     ]
+
+
+def test_the_score_of_a_file_has_an_interval():
+    labels, scores = np.array([1.0, 1.0, 0.0, 0.0]), np.array([0.9, 0.4, 0.5, 0.1])
+    of_area = [ScoredColumn("y", roc_auc, labels, scores)]
+    assert compute_scores("auc", of_area) == {"auc": 0.75, "auc/y": 0.75}
+    interval = compute_interval("auc", of_area)
+    assert interval["method"] == "delong" and interval["low"] < 0.75 < interval["high"]
+    columns = [ScoredColumn(c, f1_at_half, np.tile(labels, 25), np.tile(scores, 25)) for c in "ab"]
+    assert compute_scores("f1", columns)["f1"] == pytest.approx(0.5)
+    interval = compute_interval("f1", columns)
+    assert (interval["method"], interval["draws"], interval["rows"]) == ("bootstrap", 1000, 100)
+    assert interval["low"] < 0.5 < interval["high"]
+    unlabeled = [ScoredColumn("y", f1_at_half, np.full(4, np.nan), scores)]
+    assert compute_interval("f1", unlabeled) is None

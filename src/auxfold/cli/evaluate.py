@@ -211,7 +211,12 @@ def evaluate_files(args: argparse.Namespace, experiment: Experiment) -> None:
     """
     from auxfold.evaluation.labeled_predictions import read_labeled_predictions
     from auxfold.evaluation.leaderboards import find_leaderboard
-    from auxfold.evaluation.prediction_scores import score_labeled_predictions
+    from auxfold.evaluation.prediction_scores import (
+        compute_interval,
+        compute_scores,
+        read_scored_columns,
+    )
+    from auxfold.report.tables import format_score
 
     pair = read_labeled_predictions(
         args.labels, args.predictions, experiment, parse_renames(args.rename), args.without_ids
@@ -226,11 +231,16 @@ def evaluate_files(args: argparse.Namespace, experiment: Experiment) -> None:
         return
     if args.heatmap:
         raise InputError(f"--heatmap is for --metric {BIAS}/score or --identity-terms")
-    scores = score_labeled_predictions(pair, metric, experiment)
+    metric, columns = read_scored_columns(pair, metric, experiment)
+    scores, interval = compute_scores(metric, columns), compute_interval(metric, columns)
+    intervals = {} if interval is None else {metric: interval}
     if args.json:
-        print_json(args, experiment, scores)
+        print_json(args, experiment, {**scores, "intervals": intervals})
         return
     print_scores(scores)
+    for name, bounds in intervals.items():
+        low, high = format_score(bounds["low"]), format_score(bounds["high"])
+        print(f"95 % interval of {name}: {low} to {high} ({bounds['method']})")
     print_placement(pair, scores, leaderboard)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from auxfold.config import BinarySettings
 from auxfold.config.experiment import Experiment
 from auxfold.data.labels import parse_labels
 from auxfold.errors import InputError, nearest
+from auxfold.evaluation.intervals import Sampler, area_interval
 from auxfold.evaluation.labeled_predictions import LabeledPredictions
 from auxfold.postprocessing.record import load_postprocess_record
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task, TaskSet, create_task
 from auxfold.tasks.metrics import BINARY_METRICS, f1_at_half, mean_defined
+from auxfold.tasks.metrics.metric import MetricFunction
 
 TUNED_F1 = "f1_tuned"
 
@@ -35,27 +40,72 @@ def score_labeled_predictions(
     Raises:
         InputError: unknown metric, or values that are not numbers.
     """
+    return compute_scores(*read_scored_columns(labeled, metric, experiment))
+
+
+@dataclass(frozen=True)
+class ScoredColumn:
+    """One column of a prediction file that is scored.
+
+    Attributes:
+        name: of the column.
+        metric: the function of labels and predictions.
+        labels: ``(rows,)``, or ``(rows, classes)`` shares; NaN where not labeled.
+        predictions: what the metric takes.
+    """
+
+    name: str
+    metric: MetricFunction
+    labels: np.ndarray
+    predictions: np.ndarray
+
+
+def read_scored_columns(
+    labeled: LabeledPredictions, metric: str | None, experiment: Experiment
+) -> tuple[str, list[ScoredColumn]]:
+    """The metric's name, and the columns that have it; see :func:`score_labeled_predictions`."""
     tasks = TaskSet.from_experiment(experiment)
     task_of_column = {column: task for task in tasks for column in task.settings.label_columns}
     metric = metric or tasks.main.default_metric
     thresholds = _tuned_thresholds(experiment) if metric == TUNED_F1 else {}
-    scores = {}
+    columns: dict[str, ScoredColumn] = {}
     for column in labeled.columns:
         task = task_of_column.get(column) or _binary_task(column)
         if column in thresholds:
             decisions = labeled.parse_predictions([column])[:, 0] >= thresholds[column]
             labels = labeled.parse_labels(task, column)
-            scores[f"{metric}/{column}"] = f1_at_half(labels, decisions * 1.0)
+            columns[column] = ScoredColumn(column, f1_at_half, labels, decisions * 1.0)
         elif metric in task.metrics:
             # A column of shares stands for its task, whose classes are scored together.
             target = column if column in task.settings.targets else task.settings.targets[0]
             labels = labeled.parse_labels(task, target)
             predictions = _column_predictions(labeled, task, target, metric)
-            scores[f"{metric}/{target}"] = task.metrics[metric](labels, predictions)
-    if not scores:
+            columns[target] = ScoredColumn(target, task.metrics[metric], labels, predictions)
+    if not columns:
         known = dict.fromkeys([*tasks.main.metrics, *BINARY_METRICS, TUNED_F1])
         raise InputError(f"no metric {metric!r}{nearest(metric, known)}; {', '.join(known)}")
+    return metric, list(columns.values())
+
+
+def compute_scores(metric: str, columns: list[ScoredColumn]) -> dict[str, float | None]:
+    """``metric``, the mean over the columns on which it is defined, and ``metric/<column>``."""
+    scores = {f"{metric}/{c.name}": c.metric(c.labels, c.predictions) for c in columns}
     return {metric: mean_defined(scores.values()), **scores}
+
+
+def compute_interval(metric: str, columns: list[ScoredColumn]) -> dict[str, Any] | None:
+    """The 95 % interval of the mean over the columns, as in ``cv.json``; None where undefined."""
+    if metric == "auc":
+        return area_interval((column.labels, column.predictions) for column in columns)
+
+    def score(indices: np.ndarray, _: dict[str, np.ndarray]) -> float | None:
+        return mean_defined(
+            column.metric(column.labels[indices], column.predictions[indices]) for column in columns
+        )
+
+    n_predictions = sum(column.predictions[:1].size for column in columns)
+    sampler = Sampler(score, np.zeros(len(columns[0].labels), dtype=int), n_predictions)
+    return sampler.interval({})
 
 
 def _tuned_thresholds(experiment: Experiment) -> dict[str, float]:

@@ -76,7 +76,7 @@ def _count(vectorizer: CountVectorizer, texts: Sequence[str]) -> Any:
     except ValueError as error:
         if "empty vocabulary" not in str(error):
             raise
-        return csr_matrix((len(texts), 0), dtype=np.float32)
+        return csr_matrix(np.zeros((len(texts), 0), dtype=np.float32))
 
 
 def _count_within_words(texts: Sequence[str], ngram_range: tuple[int, int]) -> Any:
