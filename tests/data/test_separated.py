@@ -114,9 +114,9 @@ def test_long_texts_and_many_columns(tmp_path):
     long = "x, " * 100_000
     path = write(tmp_path, f'id;text\n1;"{long}"\n2;b\n')
     assert read_columns(path)["text"].tolist() == [long, "b"]
-    frame = pd.DataFrame([["1"] * 30_000], columns=[f"column {n}" for n in range(30_000)])
+    frame = pd.DataFrame([["1"] * 2000], columns=[f"column {n} {'x' * 150}" for n in range(2000)])
     frame.to_csv(tmp_path / "wide.csv", index=False)
-    assert read_columns(tmp_path / "wide.csv").shape == (1, 30_000)
+    assert read_columns(tmp_path / "wide.csv").shape == (1, 2000)
 
 
 def test_a_utf8_character_at_the_end_of_the_sample(tmp_path):

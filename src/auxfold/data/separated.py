@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -96,8 +97,9 @@ def read_separated(content: pa.Buffer, dialect: Dialect, columns: list[str] | No
             closes, two columns of one name, or an unnamed column with values besides a row index.
     """
     header = dialect.header
-    names = list(dict.fromkeys(header if columns is None else [c for c in columns if c in header]))
-    repeated = [name for name in names if name and header.count(name) > 1]
+    counts = Counter(header)
+    names = list(counts) if columns is None else [c for c in dict.fromkeys(columns) if c in counts]
+    repeated = [name for name in names if name and counts[name] > 1]
     if repeated:
         raise ValueError(f"two columns are called {repeated[0]!r}")
     content = content.slice(dialect.start)
