@@ -315,3 +315,51 @@ def test_few_positives_have_as_few_folds(work_dir):
     rare = (np.isin(ROW, [3, 40, 77]) * 1).tolist()
     raw, _ = propose(write(pd.DataFrame({"text": sentences(), "label": rare})))
     assert raw["folds"] == {"n_splits": 3}
+
+
+def test_long_texts_that_repeat_are_texts(work_dir):
+    texts = [f"the answer number {i % 60} about the goose is the same as before" for i in ROW]
+    frame = pd.DataFrame({"Ticket Description": texts, "label": choose("late", "lost", "broken")})
+    raw, _ = propose(write(frame))
+    assert raw["data"]["text"] == "Ticket Description"
+
+
+def test_fractions_on_one_scale_are_one_task(work_dir):
+    random = np.random.default_rng(1)
+    scores = {name: np.round(random.uniform(1, 5, ROWS), 3) for name in "VAD"}
+    raw, table = propose(write(pd.DataFrame({"text": sentences(), **scores})))
+    task = {"name": "main", "kind": "regression", "columns": ["V", "A", "D"]}
+    assert raw["tasks"] == [task] and table.labels.shape == (ROWS, 3)
+
+
+def test_confidences_next_to_labels_are_no_labels(work_dir):
+    labels = {name: choose(0, 0, 1, seed=n) for n, name in enumerate(["rude", "sly", "loud"])}
+    confidences = {f"{name}:confidence": choose(0.6, 0.8, 1.0) for name in labels}
+    sure = {"agreed": choose(0.7, 1.0)}
+    path = write(pd.DataFrame({"text": sentences(), **labels, **confidences, **sure}))
+    raw, _ = propose(path)
+    assert [task["columns"] for task in raw["tasks"]] == [["rude", "sly", "loud"]]
+    profile = propose_experiment(path, "e")[1]
+    assert profile.unused["agreed"] == "all values are on the same side of 0.5"
+    assert profile.unused["sly:confidence"] == "counts or names something"
+
+
+def test_votes_next_to_a_class_are_a_possible_task(work_dir):
+    votes = np.random.default_rng(3).multinomial(5, [0.3, 0.3, 0.4], ROWS)
+    names = ["calm", "rude", "hateful"]
+    frame = pd.DataFrame({"tweet": sentences(), "count": 5, "class": votes.argmax(axis=1)})
+    frame[names] = votes
+    frame.loc[0, [*names, "count"]] = [6, 0, 0, 6]
+    raw, _ = propose(write(frame))
+    assert [task["name"] for task in raw["tasks"]] == ["class"]
+    (votes_task,) = propose_experiment("table.csv", "e")[1].others
+    assert (votes_task.kind, votes_task.column_names) == ("multiclass", names)
+
+
+def test_encoding_and_separator_can_be_named(work_dir):
+    frame = pd.DataFrame({"text": sentences(), "label": choose("да", "нет", "может")})
+    path = write(frame, encoding="cp1251", sep="~")
+    text, _ = propose_experiment(path, "e", encoding="cp1251", separator="~")
+    raw = tomllib.loads(text)
+    assert raw["data"]["encoding"] == "cp1251" and raw["data"]["separator"] == "~"
+    assert raw["tasks"][0]["classes"] == ["да", "может", "нет"]

@@ -46,17 +46,20 @@ def main(argv: list[str] | None = None) -> None:
     name = args.name or suggest_name(args.table)
     output = output_path(args, name)
     requests = Requests(args.main, args.text, args.id)
-    text, profile = propose_experiment(args.table, name, args.test, requests, args.sample)
+    options = {"encoding": args.encoding, "separator": args.separator}
+    text, profile = propose_experiment(
+        args.table, name, args.test, requests, args.sample, **options
+    )
     experiment, summary = write_checked(output, text)
-    for line in describe_format(args.table):
+    for line in describe_format(args.table, **options):
         print(line)
     print(describe_profile(profile))
     for line in summary.warnings():
         print(f"warning: {line}")
     print(f"\nwritten: {output}; read through it, then\n")
     predictions = f" --input {args.table} --output outputs/{name}/predictions.csv"
-    options = "" if experiment.data.test else f"{predictions}  # or another table"
-    print(as_called(NEXT_STEPS.format(path=output, input=options)))
+    source = "" if experiment.data.test else f"{predictions}  # or another table"
+    print(as_called(NEXT_STEPS.format(path=output, input=source)))
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -87,6 +90,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--id", metavar="COLUMN", help="the id; '' numbers the rows (default: guessed)"
+    )
+    parser.add_argument(
+        "--encoding", metavar="E", help="of FILE, such as cp1252 (default: detected)"
+    )
+    parser.add_argument(
+        "--separator", metavar="S", help="between the columns of FILE (default: detected)"
     )
     parser.add_argument("--name", help="of the experiment (default: from FILE)")
     parser.add_argument("--output", metavar="F", help="default: configs/<name>.toml")

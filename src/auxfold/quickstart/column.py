@@ -124,12 +124,16 @@ class ColumnProfile:
         return sum(not letter.isascii() for letter in letters) / max(len(letters), 1)
 
     def is_text(self, min_words: float = 2.5) -> bool:
-        """Whether most rows have several words, and mostly different ones."""
+        """Whether most rows have several words, and mostly different ones.
+
+        Long values may repeat: fifty different ones of eight words are texts, not classes.
+        """
         if self.numbers is not None or self.missing >= 0.5 or self.letters < 0.4:
             return False
         if self.tag_format is not None or self.sample.str.fullmatch(LINK.pattern).mean() > 0.5:
             return False
-        varied = self.n_distinct >= (0.3 if self.words < 8 else 0.03) * max(len(self.values), 1)
+        n_rows = len(self.values)
+        varied = self.n_distinct >= (0.3 * n_rows if self.words < 8 else min(0.03 * n_rows, 50))
         return self.words >= min_words and varied and self.n_distinct > 2
 
     def is_id(self) -> bool:

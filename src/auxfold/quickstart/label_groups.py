@@ -19,7 +19,7 @@ from auxfold.quickstart.names import (
     rank_of_name,
 )
 
-MAX_SCORES = 50  # different values of scores on one scale
+MAX_SCORES = 50  # different whole numbers that are scores on one scale
 MIN_SHARES = 3  # columns of shares or one-hot classes
 
 
@@ -137,7 +137,8 @@ def find_scores(columns: list[ColumnProfile], min_columns: int = 3) -> LabelGrou
     scales: dict[tuple[float, float], list[ColumnProfile]] = {}
     for column in columns:
         is_score = column.kind in ("regression", "ordinal", "multiclass")
-        if is_score and column.numbers is not None and column.n_distinct <= MAX_SCORES:
+        is_fine = column.n_distinct <= MAX_SCORES or not column.is_integer
+        if is_score and column.numbers is not None and is_fine:
             scale = next(
                 (key for key, members in scales.items() if _share_a_scale(members[0], column)),
                 (float(column.numbers.min()), float(column.numbers.max())),
@@ -151,9 +152,13 @@ def find_scores(columns: list[ColumnProfile], min_columns: int = 3) -> LabelGrou
 
 
 def _share_a_scale(first: ColumnProfile, second: ColumnProfile) -> bool:
-    """Whether most values of two columns are values of both."""
+    """Whether most values of two columns are values of both; of fractions, most of the ranges."""
     values, others = set(first.counts.index.map(float)), set(second.counts.index.map(float))
-    return len(values & others) >= 0.6 * len(values | others)
+    if len(values & others) >= 0.6 * len(values | others):
+        return True
+    common = min(max(values), max(others)) - max(min(values), min(others))
+    whole = max(max(values), max(others)) - min(min(values), min(others))
+    return not (first.is_integer or second.is_integer) and common >= 0.6 * whole
 
 
 def group_by_prefix(columns: list[ColumnProfile]) -> dict[str, list[ColumnProfile]]:

@@ -37,12 +37,17 @@ class ProposedTasks:
 
 
 def propose_tasks(
-    labels: list[ColumnProfile], main: list[str], sample: Sample | None, path: str
+    labels: list[ColumnProfile],
+    votes: LabelGroup | None,
+    main: list[str],
+    sample: Sample | None,
+    path: str,
 ) -> ProposedTasks:
     """Divide label columns into tasks.
 
     Args:
         labels: the columns that can be learned.
+        votes: those of them that count the votes for each class, where there are such.
         main: the columns of ``--main``; empty where it was not given.
         sample: the sample submission, where there is one.
         path: named in errors.
@@ -61,21 +66,24 @@ def propose_tasks(
     if requested:
         group = _requested_group([by_name[name] for name in requested], sample)
     else:
-        group = _choose_main(_divide(labels), path)
+        group = _choose_main(_divide(labels, votes), path)
     group = _fit_to_sample(group, sample)
     rest = [column for column in labels if column not in group.columns]
     if group.kind != "binary":
-        return ProposedTasks(group, [], _divide(rest))
+        return ProposedTasks(group, [], _divide(rest, votes))
     binary = [column for column in rest if column.kind == "binary" and column.numbers is not None]
     auxiliary = [LabelGroup(k, "binary", c) for k, c in group_by_prefix(binary).items()]
-    others = _divide([column for column in rest if column not in binary])
+    others = _divide([column for column in rest if column not in binary], votes)
     return ProposedTasks(group, auxiliary, others)
 
 
-def _divide(labels: list[ColumnProfile]) -> list[LabelGroup]:
+def _divide(labels: list[ColumnProfile], votes: LabelGroup | None) -> list[LabelGroup]:
     """Combined columns first, then every other column as a task of its own."""
     rest, groups = labels, []
-    for find in (find_votes, find_shares, find_scores):
+    if votes is not None and all(column in labels for column in votes.columns):
+        groups.append(votes)
+        rest = [column for column in rest if column not in votes.columns]
+    for find in (find_shares, find_scores):
         if group := find(rest):
             groups.append(group)
             rest = [column for column in rest if column not in group.columns]

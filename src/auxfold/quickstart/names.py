@@ -39,7 +39,8 @@ ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "key"}
 NO_LABEL_WORDS = {
     *ID_WORDS, "index", "idx", "count", "counts", "n", "num", "number", "no", "nr", "date", "year",
     "month", "day", "time", "timestamp", "created", "updated", "weight", "weights", "votes",
-    "likes", "retweets", "annotators", "annotator", "worker", "url", "link", "fold",
+    "likes", "retweets", "annotators", "annotator", "worker", "url", "link", "fold", "confidence",
+    "judgments",
 }  # fmt: skip
 COUNT_WORDS = {"n", "num", "number", "count"}  # as first words
 # Columns about the writer or the place, which are no texts although they hold several words.

@@ -96,14 +96,15 @@ def profile_table(
     candidates = {n: c for n, c in columns.items() if n not in texts and n != split}
     id_column = _choose_id(candidates, path, requests, sample)
     candidates.pop(id_column or "", None)
-    labels, repeated, unused = _find_labels(candidates, features, requests.main, sample)
+    votes = _find_votes(candidates, features)
+    labels, repeated, unused = _find_labels(candidates, features, votes, requests.main, sample)
     if not labels:
         reasons = "; ".join(
             f"{name}: {reason}"
             for name, reason in _all_reasons(texts, id_column, split, repeated, unused).items()
         )
         raise InputError(f"{path}: no column looks like a label; {reasons}")
-    tasks = propose_tasks(labels, requests.main, sample, path)
+    tasks = propose_tasks(labels, votes, requests.main, sample, path)
     return TableProfile(
         rows=len(frame),
         texts=texts,
@@ -178,12 +179,19 @@ def _choose_id(
     return strings[0] if len(strings) == 1 else None
 
 
+def _find_votes(columns: dict[str, ColumnProfile], features: list[str]) -> LabelGroup | None:
+    return find_votes([c for n, c in columns.items() if n not in features and not is_id_name(n)])
+
+
 def _find_labels(
-    columns: dict[str, ColumnProfile], features: list[str], main: list[str], sample: Sample | None
+    columns: dict[str, ColumnProfile],
+    features: list[str],
+    votes: LabelGroup | None,
+    main: list[str],
+    sample: Sample | None,
 ) -> tuple[list[ColumnProfile], list[str], dict[str, str]]:
     """The columns that can be learned, those that name groups, and why the others have no role."""
     requested = {*main, *(sample.columns if sample else [])}
-    votes = find_votes([c for n, c in columns.items() if n not in features and not is_id_name(n)])
     in_votes = set(votes.column_names) if votes else set()
     labels, repeated, unused = [], [], {}
     for name, column in columns.items():
@@ -222,6 +230,14 @@ def _describe_no_label(column: ColumnProfile, features: list[str], votes: set[st
     if column.kind is None:
         length = f" of {column.words:.1f} words on average"
         return f"{column.n_distinct:,} different values{length}: neither numbers nor classes"
+    if column.kind == "binary" and column.numbers is not None and _is_one_sided(column):
+        return "all values are on the same side of 0.5"
     if column.is_text():
         return f"another text ({column.words:.1f} words on average)"
     return None
+
+
+def _is_one_sided(column: ColumnProfile) -> bool:
+    """Whether no row, or every row, has the positive label."""
+    flags = set(column.numbers >= 0.5)  # type: ignore[operator]
+    return len(flags) == 1

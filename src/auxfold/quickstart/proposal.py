@@ -41,6 +41,8 @@ def propose_experiment(
     test: str | None = None,
     requests: Requests | None = None,
     sample: str | None = None,
+    encoding: str | None = None,
+    separator: str | None = None,
 ) -> tuple[str, TableProfile]:
     """The text of an experiment file for the table at ``path``, and the profile of the table.
 
@@ -50,17 +52,20 @@ def propose_experiment(
         test: the table to predict; where None, a file called ``test`` in the folder of ``path``.
         requests: the columns that the user names; the others are guessed.
         sample: the sample submission; where None, a file called so in the folder of ``path``.
+        encoding: of the table; detected where None.
+        separator: between the columns of the table; detected where None.
 
     Raises:
         InputError: an unreadable table, no text column, no label column, columns that can be read
             in two ways, or a first row that is data.
     """
-    file_format = _check_header(path)
-    frame = _read_table(path)
+    file_format = _check_header(path, encoding, separator)
+    frame = _read_table(path, encoding, separator)
     sample_path = sample or next(filter(None, (_find_sibling(path, n) for n in SAMPLE_NAMES)), None)
     sample_file = Sample.read(sample_path) if sample_path else None
     test_path = test or _find_sibling(path, "test")
-    header = read_header(test_path) if test_path else []
+    options = {"encoding": encoding, "separator": separator}
+    header = read_header(test_path, **options) if test_path else []
     # A test file with every column also has the labels, so it does not tell features from labels.
     features = header if set(frame.columns) - set(header) else []
     profile = profile_table(frame, path, features, requests, sample_file)
@@ -88,11 +93,12 @@ def suggest_name(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "experiment"
 
 
-def _check_header(path: str) -> FileFormat:
+def _check_header(path: str, encoding: str | None, separator: str | None) -> FileFormat:
     """How the file is written, once its first row holds names."""
-    file_format = detect_format(path)
+    options = {"encoding": encoding, "separator": separator}
+    file_format = detect_format(path, **options)
     if file_format.header_is_data:
-        names = ", ".join(repr(name[:30]) for name in read_header(path)[:3])
+        names = ", ".join(repr(name[:30]) for name in read_header(path, **options)[:3])
         raise InputError(
             f"{path}: the first row looks like data, not like names of columns: {names}; add a "
             f"first row with names, such as label and text"
@@ -100,9 +106,9 @@ def _check_header(path: str) -> FileFormat:
     return file_format
 
 
-def _read_table(path: str) -> pd.DataFrame:
+def _read_table(path: str, encoding: str | None, separator: str | None) -> pd.DataFrame:
     """All columns; lists of one length and objects as a column per entry."""
-    frame = read_columns(path)
+    frame = read_columns(path, encoding=encoding, separator=separator)
     entries = {
         name: entry
         for name, entry in detect_list_entries(frame).items()
