@@ -90,11 +90,13 @@ def test_scores_of_a_file_are_those_of_its_kind(mixed):
     scores = json.loads(run_command("evaluate", "--config", "e.toml", *files, cwd=mixed))
     known = train["tone"].notna()
     expected = (train["tone"] == predictions["tone"])[known].mean()
+    interval = scores.pop("intervals")["accuracy"]
+    assert interval["method"] == "bootstrap" and interval["low"] < expected < interval["high"]
     assert scores == {"accuracy": pytest.approx(expected), "accuracy/tone": pytest.approx(expected)}
     scores = json.loads(
         run_command("evaluate", "--config", "e.toml", *files, "--metric", "mae", cwd=mixed)
     )
-    assert set(scores) == {"mae", "mae/words", "mae/price"}
+    assert set(scores) == {"mae", "mae/words", "mae/price", "intervals"}
     expected = (train["words"] - predictions["words"]).abs().mean()
     assert scores["mae/words"] == pytest.approx(expected)
     output = refusal_of("evaluate", "--config", "e.toml", *files, "--metric", "acuracy", cwd=mixed)

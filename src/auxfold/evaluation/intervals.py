@@ -109,7 +109,7 @@ class MetricIntervals:
         self._sign = 1 if higher_is_better(metric) else -1
         columns = sum(task.n_outputs for task in self._tasks)
         if metric.startswith(f"{BIAS}/"):
-            columns = 1 + len(experiment.identities.columns)
+            columns = 2  # one sort of all rows, and identities that few rows have
         score = create_score(experiment, table, self._tasks, metric)
         self._sampler = Sampler(score, folds, columns)
 
