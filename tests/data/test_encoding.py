@@ -69,3 +69,12 @@ def test_a_named_encoding_is_for_files_that_are_not_utf8():
     assert decode("あ".encode("iso2022_jp"), "iso2022_jp") == ("あ", "iso2022_jp")
     with pytest.raises(ValueError, match="line 2: the byte 0xE9 is not utf-8 .*data.encoding"):
         decode(b"id\ncaf\xe9\n", "utf-8")
+
+
+def test_a_text_that_is_almost_ascii_is_cp1252():
+    odd = "1,for £5 donÂ‰Ûªt\n"  # what a Mac made of UTF-8, in the SMS spam collection
+    with pytest.raises(ValueError, match="is not UTF-8"):
+        decode(f"id,text\n{odd}".encode("cp1252"))
+    plain = "2,nothing but plain words in this row, and again in this row\n" * 300
+    text = "id,text\n" + odd + plain + "3,£5\n" * 50
+    assert decode(text.encode("cp1252")) == (text, "cp1252")

@@ -92,17 +92,18 @@ def test_quotes_of_which_some_would_vanish_are_refused(tmp_path, text):
         read_columns(write(tmp_path, f"id,text\n1,{text}\n2,b\n"))
 
 
-def test_columns_without_a_name_are_left_out_where_they_are_empty_or_number_the_rows(tmp_path):
+def test_columns_without_a_name_are_left_out_and_it_is_said_where_they_have_values(tmp_path):
     path = write(tmp_path, "v1,v2,,\nham,a,,\nspam,b, ,\n")
     assert read_columns(path).to_dict("list") == {"v1": ["ham", "spam"], "v2": ["a", "b"]}
     assert read_header(path) == ["v1", "v2"]
     assert detect_format(path).notes == ("columns without a name are not read: 3, 4",)
     path = write(tmp_path, ",text\n7,a\n2,b\n")  # pandas after a shuffle
     assert read_columns(path).to_dict("list") == {"text": ["a", "b"]}
-    path = write(tmp_path, ",text\n7,a\n7,b\n")
-    with pytest.raises(InputError, match=r"column 1 has no name but has values \('7' in row 1\)"):
-        read_columns(path)
-    assert read_columns(path, ["text"])["text"].tolist() == ["a", "b"]
+    assert detect_format(path).notes == ("columns without a name are not read: 1",)
+    path = write(tmp_path, ",text,\n7,a,\n7,b, rest\n8,c,\n")
+    assert read_columns(path).to_dict("list") == {"text": ["a", "b", "c"]}
+    note = "columns without a name are not read: 1, 3, although 3 rows have values there"
+    assert detect_format(path).notes == (note,)
 
 
 def test_a_damaged_row_is_named_next_to_unnamed_columns(tmp_path):

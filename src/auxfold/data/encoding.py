@@ -20,6 +20,9 @@ BYTE_ORDER_MARKS = {
 HEAD = 4096  # bytes in which UTF-16 without a mark is looked for
 LOOKALIKES = ("cp1252", "cp1251", "cp1250", "gb18030", "shift_jis")
 MAX_SUSPICIOUS = 0.02  # share of suspicious letters up to which a text is CP1252
+MAX_CHANCE = 0.05  # letters that are UTF-8 by chance, per byte that is not
+# Fewer letters beyond ASCII than this no language has but English; then CP1252 is the only guess.
+ALMOST_ASCII = 0.005
 
 _LETTERS = "À-ÖØ-öø-ÿŠŒŽšœžŸƒ"
 _SUSPICIOUS = re.compile(  # what Western texts do not have but texts of other code pages do
@@ -123,13 +126,21 @@ def _decode_western(content: pa.Buffer) -> Text:
         text = data.decode("cp1252")
     except UnicodeDecodeError:
         text = None
-    has_utf8_letters = not data.decode("utf-8", "ignore").isascii()  # damaged UTF-8
-    if text is None or has_utf8_letters or _HALF_EMOJI.search(data):
+    if text is None or _is_damaged_utf8(data):
         raise ValueError(_describe_unknown(data, start))
-    runs = len(_NOT_ASCII.findall(text))
-    if len(_SUSPICIOUS.findall(text)) > MAX_SUSPICIOUS * runs:
+    runs = _NOT_ASCII.findall(text)
+    is_ascii = sum(map(len, runs)) < ALMOST_ASCII * len(text)
+    if len(_SUSPICIOUS.findall(text)) > MAX_SUSPICIOUS * len(runs) and not is_ascii:
         raise ValueError(_describe_unknown(data, start))
     return Text(pa.py_buffer(text.encode()), "cp1252", "CP1252, since it is not UTF-8")
+
+
+def _is_damaged_utf8(data: bytes) -> bool:
+    """Whether a part of the letters is UTF-8; two letters of CP1252 are so only by chance."""
+    text = data.decode("utf-8", "replace")
+    n_damaged = text.count("\ufffd")
+    n_letters = sum(map(len, _NOT_ASCII.findall(text))) - n_damaged
+    return n_letters > MAX_CHANCE * n_damaged or _HALF_EMOJI.search(data) is not None
 
 
 def _describe_unknown(data: bytes, start: int) -> str:

@@ -7,7 +7,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,8 +19,8 @@ from auxfold.data.encoding import decode_text
 from auxfold.data.header import describe_unnamed, header_looks_like_data
 from auxfold.data.json_lines import read_json_keys, read_json_lines
 from auxfold.data.paths import check_exists
-from auxfold.data.separated import SEPARATORS, Dialect, detect_dialect, read_separated
-from auxfold.data.spreadsheet import open_spreadsheet, read_sheet
+from auxfold.data.separated import SEPARATORS, Dialect, detect_dialect, read_separated, read_unnamed
+from auxfold.data.spreadsheet import open_spreadsheet, read_sheet, sheet_table
 from auxfold.data.typed_cells import cell_text, check_exact_floats, column_text
 from auxfold.errors import InputError, nearest
 
@@ -128,10 +128,15 @@ def detect_format(
             sheet = open_spreadsheet(read_content(path))
             sample = [list(map(cell_text, row)) for row in sheet.rows[:SAMPLE]]
             header_is_data = header_looks_like_data(sheet.header, sample)
-            return FileFormat(kind, header_is_data=header_is_data, notes=tuple(sheet.notes))
+            notes = (*sheet.notes, *describe_unnamed(sheet_table(sheet)))
+            return FileFormat(kind, header_is_data=header_is_data, notes=notes)
         if kind == "parquet":
             return FileFormat(kind)
-        return _open_text(path, kind, encoding, separator).format
+        file = _open_text(path, kind, encoding, separator)
+        if file.dialect is None or "" not in file.dialect.header:
+            return file.format
+        unnamed = describe_unnamed(read_unnamed(file.content, file.dialect))
+        return replace(file.format, notes=(*file.format.notes, *unnamed))
     except UNREADABLE as error:
         raise _unreadable(path, error) from None
 
@@ -213,7 +218,6 @@ def _open_text(path: Path, kind: str, encoding: str | None, separator: str | Non
         notes.append(f"read with {name} between the columns")
     if dialect.escapes:
         notes.append('read with \\" for a quote inside of a text')
-    notes += describe_unnamed(dialect.header)
     header_is_data = header_looks_like_data(dialect.header, dialect.rows)
     file_format = FileFormat(kind, text.encoding, dialect.separator, header_is_data, tuple(notes))
     return _TextFile(text.content, file_format, dialect)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -50,40 +51,42 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def describe_unnamed(header: Sequence[str]) -> list[str]:
-    """A line on the columns that have no name, if there are any."""
-    numbers = [str(number) for number, name in enumerate(header, start=1) if not name]
-    return [f"columns without a name are not read: {', '.join(numbers)}"] if numbers else []
-
-
 def placeholder_names(header: Sequence[str]) -> list[str]:
     """The header, where a column without a name has a zero byte and its number as its name."""
     return [name or f"\0{number}" for number, name in enumerate(header, start=1)]
 
 
+def is_placeholder(name: str) -> bool:
+    """Whether a name is one that :func:`placeholder_names` gives to a column without a name."""
+    return name.startswith("\0")
+
+
 def drop_unnamed_columns(table: pa.Table) -> pa.Table:
-    """The table without columns that have no name and no values, or that number the rows.
+    """The table without columns that have no name; :func:`describe_unnamed` speaks of them."""
+    return table.select([name for name in table.column_names if not is_placeholder(name)])
+
+
+def describe_unnamed(table: pa.Table) -> list[str]:
+    """A line on the columns that have no name and so are not read, if there are any.
 
     Args:
         table: with the names of :func:`placeholder_names` and strings as values.
-
-    Raises:
-        ValueError: another column without a name.
     """
-    for name in [name for name in table.column_names if name.startswith("\0")]:
-        values, number = table[name], int(name[1:])
-        if not _is_empty(values) and not (number == 1 and _is_row_index(values)):
-            row = next(row for row, value in enumerate(values.to_pylist()) if value.strip())
-            raise ValueError(
-                f"column {number} has no name but has values ({values[row].as_py()[:40]!r} in row "
-                f"{row + 1}); name it in the header"
-            )
-        table = table.drop_columns([name])
-    return table
+    unnamed = {int(name[1:]): table[name] for name in table.column_names if is_placeholder(name)}
+    if not unnamed:
+        return []
+    line = f"columns without a name are not read: {', '.join(map(str, unnamed))}"
+    filled = [
+        _has_text(values)
+        for number, values in unnamed.items()
+        if number > 1 or not _is_row_index(values)
+    ]
+    rows = pc.sum(reduce(pc.or_, filled)).as_py() if filled else 0
+    return [f"{line}, although {rows:,} rows have values there" if rows else line]
 
 
-def _is_empty(values: pa.ChunkedArray) -> bool:
-    return bool(pc.all(pc.equal(pc.utf8_trim_whitespace(values), "")).as_py())
+def _has_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.not_equal(pc.utf8_trim_whitespace(values), "")
 
 
 def _is_row_index(values: pa.ChunkedArray) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from auxfold.data.header import drop_unnamed_columns, placeholder_names
+from auxfold.data.header import drop_unnamed_columns, is_placeholder, placeholder_names
 
 SEPARATORS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
 BLOCK = 2**26  # bytes that are parsed at once; no row may be longer
@@ -94,7 +94,7 @@ def read_separated(content: pa.Buffer, dialect: Dialect, columns: list[str] | No
 
     Raises:
         ValueError: a row with another number of fields than the header, a quote that nothing
-            closes, two columns of one name, or an unnamed column with values besides a row index.
+            closes, or two columns of one name.
     """
     header = dialect.header
     counts = Counter(header)
@@ -107,6 +107,16 @@ def read_separated(content: pa.Buffer, dialect: Dialect, columns: list[str] | No
     if _may_be_misread(content, dialect, len(table)):
         _check_quotes(content, dialect)
     return drop_unnamed_columns(table) if "" in names else table
+
+
+def read_unnamed(content: pa.Buffer, dialect: Dialect) -> pa.Table:
+    """The columns without a name, called as :func:`~auxfold.data.header.placeholder_names` says.
+
+    Raises:
+        ValueError: as :func:`read_separated`.
+    """
+    table = _parse(content.slice(dialect.start), dialect, [""])
+    return table.select([name for name in table.column_names if is_placeholder(name)])
 
 
 def _parse(content: pa.Buffer, dialect: Dialect, names: list[str]) -> pa.Table:

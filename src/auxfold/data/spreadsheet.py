@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from auxfold.data.header import describe_unnamed, drop_unnamed_columns, placeholder_names
+from auxfold.data.header import drop_unnamed_columns, placeholder_names
 from auxfold.data.typed_cells import values_text
 from auxfold.errors import InputError
 
@@ -45,7 +45,7 @@ def open_spreadsheet(content: pa.Buffer) -> Sheet:
     first, *rows = sheets[name]
     notes = [f"read from sheet {name!r}; not read: {', '.join(map(repr, others))}"]
     header = values_text(first, "header").to_pylist()
-    return Sheet(header, rows, (notes if others else []) + describe_unnamed(header))
+    return Sheet(header, rows, notes if others else [])
 
 
 def read_sheet(sheet: Sheet, columns: list[str] | None) -> pa.Table:
@@ -57,8 +57,17 @@ def read_sheet(sheet: Sheet, columns: list[str] | None) -> pa.Table:
             that have a name.
 
     Raises:
-        ValueError: two columns of one name, an unnamed column with values besides a row index, or
-            a number of which the spreadsheet may have lost digits.
+        ValueError: two columns of one name, or a number of which the spreadsheet may have lost
+            digits.
+    """
+    return drop_unnamed_columns(sheet_table(sheet, columns))
+
+
+def sheet_table(sheet: Sheet, columns: list[str] | None = None) -> pa.Table:
+    """The same, with columns without a name as ``header.placeholder_names`` calls them.
+
+    Raises:
+        ValueError: as :func:`read_sheet`.
     """
     table = {}
     for index, name in enumerate(placeholder_names(sheet.header)):
@@ -68,7 +77,7 @@ def read_sheet(sheet: Sheet, columns: list[str] | None) -> pa.Table:
             raise ValueError(f"two columns are called {name!r}")
         values = (row[index] for row in sheet.rows)
         table[name] = values_text([_cell(v, name, n) for n, v in enumerate(values)], name)
-    return drop_unnamed_columns(pa.table(table))
+    return pa.table(table)
 
 
 def _read_sheets(content: pa.Buffer) -> dict[str, list[list[Any]]]:
