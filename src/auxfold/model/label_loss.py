@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from transformers import PreTrainedConfig
 from transformers.loss.loss_utils import ForSequenceClassificationLoss
@@ -32,5 +34,6 @@ def label_loss(
         return batch_loss(task_from_record(config.tasks[task]), outputs, labels)
     # A new object for every call: transformers stores the first batch's problem type in it, which
     # is not that of another head.
-    head = PreTrainedConfig(num_labels=outputs.shape[1], problem_type=config.problem_type)
+    settings: dict[str, Any] = {"num_labels": outputs.shape[1]}
+    head = PreTrainedConfig(**settings, problem_type=config.problem_type)
     return ForSequenceClassificationLoss(labels, outputs, head)

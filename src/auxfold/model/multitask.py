@@ -57,6 +57,7 @@ class MultiTaskModel(PreTrainedModel):
             gradient of each task. None: the head gets the features.
     """
 
+    config: MultiTaskConfig
     config_class = MultiTaskConfig
     base_model_prefix = "backbone"
     _supports_sdpa = True
@@ -217,7 +218,8 @@ class MultiTaskModel(PreTrainedModel):
     def _multisample_outputs(self, task: str, features: torch.Tensor) -> torch.Tensor:
         """A linear layer behind dropout, in training averaged over several dropout masks."""
         head, hook = self.heads[task], self.feature_hook
-        features = features.to(head.weight.dtype)  # nothing to do unless the model is in half
+        # Nothing to do unless the model is in half precision.
+        features = features.to(next(head.parameters()).dtype)
         n_masks = self.config.multisample_dropout if self.training else 1
         outputs = (
             head(self.dropout(features if hook is None else hook(task, features)))

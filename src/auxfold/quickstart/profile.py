@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from auxfold.data.parts import DEV, PARTS, TEST, TRAIN
@@ -230,14 +231,14 @@ def _describe_no_label(column: ColumnProfile, features: list[str], votes: set[st
     if column.kind is None:
         length = f" of {column.words:.1f} words on average"
         return f"{column.n_distinct:,} different values{length}: neither numbers nor classes"
-    if column.kind == "binary" and column.numbers is not None and _is_one_sided(column):
+    if column.kind == "binary" and column.numbers is not None and _is_one_sided(column.numbers):
         return "all values are on the same side of 0.5"
     if column.is_text():
         return f"another text ({column.words:.1f} words on average)"
     return None
 
 
-def _is_one_sided(column: ColumnProfile) -> bool:
+def _is_one_sided(numbers: np.ndarray) -> bool:
     """Whether no row, or every row, has the positive label."""
-    flags = set(column.numbers >= 0.5)  # type: ignore[operator]
-    return len(flags) == 1
+    flags = numbers >= 0.5
+    return bool(flags.all() or not flags.any())

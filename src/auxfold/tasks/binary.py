@@ -81,9 +81,10 @@ class BinaryTask(Task):
         return self
 
     def state_dict(self) -> dict[str, Any]:
-        is_learned = self.settings.pos_weight == BALANCED and self.pos_weight is not None
-        learned = {"pos_weight": self.pos_weight.tolist()} if is_learned else {}
-        return super().state_dict() | learned
+        state = super().state_dict()
+        if self.settings.pos_weight == BALANCED and self.pos_weight is not None:
+            state["pos_weight"] = self.pos_weight.tolist()
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> Self:
         if "pos_weight" in state:
