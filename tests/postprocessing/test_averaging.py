@@ -110,7 +110,12 @@ def test_certain_probabilities_have_finite_logits():
     ("average", "names", "rows", "expected"),
     [
         ("mean", ["yes"], 5, "one of probability, logit, rank, power"),
-        ("rank", ["yes", "which"], 5, "'rank' is for binary and tags tasks; task 'which' is a multiclass"),
+        (
+            "rank",
+            ["yes", "which"],
+            5,
+            "'rank' is for binary and tags tasks; task 'which' is a multiclass",
+        ),
         ("power", ["much"], 5, "'much' is a regression task: take probability or logit"),
         ("rank", ["yes"], 1, "there is only one row"),
     ],

@@ -95,7 +95,9 @@ def test_a_finished_fold_is_skipped_only_if_it_is_the_one_asked_for(work_dir, ba
     train_fold(experiment, 0, resume=True)
     assert "is finished already" in capsys.readouterr().out
     other = make_experiment("train.csv", backbone, train={"epochs": 3})
-    with pytest.raises(InputError, match="was trained with train.epochs = 2, you gave 3; .*--overwrite"):
+    with pytest.raises(
+        InputError, match="was trained with train.epochs = 2, you gave 3; .*--overwrite"
+    ):
         train_fold(other, 0, resume=True)
 
 
@@ -113,7 +115,9 @@ def test_a_state_of_another_training_is_refused(work_dir, backbone, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train_fold(experiment, 0)
     other = make_experiment("train.csv", backbone, train={"precision": "auto", "epochs": 3})
-    with pytest.raises(InputError, match="was started with train.epochs = 2, you gave 3; use --config"):
+    with pytest.raises(
+        InputError, match="was started with train.epochs = 2, you gave 3; use --config"
+    ):
         train_fold(other, 0, resume=True)
     monkeypatch.setattr(build, "choose_amp_dtype", lambda *_: "bf16")  # another machine
     with pytest.raises(InputError, match="another kind of device"):

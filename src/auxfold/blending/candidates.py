@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 
 from auxfold.blending.members import Member
+from auxfold.data.ids import check_same_ids, check_unique_ids
+from auxfold.data.table import Table
+from auxfold.errors import InputError, nearest
 from auxfold.evaluation.score_function import (
     ScoreFunction,
     create_score,
@@ -18,9 +21,6 @@ from auxfold.evaluation.score_function import (
     select_rows,
     select_scored_tasks,
 )
-from auxfold.data.ids import check_same_ids, check_unique_ids
-from auxfold.data.table import Table
-from auxfold.errors import InputError, nearest
 from auxfold.tasks import Task, TaskSet
 from auxfold.tasks.metrics import higher_is_better
 

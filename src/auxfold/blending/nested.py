@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from auxfold.evaluation.bootstrap import gain_intervals
 from auxfold.blending.candidates import Candidates
 from auxfold.blending.options import BlendOptions
 from auxfold.blending.weights import blend_predictions, fit_weights, scale_predictions
 from auxfold.errors import InputError
+from auxfold.evaluation.bootstrap import gain_intervals
 
 
 @dataclass(frozen=True)
