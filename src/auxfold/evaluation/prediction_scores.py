@@ -30,8 +30,9 @@ def score_labeled_predictions(
     Args:
         labeled: from ``read_labeled_predictions``; -1 in a binary label column is Kaggle's mark
             for a row that was not scored.
-        metric: a metric of the columns' kinds; None: the main task's default. ``f1_tuned`` decides
-            by the thresholds that ``scripts/evaluate.py`` tuned out of fold.
+        metric: a metric of the columns' kinds; None: the main task's default, of the columns of
+            its kind. ``f1_tuned`` decides by the thresholds that ``scripts/evaluate.py`` tuned out
+            of fold.
         experiment: says which kind a column is of; an unknown column counts as binary.
 
     Returns:
@@ -66,6 +67,8 @@ def read_scored_columns(
     """The metric's name, and the columns that have it; see :func:`score_labeled_predictions`."""
     tasks = TaskSet.from_experiment(experiment)
     task_of_column = {column: task for task in tasks for column in task.settings.label_columns}
+    # Other kinds may have a metric of the same name, such as accuracy.
+    kinds = {task.kind for task in tasks} | {"binary"} if metric else {tasks.main.kind}
     metric = metric or tasks.main.default_metric
     thresholds = _tuned_thresholds(experiment) if metric == TUNED_F1 else {}
     columns: dict[str, ScoredColumn] = {}
@@ -75,7 +78,7 @@ def read_scored_columns(
             decisions = labeled.parse_predictions([column])[:, 0] >= thresholds[column]
             labels = labeled.parse_labels(task, column)
             columns[column] = ScoredColumn(column, f1_at_half, labels, decisions * 1.0)
-        elif metric in task.metrics:
+        elif metric in task.metrics and task.kind in kinds:
             # A column of shares stands for its task, whose classes are scored together.
             target = column if column in task.settings.targets else task.settings.targets[0]
             labels = labeled.parse_labels(task, target)
