@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -29,7 +30,9 @@ def test_the_command_prints_stores_and_chooses(competition, capsys):
     assert low <= gain <= high
     oof = pd.read_parquet("outputs/mix/oof.parquet").set_index("id")
     labels = pd.read_csv("train.csv").set_index("id")["toxic"]
-    assert list(oof.columns) == ["toxic"] and set(oof.index) == set(labels.index)
+    assert list(oof.columns) == ["fold", "toxic", "toxic__label"]
+    assert set(oof.index) == set(labels.index)
+    np.testing.assert_array_equal(oof["toxic__label"], labels.loc[oof.index])
     score = roc_auc(labels.to_numpy(), oof.loc[labels.index, "toxic"].to_numpy())
     assert score == pytest.approx(nested[record["method"]])
     first = Path("outputs/mix/blend.json").read_bytes()

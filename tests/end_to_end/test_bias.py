@@ -117,7 +117,8 @@ def test_identities_are_targets_too_and_rows_without_annotation_are_masked(train
     moved = leaf.grad.numpy() != 0
     np.testing.assert_array_equal(moved[:, 1:].any(axis=1), known)
     oof = pd.read_parquet("outputs/tiny/fold_0/oof.parquet")
-    assert list(oof.columns) == ["id", "target", *IDENTITIES]
+    names = ["target", *IDENTITIES]
+    assert list(oof.columns) == ["id", "fold", *names, *(f"{name}__label" for name in names)]
 
 
 def test_the_dry_run_tells_annotated_rows_and_weights(trained_cwd, monkeypatch):

@@ -354,6 +354,8 @@ def test_votes_next_to_a_class_are_a_possible_task(work_dir):
     assert [task["name"] for task in raw["tasks"]] == ["class"]
     (votes_task,) = propose_experiment("table.csv", "e")[1].others
     assert (votes_task.kind, votes_task.column_names) == ("multiclass", names)
+    raw, _ = propose("table.csv", main=names)
+    assert (raw["tasks"][0]["kind"], raw["tasks"][0]["columns"]) == ("multiclass", names)
 
 
 def test_encoding_and_separator_can_be_named(work_dir):

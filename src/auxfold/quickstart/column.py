@@ -15,6 +15,7 @@ import pandas as pd
 from auxfold.data.binary_labels import find_word_pair
 from auxfold.data.cells import MISSING_LABELS, MISSING_WORDS
 from auxfold.data.tag_cells import TagFormat, detect_tag_format
+from auxfold.evaluation.token_statistics import WITHOUT_SPACES
 from auxfold.quickstart.names import ORDERED, has_word
 
 MAX_CLASSES = 200
@@ -22,7 +23,6 @@ MAX_TAG_WORDS = 12  # of a cell without brackets, on average
 MAX_ORDERED = 10  # distinct integers that are an ordered rating
 NOT_LABELED = {"-", "--", "?"}  # words for "no label" in released data sets
 SAMPLE = 5_000  # values from which the form of texts is read
-WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 LETTERS = re.compile(r"[^\W\d_]")
 LINK = re.compile(r"(https?://|www\.)\S+")
 POSITIVE_WORDS = {
@@ -229,7 +229,9 @@ class ColumnProfile:
         else:
             counts = self.counts
             summary = f"{len(counts)} classes, {counts.iloc[-1]:,} to {counts.iloc[0]:,} rows"
-        return summary + (f", {self.missing:.0%} not labeled" if self.missing else "")
+        n_missing = self.rows - len(self.values)
+        share = f"{self.missing:.0%}" if self.missing >= 0.01 else str(n_missing)
+        return summary + (f", {share} not labeled" if n_missing else "")
 
 
 def _to_numbers(values: pd.Series) -> np.ndarray | None:

@@ -64,7 +64,7 @@ def propose_tasks(
             )
     requested = main or (sample.targets(by_name) if sample else [])
     if requested:
-        group = _requested_group([by_name[name] for name in requested], sample)
+        group = _requested_group([by_name[name] for name in requested], votes)
     else:
         group = _choose_main(_divide(labels, votes), path)
     group = _fit_to_sample(group, sample)
@@ -90,14 +90,14 @@ def _divide(labels: list[ColumnProfile], votes: LabelGroup | None) -> list[Label
     return [*groups, *(LabelGroup.of_column(column) for column in rest)]
 
 
-def _requested_group(columns: list[ColumnProfile], sample: Sample | None) -> LabelGroup:
+def _requested_group(columns: list[ColumnProfile], votes: LabelGroup | None) -> LabelGroup:
     """The task of columns that were named, by the user or by the sample submission."""
     if len(columns) == 1:
         return LabelGroup.of_column(columns[0])
     name = common_name(columns)
     kinds = {column.kind for column in columns}
-    for find in (find_votes, find_shares):
-        if (group := find(columns)) and group.columns == columns:
+    for group in (votes, find_votes(columns), find_shares(columns)):
+        if group is not None and {*group.column_names} == {column.name for column in columns}:
             return group
     if kinds == {"binary"}:
         return LabelGroup(name, "binary", columns)

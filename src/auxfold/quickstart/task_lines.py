@@ -79,7 +79,7 @@ def _tag_lines(column: ColumnProfile) -> list[str]:
     assert column.tag_format is not None, "the kind is tags"
     lines = []
     if column.tag_format.cell_format == "separated":
-        lines.append(f"separator = {toml_value(column.tag_format.separator.strip())}")
+        lines.append(f"separator = {toml_value(column.tag_format.separator)}")
     rare = [tag for tag, count in column.tag_counts.items() if count < N_SPLITS]
     if rare and len(column.tag_counts) - len(rare) >= 2:
         tags = f"{len(rare)} rarer tags are" if len(rare) > 1 else "1 rarer tag is"
