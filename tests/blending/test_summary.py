@@ -32,7 +32,7 @@ def test_the_command_prints_stores_and_chooses(competition, capsys):
     labels = pd.read_csv("train.csv").set_index("id")["toxic"]
     assert list(oof.columns) == ["fold", "toxic", "toxic__label"]
     assert set(oof.index) == set(labels.index)
-    np.testing.assert_array_equal(oof["toxic__label"], labels.loc[oof.index])
+    np.testing.assert_array_equal(oof["toxic__label"], labels.loc[oof.index].astype("float32"))
     score = roc_auc(labels.to_numpy(), oof.loc[labels.index, "toxic"].to_numpy())
     assert score == pytest.approx(nested[record["method"]])
     first = Path("outputs/mix/blend.json").read_bytes()

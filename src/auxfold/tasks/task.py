@@ -225,7 +225,7 @@ class Task(ABC):
         """Label column to the labels ``(rows,)`` as a file has them: classes by their names."""
         columns, names = self.settings.label_columns, self.class_names
         if names is None or len(columns) > 1:
-            return {c: labels[:, i].astype(np.float64) for i, c in enumerate(columns)}
+            return {c: labels[:, i] for i, c in enumerate(columns)}
         known = ~np.isnan(labels[:, 0])
         values = np.full(len(labels), None, dtype=object)
         values[known] = np.array(names, dtype=object)[labels[known, 0].astype(int)]
