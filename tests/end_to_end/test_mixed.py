@@ -68,7 +68,7 @@ def test_every_kind_is_scored_and_reported(mixed):
     assert f"{rows} test rows, tone/accuracy: ensemble" in output
     page = (mixed / "outputs/tiny/report.html").read_text()
     matrix, labels = "tone: rows by true and predicted class", "Every label of subtypes, auc"
-    for title in (matrix, "Ensemble against single folds", labels):
+    for title in (matrix, f"tone/accuracy on {rows} test rows", labels):
         assert title in page
     assert "words (mean ± sd)" in page and "tone_rude" in page
 

@@ -239,7 +239,7 @@ def test_a_fold_that_the_packages_here_cannot_load_is_refused(workdir, tmp_path)
 def test_inputs_that_are_not_attached_are_named(workdir, tmp_path):
     root = mount_inputs(workdir, tmp_path, "new")
     shutil.rmtree(root / "competitions")
-    with pytest.raises(InputError, match="no test.csv of tiny-comments.*attach"):
+    with pytest.raises(InputError, match="no sample_submission.csv of tiny-comments.*attach"):
         kernel.find_inputs(root / "datasets/ada/auxfold-tiny", root)
 
 
