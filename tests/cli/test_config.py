@@ -33,7 +33,10 @@ def test_a_key_is_explained(capsys, monkeypatch):
 def test_a_key_of_a_kind_names_the_kind_and_the_choice_that_read_it(capsys):
     run_script("config", "tasks.binary.focal_gamma")
     printed = capsys.readouterr().out
-    assert "  kind      binary, tags, multiclass\n" in printed and '  read by   loss = "focal"\n' in printed
+    assert (
+        "  kind      binary, tags, multiclass\n" in printed
+        and '  read by   loss = "focal"\n' in printed
+    )
 
 
 def test_a_section_has_its_keys_only(capsys):
