@@ -7,11 +7,13 @@ scikit-learn.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from auxfold.postprocessing.nested import apply_nested
 from auxfold.tasks import Task, TaskSet
 from auxfold.tasks.metrics import expected_calibration_error, reliability_curve
 
@@ -168,15 +170,13 @@ def evaluate_calibration(
     for task, column, column_labels, predictions in _calibrated_columns(tasks, labels, oof):
         calibrated = {"raw": predictions}
         for method in task.calibration_methods if several_folds else ():
-            calibrated[method] = np.empty_like(predictions)
-            for fold in np.unique(folds):
-                in_fold = folds == fold
-                calibrator = fit_calibrator(
-                    task, column_labels[~in_fold], predictions[~in_fold], method
-                )
-                calibrated[method][in_fold] = apply_calibrator(
-                    task, predictions[in_fold], calibrator, method
-                )
+            calibrated[method] = apply_nested(
+                column_labels,
+                predictions,
+                folds,
+                fit=partial(fit_calibrator, task, method=method),
+                apply=partial(apply_calibrator, task, method=method),
+            )
         pairs = {m: task.calibration_pairs(column_labels, p) for m, p in calibrated.items()}
         scores[column] = {
             "task": task.name,

@@ -8,11 +8,13 @@ points that were tuned on the other folds.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from auxfold.postprocessing.nested import apply_nested
 from auxfold.tasks import Task, TaskSet
 from auxfold.tasks.metrics import mean_defined, quadratic_kappa
 
@@ -130,12 +132,13 @@ def decide_nested(
 
     Arguments as in :func:`best_cut_points`; ``folds`` are ``(rows,)``.
     """
-    decisions = np.zeros(len(labels))
-    for fold in np.unique(folds):
-        in_fold = folds == fold
-        cut_points = best_cut_points(labels[~in_fold], scores[~in_fold], n_classes)
-        decisions[in_fold] = np.searchsorted(cut_points, scores[in_fold], side="right")
-    return decisions
+    return apply_nested(
+        labels,
+        scores,
+        folds,
+        fit=partial(best_cut_points, n_classes=n_classes),
+        apply=lambda scores, cut_points: np.searchsorted(cut_points, scores, side="right"),
+    )
 
 
 def _ordered_tasks(

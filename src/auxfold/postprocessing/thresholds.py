@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from auxfold.postprocessing.nested import apply_nested
 from auxfold.tasks import Task, TaskSet
 from auxfold.tasks.metrics import f1_at_half, mean_defined
 
@@ -176,13 +177,11 @@ def decide_nested(
     Returns:
         ``(rows,)`` of 1 and 0; 0 where there is no threshold.
     """
-    decisions = np.zeros(len(labels))
-    for fold in np.unique(folds):
-        in_fold = folds == fold
-        threshold = choose_threshold(labels[~in_fold], scores[~in_fold])
-        if threshold is not None:
-            decisions[in_fold] = scores[in_fold] >= threshold
-    return decisions
+    return apply_nested(labels, scores, folds, choose_threshold, _decide)
+
+
+def _decide(scores: np.ndarray, threshold: float | None) -> np.ndarray:
+    return np.zeros(len(scores)) if threshold is None else scores >= threshold
 
 
 def _binary_tasks(
