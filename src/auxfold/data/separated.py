@@ -71,10 +71,10 @@ def detect_dialect(content: pa.Buffer, default: str, separator: str | None = Non
     line = _SEPARATOR_LINE.match(head, start)
     if line:
         start, separator = line.end(), line[1].decode()
-    is_cut = len(content) > len(head)
+    is_truncated = len(content) > len(head)
     text = head[start:].decode(errors="ignore")
-    separator = _choose_separator(text, is_cut, default, separator)
-    header, *rows = _head_rows(text, separator, is_cut) or [[]]
+    separator = _choose_separator(text, is_truncated, default, separator)
+    header, *rows = _head_rows(text, separator, is_truncated) or [[]]
     is_quoted, is_suspicious, is_escaped = _look_at_quotes(content.slice(start), separator)
     dialect = Dialect(separator, start, header, rows, False, is_suspicious, is_quoted)
     return _check_escapes(content, dialect) if is_escaped else dialect
@@ -159,11 +159,11 @@ def _head(content: pa.Buffer) -> bytes:
     return content.slice(0, min(BLOCK, len(content))).to_pybytes()
 
 
-def _choose_separator(text: str, is_cut: bool, default: str, separator: str | None) -> str:
+def _choose_separator(text: str, is_truncated: bool, default: str, separator: str | None) -> str:
     counts = {}
     for candidate in dict.fromkeys([default, *SEPARATORS, *([separator] if separator else [])]):
         with suppress(csv.Error):  # a field of the header is too long
-            counts[candidate] = [len(row) for row in _head_rows(text, candidate, is_cut)]
+            counts[candidate] = [len(row) for row in _head_rows(text, candidate, is_truncated)]
     counts = {c: fields for c, fields in counts.items() if fields[0] > 1}
     if separator in counts:
         return separator
@@ -179,7 +179,7 @@ def _choose_separator(text: str, is_cut: bool, default: str, separator: str | No
 
 
 def _head_rows(
-    text: str, separator: str, is_cut: bool, escapechar: str | None = None
+    text: str, separator: str, is_truncated: bool, escapechar: str | None = None
 ) -> list[list[str]]:
     """The header and the first rows, without the last one where the text ends within it."""
     source = io.StringIO(text, newline="")
@@ -187,7 +187,7 @@ def _head_rows(
     rows = [next((line for line in lines if line), [])]  # a field of the header has a limit
     with _long_fields():
         rows += [line for line in lines if line]
-    return rows[:-1] if is_cut and len(rows) > 1 else rows
+    return rows[:-1] if is_truncated and len(rows) > 1 else rows
 
 
 def _blocks(content: pa.Buffer) -> Iterator[np.ndarray]:
@@ -221,8 +221,8 @@ def _check_escapes(content: pa.Buffer, dialect: Dialect) -> Dialect:
     escape_error, is_regular = _scan(content, escaped)
     if escape_error is None and is_regular and not _has_other_backslashes(content):
         head = _head(content)
-        text, is_cut = head.decode(errors="ignore"), len(content) > len(head)
-        rows = _head_rows(text, dialect.separator, is_cut, escapechar="\\")
+        text, is_truncated = head.decode(errors="ignore"), len(content) > len(head)
+        rows = _head_rows(text, dialect.separator, is_truncated, escapechar="\\")
         return replace(escaped, rows=rows[1:])
     if error is None:
         return dialect

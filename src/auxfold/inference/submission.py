@@ -60,16 +60,16 @@ class SampleSubmission:
         check_unique_ids(frame[id_column], path)
         advice = "check data.test and data.sample_submission"
         check_same_ids(frame[id_column], ids, path, "the test file", advice)
-        sources = match_columns(path, columns, tasks)
-        has_decisions = _has_decisions(frame, dict(zip(columns, sources, strict=True)), tasks)
+        sources = dict(zip(columns, match_columns(path, columns, tasks), strict=True))
+        has_decisions = _has_decisions(frame, sources, tasks)
         setting = experiment.inference.submission
         if setting != "auto":
             has_decisions = setting == "decisions"
         elif has_decisions and _is_constant(frame[columns]):
             metric = experiment.selection.metric
             has_decisions = metric is None or metric_name(metric) in DECISION_METRICS
-        numbers = _class_numbers(frame, dict(zip(columns, sources, strict=True)), tasks)
-        return cls(path, frame, sources, has_decisions, numbers)
+        numbers = _class_numbers(frame, sources, tasks)
+        return cls(path, frame, list(sources.values()), has_decisions, numbers)
 
     def fill(self, predictions: pd.DataFrame) -> pd.DataFrame:
         """The predictions with the sample's ids and column names, in its order of rows.
