@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
+
+TOKEN_STEP = 64  # the least difference of two sizes, in tokens
 
 
 class Capacity(NamedTuple):
@@ -48,3 +52,95 @@ class PackedTokens(NamedTuple):
     def n_rows(self) -> int:
         """The number of rows, empty rows and rows of filler tokens included."""
         return len(self.offsets) - 1
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> PackedTokens:
+        """The same on a device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> PackedTokens:
+        """The same in pinned memory, from which a copy to a GPU does not block."""
+        return self._map(torch.Tensor.pin_memory)
+
+    def _map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> PackedTokens:
+        fields = (function(v) if isinstance(v, torch.Tensor) else v for v in self)
+        return PackedTokens(*fields)
+
+
+def pack_rows(
+    ids: np.ndarray,
+    type_ids: np.ndarray | None,
+    lengths: np.ndarray,
+    *,
+    pad_token_id: int,
+    capacity: Capacity | None = None,
+) -> PackedTokens:
+    """Rows of tokens as :class:`PackedTokens`, filled up to a capacity.
+
+    Args:
+        ids: ``(tokens,)`` int64, the tokens of all rows one row after the other.
+        type_ids: ``(tokens,)`` int64, their token types; None where there are none.
+        lengths: ``(rows,)`` int64, the tokens of each row.
+        pad_token_id: the token of the rows that fill up.
+        capacity: what to fill up to; None adds nothing.
+
+    Raises:
+        ValueError: the rows do not fit into the capacity.
+    """
+    max_length = int(lengths.max(initial=0))
+    if capacity is not None:
+        n_filler = capacity.tokens - len(ids)
+        lengths = np.concatenate([lengths, _filler_lengths(lengths, n_filler, capacity)])
+        max_length = capacity.max_length
+        ids = np.concatenate([ids, np.full(n_filler, pad_token_id, dtype=np.int64)])
+        if type_ids is not None:
+            type_ids = np.concatenate([type_ids, np.zeros(n_filler, dtype=np.int64)])
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return PackedTokens(
+        input_ids=torch.from_numpy(ids),
+        token_type_ids=None if type_ids is None else torch.from_numpy(type_ids),
+        positions=torch.from_numpy(np.arange(len(ids)) - np.repeat(offsets[:-1], lengths)),
+        rows=torch.from_numpy(np.repeat(np.arange(len(lengths)), lengths)),
+        offsets=torch.from_numpy(offsets.astype(np.int32)),
+        max_length=max_length,
+    )
+
+
+def _filler_lengths(lengths: np.ndarray, n_filler: int, capacity: Capacity) -> np.ndarray:
+    """The lengths of the rows that follow: as few rows of filler as possible, then empty rows.
+
+    Raises:
+        ValueError: the rows, or the rows of filler after them, do not fit into the capacity.
+    """
+    longest = int(lengths.max(initial=0))
+    n_filler_rows = -(-max(n_filler, 0) // capacity.max_length)
+    n_empty = capacity.rows - len(lengths) - n_filler_rows
+    if longest > capacity.max_length or n_filler < 0 or n_empty < 0:
+        raise ValueError(
+            f"{len(lengths)} rows of {lengths.sum()} tokens, at most {longest} each, and "
+            f"{n_filler_rows} rows of filler do not fit into {capacity}"
+        )
+    filler = np.full(n_filler_rows, capacity.max_length, dtype=np.int64)
+    if n_filler_rows:
+        filler[-1] = n_filler - (n_filler_rows - 1) * capacity.max_length
+    return np.concatenate([filler, np.zeros(n_empty, dtype=np.int64)])
+
+
+def choose_capacity(n_tokens: int, n_rows: int, max_length: int) -> Capacity:
+    """The smallest of a few sizes that holds a batch.
+
+    Tokens are rounded up to multiples of 64, and above 1,024 tokens to eight sizes between a power
+    of two and the next: an epoch needs few sizes, and the filler is about 4 % of the tokens. The
+    number of rows depends on ``n_rows`` and not on the tokens.
+
+    Args:
+        n_tokens: tokens of the batch.
+        n_rows: rows of the batch, or the most rows that any batch has.
+        max_length: no row of the batch is longer.
+    """
+    # Eight steps from the power of two below the tokens to the one above them.
+    step = max(TOKEN_STEP, 1 << max((n_tokens - 1).bit_length() - 4, 0))
+    tokens = max(-(-n_tokens // step), 1) * step
+    # The filler is shorter than a step, which is at most an eighth of n_rows * max_length or 64.
+    filler_rows = max(-(-n_rows // 8), -(-TOKEN_STEP // max_length))
+    return Capacity(tokens, n_rows + filler_rows, max_length)

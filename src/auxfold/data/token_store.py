@@ -35,6 +35,11 @@ class TokenColumn:
         """The token ids of one row, without special tokens and not truncated."""
         return self.ids[self.offsets[index] : self.offsets[index + 1]]
 
+    def spans(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``(len(indices),)`` where each of these rows starts in ``ids``, and its token count."""
+        starts = self.offsets[indices]
+        return starts, self.offsets[indices + 1] - starts
+
     def lengths(self) -> np.ndarray:
         """``(rows,)`` token counts, without special tokens and not truncated."""
         return np.diff(self.offsets)
