@@ -9,6 +9,7 @@ from auxfold.cli.options import run
 from auxfold.errors import InputError, nearest
 
 KINDS = {
+    "train": "rows per second of training, of auxfold and of transformers.Trainer",
     "tfidf": "out-of-fold scores of TF-IDF with logistic or ridge regression on the same folds",
     "bias": "seconds of the bias metric and of the competition kernel's way, on generated rows",
 }

@@ -1,0 +1,102 @@
+"""The record of a measurement: what was measured where and with which command, as JSON."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from auxfold.storage.atomic import write_json
+from benchmarks.speed_table import add_rows
+
+RECORDS = Path("outputs/benchmarks")
+SPEED_PAGE = Path("docs/results/speed.md")
+PACKAGES = ("auxfold", "torch", "transformers")
+
+
+def make_record(
+    kind: str, device: torch.device, seed: int, arguments: list[str], **content: Any
+) -> dict[str, Any]:
+    """A record with the hardware, the versions, the command and the date.
+
+    Args:
+        kind: as in ``python -m benchmarks KIND``.
+        device: where it was measured.
+        seed: of rows and weights.
+        arguments: of the command.
+        content: ``case`` (what was measured), ``ratios``, ``medians`` and others.
+    """
+    return {
+        "kind": kind,
+        "device": describe_device(device),
+        **content,
+        "seed": seed,
+        "versions": {"python": platform.python_version(), **_versions()},
+        "command": shlex.join(["python", "-m", "benchmarks", kind, *arguments]),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def publish(record: dict[str, Any], as_json: bool, table: bool) -> None:
+    """Write a record into ``outputs/benchmarks/`` and into the page of speeds, and print it.
+
+    Args:
+        record: of :func:`make_record`.
+        as_json: whether to print one JSON object instead of a table.
+        table: whether to write a row into the page, where the page exists.
+    """
+    path = RECORDS / f"{record['kind']}_{time.strftime('%Y%m%d_%H%M%S')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, record)
+    written = [str(path)]
+    if table and SPEED_PAGE.is_file():
+        add_rows(SPEED_PAGE, [record])
+        written.append(str(SPEED_PAGE))
+    print(f"written: {', '.join(written)}", file=sys.stderr)
+    print(json.dumps(record) if as_json else describe_record(record))
+
+
+def describe_record(record: dict[str, Any]) -> str:
+    """The figures of a record, a line each."""
+    lines = [f"{record['kind']} on {record['device']}"]
+    for section in ("case", "ratios", "medians", "memory_gib"):
+        for name, value in record.get(section, {}).items():
+            text = f"{value:,.4g}" if isinstance(value, float) else str(value)
+            lines.append(f"  {section:10}  {name:28} {text}")
+    return "\n".join(lines)
+
+
+def describe_device(device: torch.device) -> str:
+    """The name of the graphics card, or of the processor with its threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {torch.get_num_threads()} threads"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    facts = {name.strip(): value.strip() for name, value in facts.items()}
+    features = facts.get("flags", "").split()
+    formats = [name for name in ("amx_bf16", "avx512_bf16") if name in features]
+    return " ".join([facts.get("model name", platform.machine()), *formats])
+
+
+def _versions() -> dict[str, str | None]:
+    versions: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # run from its source
+            versions[package] = None
+    return versions
