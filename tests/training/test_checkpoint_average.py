@@ -43,10 +43,10 @@ def record_weights(monkeypatch) -> list[dict[str, torch.Tensor]]:
     copies: list[dict[str, torch.Tensor]] = []
     original = WeightStore.save
 
-    def save(self, weights, evaluation):
+    def save(self, weights, predictions, evaluation):
         assert evaluation == len(copies)
         copies.append({name: values.clone() for name, values in weights.items()})
-        original(self, weights, evaluation)
+        original(self, weights, predictions, evaluation)
 
     monkeypatch.setattr(WeightStore, "save", save)
     return copies

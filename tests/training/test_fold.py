@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -180,13 +181,16 @@ def explode(model, *arguments, **options):
     return {name: h(torch.zeros(8, 16)) * float("inf") for name, h in model.heads.items()}
 
 
-def test_a_loss_that_is_not_finite_is_said_and_not_trained_on(work_dir, backbone, monkeypatch):
+def test_losses_that_are_not_finite_end_the_training(work_dir, backbone, monkeypatch, capsys):
     experiment = make_experiment("train.csv", backbone)
     create_folds(experiment)
     monkeypatch.setattr(MultiTaskModel, "forward", explode)
-    with pytest.raises(InputError, match="the loss is (nan|inf) at epoch 1, step 1"):
+    message = "the loss is (nan|inf) in 5 steps in a row, the last of them epoch 1, step 5; lower"
+    with pytest.raises(InputError, match=message):
         train_fold(experiment, 0)
     assert not Path("outputs/tiny/fold_0").exists()
+    lines = re.findall("epoch 1, step (.) was not taken: the loss is .* [(]rows '.*' and", capsys.readouterr().out)
+    assert lines == list("1234")
 
 
 def test_a_gradient_that_is_not_finite_is_said_and_not_trained_on(work_dir, backbone, monkeypatch):
@@ -200,7 +204,7 @@ def test_a_gradient_that_is_not_finite_is_said_and_not_trained_on(work_dir, back
         return {name: values + (0.0 * values).abs().sqrt() for name, values in logits.items()}
 
     monkeypatch.setattr(MultiTaskModel, "forward", forward)
-    with pytest.raises(InputError, match="the gradient's norm is nan at epoch 1, step 1"):
+    with pytest.raises(InputError, match="the gradient's norm is nan in 5 steps in a row"):
         train_fold(experiment, 0)
 
 

@@ -18,7 +18,7 @@ from auxfold.storage.atomic import read_json
 from auxfold.tasks.binary import BinaryTask
 from auxfold.tasks.metrics import f1_at_half
 from auxfold.training.fold import FoldTrainer, train_fold
-from auxfold.training.optimizer import make_ema, parameter_groups
+from auxfold.training.optimizer import MovingAverage, parameter_groups
 from auxfold.training.split import create_folds
 from conftest import make_backbone, make_experiment, make_frame
 
@@ -61,14 +61,15 @@ def test_layer_decay_without_layers_is_refused(tmp_path):
 
 def test_averaged_weights_by_hand():
     model = torch.nn.Linear(1, 1, bias=False)
-    ema = make_ema(model, decay=0.5)
-    expected = None
+    ema = MovingAverage(model, decay=0.5)
+    expected, taken, skipped = None, torch.tensor(1.0), torch.tensor(0.0)
     for step, value in enumerate([8.0, 4.0, 2.0, 1.0, 0.0, 3.0, 7.0]):
         with torch.no_grad():
             model.weight.fill_(value)
-        ema.update_parameters(model)
+        ema.update(model, taken)
         share = 1 - min(0.5, (1 + step) / (10 + step))
         expected = value if expected is None else expected + share * (value - expected)
+        ema.update(model, skipped)
         assert float(ema.module.weight.detach()) == pytest.approx(expected, rel=1e-6)
 
 

@@ -48,7 +48,7 @@ def make_stepper(backbone: str, **changes) -> StepTrainer:
 
 @pytest.mark.parametrize("tokens", [8192, 100])
 def test_a_step_reads_no_value_from_the_device(work_dir, backbone, monkeypatch, tokens):
-    """Except where gradients are measured, every ``log_every`` steps: the first step does that."""
+    """Not even the first one, which measures the gradients of the tasks."""
     stepper = make_stepper(backbone, train={"max_tokens_per_batch": tokens})
     original = type(stepper.unwrapped_model.backbone).forward
 
@@ -59,26 +59,32 @@ def test_a_step_reads_no_value_from_the_device(work_dir, backbone, monkeypatch, 
         return outputs
 
     monkeypatch.setattr(type(stepper.unwrapped_model.backbone), "forward", forward)
-    stepper.train_step(np.arange(20))
     with RefuseReads():
+        stepper.train_step(np.arange(20))
         result = stepper.train_step(np.arange(20, 40))
     with RefuseReads(), pytest.raises(AssertionError, match="waits for the device"):
         float(result.grad_norm)
-    losses, grad_norm = result.read()
-    assert set(losses) == {"main", "aux"} and grad_norm > 0
+    first, second = stepper.log.read()
+    assert set(second.losses) == {"main", "aux"} and second.grad_norm > 0 and second.is_finite
+    assert second.losses["main"] == float(result.losses["main"]) != first.losses["main"]
+    assert second.indices.tolist() == list(range(20, 40)) and stepper.log.read() == []
 
 
 def test_a_step_that_is_not_finite_is_not_taken(work_dir, backbone):
     stepper = make_stepper(backbone)
     stepper.train_step(np.arange(20))
     before = {name: values.clone() for name, values in stepper.model.state_dict().items()}
-    forward = stepper.forward
+    rates, forward = stepper.schedule.get_last_lr(), stepper.forward
     stepper.forward = lambda *args: {k: v * float("inf") for k, v in forward(*args).items()}
-    losses, _ = stepper.train_step(np.arange(20)).read()
-    assert not np.isfinite(sum(losses.values()))
+    stepper.train_step(np.arange(20))
+    _, record = stepper.log.read()
+    assert not record.is_finite and not np.isfinite(sum(record.losses.values()))
+    assert stepper.schedule.get_last_lr() == rates == pytest.approx([record.learning_rate] * 4)
     for name, values in stepper.model.state_dict().items():
         assert torch.equal(values, before[name]), name
     stepper.forward = forward
-    losses, grad_norm = stepper.train_step(np.arange(20)).read()
-    assert np.isfinite([*losses.values(), grad_norm]).all()
+    stepper.train_step(np.arange(20))
+    (record,) = stepper.log.read()
+    assert record.is_finite and np.isfinite([*record.losses.values(), record.grad_norm]).all()
+    assert stepper.schedule.get_last_lr() != rates
     assert not torch.equal(stepper.model.heads["main"].weight, before["heads.main.weight"])

@@ -13,7 +13,7 @@ from auxfold.data.loading import read_training_table
 from auxfold.data.table import Table
 from auxfold.tasks import TaskSet
 from auxfold.training.fold import train_fold
-from auxfold.training.loop import StepResult, StepTrainer
+from auxfold.training.loop import StepTrainer
 from auxfold.training.metric_shaped import power_mean_slopes, term_masks
 from auxfold.training.objective import Objective, StepLoss
 from auxfold.training.split import create_folds
@@ -242,12 +242,13 @@ def test_the_loss_on_record_is_the_formula_over_the_step(experiment, monkeypatch
 
     def train_step(self, indices):
         state = {name: values.clone() for name, values in self.model.state_dict().items()}
-        losses = before(self, indices).losses
+        result = before(self, indices)
+        losses = result.losses
         trained = {name: values.clone() for name, values in self.model.state_dict().items()}
         self.model.load_state_dict(state)
         compare(self, indices, losses)
         self.model.load_state_dict(trained)
-        return StepResult(losses, torch.ones(()))
+        return result
 
     def losses_without_gradient(self, indices):
         losses = after(self, indices)

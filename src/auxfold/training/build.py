@@ -30,7 +30,8 @@ from auxfold.tasks import TaskSet
 from auxfold.training.epochs import EpochPlan
 from auxfold.training.loop import StepTrainer
 from auxfold.training.objective import Objective
-from auxfold.training.optimizer import make_optimizer, make_schedule
+from auxfold.training.optimizer import make_optimizer
+from auxfold.training.schedule import LearningRateSchedule
 from auxfold.training.weighting.task_weighting import TaskWeighting
 
 
@@ -85,6 +86,7 @@ def build_fold(
     tokenizer = load_tokenizer(experiment.model)
     heads = {task.name: task.head_width for task in tasks}
     model = build_model(experiment, heads, accelerator.device.type)
+    model.to(accelerator.device)  # before the optimizer, which looks where the parameters are
     notes = [
         describe_slow_tokenizer(tokenizer),
         match_token_types(tokenizer, model.backbone, len(table.texts)),
@@ -104,7 +106,7 @@ def build_fold(
         accelerator=accelerator,
         model=prepared,
         optimizer=optimizer,
-        schedule=make_schedule(optimizer.optimizer, experiment.train, n_steps),
+        schedule=LearningRateSchedule(optimizer.optimizer, experiment.train, n_steps),
         objective=Objective(tasks, table, accelerator.device),
         weighting=weighting,
         dataset=dataset,

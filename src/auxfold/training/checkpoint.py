@@ -6,7 +6,7 @@ import random
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,6 +38,9 @@ class Progress:
         window_steps: steps since the last evaluation.
         gradient_norm: before clipping, summed over those steps in which it is finite.
         finite_norm_steps: the number of these steps (fp16 overflows now and then and skips one).
+        skipped_steps: steps that were not taken, because a loss or the gradient was not finite.
+        skipped_in_a_row: the latest of them, since the last step that was taken.
+        learning_rate: after the latest step.
         tracking_id: the id of the W&B run, so that a resumed training continues it.
     """
 
@@ -55,6 +58,9 @@ class Progress:
     window_steps: int = 0
     gradient_norm: float = 0.0
     finite_norm_steps: int = 0
+    skipped_steps: int = 0
+    skipped_in_a_row: int = 0
+    learning_rate: float = 0.0
     tracking_id: str | None = None
 
     def add_step(self, losses: dict[str, float], grad_norm: float, n_rows: int) -> None:
@@ -68,12 +74,20 @@ class Progress:
         self.step_in_epoch += 1
         self.window_steps += 1
         self.rows += n_rows
+        self.skipped_in_a_row = 0
         if np.isfinite(grad_norm):
             self.gradient_norm += grad_norm
             self.finite_norm_steps += 1
         for name, loss in losses.items():
             self.losses[name] = self.losses.get(name, 0.0) + loss
             self.labeled_steps[name] = self.labeled_steps.get(name, 0) + 1
+
+    def skip_step(self, n_rows: int) -> None:
+        """Count one step that was not taken; its losses are in no mean."""
+        self.step_in_epoch += 1
+        self.rows += n_rows
+        self.skipped_steps += 1
+        self.skipped_in_a_row += 1
 
     def pop_window(self) -> dict[str, Any]:
         """The mean losses per task and the mean gradient norm since the last call."""
@@ -85,6 +99,14 @@ class Progress:
         self.losses, self.labeled_steps, self.window_steps = {}, {}, 0
         self.gradient_norm, self.finite_norm_steps = 0.0, 0
         return means
+
+    def speed(self) -> dict[str, float]:
+        """The time spent in training steps, and the rows trained on per second."""
+        return {
+            "seconds": round(self.seconds, 2),
+            "skipped_steps": self.skipped_steps,
+            "rows_per_second": round(self.rows / max(self.seconds, 1e-9), 1),
+        }
 
     def select(self, value: float | None, higher_is_better: bool) -> bool:
         """Compare an evaluation with the best so far; whether it is the best now.
@@ -101,22 +123,44 @@ class Progress:
         return False
 
 
+class StoredEvaluation(NamedTuple):
+    """The weights of an evaluation, or the mean of several, and what they predict.
+
+    Attributes:
+        weights: of a :func:`trainable_state_dict`.
+        predictions: task name to predictions of the held-out rows ``(rows, n_outputs)``; empty
+            where there are no such rows, and for averaged weights.
+    """
+
+    weights: dict[str, torch.Tensor]
+    predictions: dict[str, np.ndarray]
+
+
 class WeightStore:
     """The weights of a fold's evaluations, in files of its working folder.
 
-    For ``selection.keep`` = ``best`` and ``last`` there is one file. For ``average`` there is one
-    for each of the last ``selection.checkpoints`` evaluations, and for those since the last saved
-    state.
+    For ``selection.keep`` = ``best`` and ``last`` there is one file, which also has the predictions
+    of the evaluation, so that nobody has to predict the same rows with the same weights again. For
+    ``average`` there is one file for each of the last ``selection.checkpoints`` evaluations, and
+    for those since the last saved state.
     """
 
     def __init__(self, folder: FoldFolder, selection: Selection) -> None:
         self.folder, self.n_checkpoints = folder, selection.checkpoints
         self.averages = selection.keep == "average"
 
-    def save(self, weights: dict[str, torch.Tensor], evaluation: int) -> None:
-        """Store the weights of an evaluation, counted from 0."""
-        path = self.folder.evaluation_weights(evaluation) if self.averages else self.folder.best
-        atomic_write(path, lambda p: torch.save(weights, p))
+    def save(
+        self, weights: dict[str, torch.Tensor], predictions: dict[str, np.ndarray], evaluation: int
+    ) -> None:
+        """Store the weights and the predictions of an evaluation, counted from 0."""
+        if self.averages:
+            path = self.folder.evaluation_weights(evaluation)
+            atomic_write(path, lambda p: torch.save(weights, p))
+            return
+        # Tensors, because torch loads no other objects from a file of weights.
+        tensors = {name: torch.from_numpy(values) for name, values in predictions.items()}
+        content = {"weights": weights, "predictions": tensors}
+        atomic_write(self.folder.best, lambda p: torch.save(content, p))
 
     def prune(self, n_evaluations: int) -> None:
         """Remove what no average will need after so many evaluations.
@@ -127,17 +171,22 @@ class WeightStore:
             if evaluation < n_evaluations - self.n_checkpoints:
                 path.unlink()
 
-    def load(self, n_evaluations: int, device: torch.device) -> dict[str, torch.Tensor] | None:
-        """The weights of the fold after so many evaluations, or None where none are stored."""
+    def load(self, n_evaluations: int, device: torch.device) -> StoredEvaluation | None:
+        """What the fold has after so many evaluations, or None where nothing is stored."""
         if self.averages:
             last = range(max(0, n_evaluations - self.n_checkpoints), n_evaluations)
-            return average_weights([self.folder.evaluation_weights(n) for n in last], device)
+            paths = [self.folder.evaluation_weights(n) for n in last]
+            return StoredEvaluation(average_weights(paths, device), {})
         best = self.folder.best
-        return torch.load(best, map_location=device) if best.is_file() else None
+        if not best.is_file():
+            return None
+        content = torch.load(best, map_location="cpu")
+        predictions = {name: values.numpy() for name, values in content["predictions"].items()}
+        return StoredEvaluation(content["weights"], predictions)
 
-    def n_averaged(self, n_evaluations: int) -> int | None:
-        """The number of evaluations whose weights are averaged, or None where none are."""
-        return min(self.n_checkpoints, n_evaluations) if self.averages else None
+    def describe(self, n_evaluations: int) -> dict[str, int]:
+        """How many evaluations' weights are averaged, for ``run.json``; empty where none are."""
+        return {"averaged": min(self.n_checkpoints, n_evaluations)} if self.averages else {}
 
 
 def average_weights(paths: list[Path], device: torch.device) -> dict[str, torch.Tensor]:

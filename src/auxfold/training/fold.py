@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch.optim.swa_utils import AveragedModel
 
-from auxfold.config.experiment import Experiment, to_toml
+from auxfold.config.experiment import Experiment
 from auxfold.data.table import Table
-from auxfold.data.tokenizer_files import save_tokenizer
-from auxfold.errors import InputError
-from auxfold.evaluation.scores import Evaluation, evaluate_rows
+from auxfold.evaluation.scores import Evaluation
 from auxfold.fairness.bias_table import format_bias_table
-from auxfold.inference.predict import predict_logits
 from auxfold.model.adapters.injection import load_trainable_state_dict, trainable_state_dict
 from auxfold.model.backbone import describe_parameters
 from auxfold.model.multitask import MultiTaskModel
-from auxfold.report.model_card import model_card
-from auxfold.storage.atomic import write_frame, write_json, write_text
 from auxfold.storage.provenance import provenance
-from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import FULL, FoldFolder, RunFolder
 from auxfold.storage.trained import check_trained_with
-from auxfold.storage.working import finish_working, start_working
+from auxfold.storage.working import start_working
 from auxfold.tasks import TaskSet
 from auxfold.tasks.metrics import higher_is_better
 from auxfold.training.build import FoldParts, build_fold, start_accelerator
 from auxfold.training.checkpoint import Progress, WeightStore, load_state, save_state
 from auxfold.training.epochs import evaluation_steps
+from auxfold.training.evaluator import FoldEvaluator
+from auxfold.training.fold_files import write_fold
 from auxfold.training.fold_log import FoldLog
-from auxfold.training.optimizer import make_ema
+from auxfold.training.optimizer import MovingAverage
 from auxfold.training.selection_check import split_and_check
 from auxfold.training.signals import StopRequest
 from auxfold.training.split import folds_info, load_training_table
+from auxfold.training.step_counter import StepCounter
 
 FULL_FOLD_NUMBER = 999  # seeds the model that is trained on all rows
 
@@ -70,7 +65,7 @@ def train_fold(
     parts.notes.extend(notes)
     ema = None
     if experiment.train.ema is not None:
-        ema = make_ema(parts.model, experiment.train.ema)
+        ema = MovingAverage(parts.model, experiment.train.ema)
     trainer = FoldTrainer(experiment, fold, folder, tasks, table, valid_indices, parts, ema)
     trainer.restore()
     trainer.train()
@@ -95,13 +90,24 @@ class FoldTrainer:
     table: Table
     valid_indices: np.ndarray
     parts: FoldParts
-    ema: AveragedModel | None = None
+    ema: MovingAverage | None = None
 
     def __post_init__(self) -> None:
         self.progress = Progress()
+        self.counter: StepCounter | None = None
         self.stepper = self.parts.stepper
         self.accelerator = self.stepper.accelerator
         self.weights = WeightStore(self.folder, self.experiment.selection)
+        self.evaluator = FoldEvaluator(
+            self.experiment,
+            self.tasks,
+            self.table,
+            self.valid_indices,
+            self.stepper.dataset,
+            self.parts.amp_dtype,
+        )
+        # Of the last evaluation: task name to predictions of the held-out rows.
+        self.predictions: dict[str, np.ndarray] = {}
         self.folds_info = folds_info(self.experiment, self.table)
 
     def restore(self) -> None:
@@ -123,7 +129,6 @@ class FoldTrainer:
             self.fold,
             self.tasks,
             self.progress,
-            schedule=self.stepper.schedule,
             weighting=self.stepper.weighting,
             n_rows=self.experiment.train.epochs * self.parts.epochs.rows_per_epoch,
             environment={"precision": self.parts.amp_dtype, "device": self.accelerator.device.type},
@@ -148,53 +153,42 @@ class FoldTrainer:
 
         Raises:
             KeyboardInterrupt: a stop was requested; the state is saved.
-            InputError: a loss or a gradient is not finite.
+            InputError: losses or gradients are not finite, step after step.
         """
         settings, progress = self.experiment.train, self.progress
+        self.counter = counter = StepCounter(self.stepper, progress, log, self.table.ids)
         saved_at = time.monotonic()
         self.stepper.model.train()
         while progress.epoch < settings.epochs and not progress.stopped:
             steps = self.parts.epochs.steps(progress.epoch)
             evaluate_after = evaluation_steps(len(steps), settings.evaluations_per_epoch)
             self.stepper.swapped = self.parts.epochs.swapped(progress.epoch)
-            while progress.step_in_epoch < len(steps) and not progress.stopped:
-                self.take_step(steps[progress.step_in_epoch])
-                log.step(progress)
-                if progress.step_in_epoch in evaluate_after:
-                    self.evaluate_and_select(progress.step_in_epoch / len(steps), log)
+            first = progress.step_in_epoch
+            for number, indices in enumerate(steps[first:], start=first + 1):
+                self.take_step(indices)
+                if number in evaluate_after:
+                    counter.read()
+                    self.evaluate_and_select(number / len(steps), log)
+                    counter.restart_clock()
+                elif counter.is_due:
+                    counter.read()
                 is_due = time.monotonic() - saved_at > 60 * settings.checkpoint_minutes
                 if is_due or stop.requested:
                     self.save()
                     saved_at = time.monotonic()
                 if stop.requested:
                     raise KeyboardInterrupt
+                if progress.stopped:
+                    break
             self.stepper.weighting.finish_epoch()
             progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
             self.save()
 
     def take_step(self, indices: np.ndarray) -> None:
-        """One optimizer step, counted; only here its losses are read from the device."""
-        started = time.perf_counter()
-        losses, grad_norm = self.stepper.train_step(indices).read()
-        self.progress.seconds += time.perf_counter() - started
-        self._refuse_infinite(losses, grad_norm)
+        """One optimizer step, which the average of the weights follows."""
+        result = self.stepper.train_step(indices)
         if self.ema is not None:
-            self.ema.update_parameters(self.parts.model)
-        self.progress.add_step(losses, grad_norm, len(indices))
-
-    def _refuse_infinite(self, losses: dict[str, float], grad_norm: float) -> None:
-        """Refuse to go on after a step that was not taken because it is not finite."""
-        total = sum(losses.values())
-        what = "" if np.isfinite(total) else f"the loss is {total}"
-        # With fp16 a gradient overflows now and then: the scaler skips the step and scales down.
-        if not what and not np.isfinite(grad_norm) and self.accelerator.scaler is None:
-            what = f"the gradient's norm is {grad_norm}"
-        if what:
-            raise InputError(
-                f"{what} at epoch {self.progress.epoch + 1}, step "
-                f"{self.progress.step_in_epoch + 1}; lower train.learning_rate or set "
-                f"train.precision = 'fp32' (the last saved state is kept)"
-            )
+            self.ema.update(self.parts.model, result.is_finite)
 
     def evaluate_and_select(self, share_of_epoch: float, log: FoldLog) -> None:
         """Validate, record, keep the best weights, and stop early when asked to."""
@@ -230,23 +224,8 @@ class FoldTrainer:
 
     def evaluate(self) -> Evaluation:
         """The metrics of the validation rows under the weights that would be kept."""
-        return self._score(self.predict())
-
-    def predict(self) -> dict[str, np.ndarray]:
-        """Task name to predictions ``(validation rows, n_outputs)``."""
-        logits = predict_logits(
-            self.kept_model,
-            self.stepper.dataset,
-            self.valid_indices,
-            tasks=self.tasks.names,
-            max_tokens=self.experiment.inference.max_tokens_per_batch,
-            amp_dtype=self.parts.amp_dtype,
-        )
-        return {task.name: task.activate(logits[task.name]) for task in self.tasks}
-
-    def _score(self, predictions: dict[str, np.ndarray]) -> Evaluation:
-        names = self.experiment.identities.columns
-        return evaluate_rows(self.tasks, self.table, self.valid_indices, predictions, names)
+        self.predictions = self.evaluator.predict(self.kept_model)
+        return self.evaluator.score(self.predictions)
 
     @property
     def kept_model(self) -> MultiTaskModel:
@@ -257,13 +236,15 @@ class FoldTrainer:
         return self.ema.module
 
     def keep_weights(self) -> None:
-        """Store the weights of this evaluation."""
+        """Store the weights and the predictions of this evaluation."""
         if self.accelerator.is_main_process:
             weights = trainable_state_dict(self.kept_model)
-            self.weights.save(weights, len(self.progress.history))
+            self.weights.save(weights, self.predictions, len(self.progress.history))
 
     def save(self) -> None:
         """Write the state from which the training can be resumed."""
+        if self.counter is not None:
+            self.counter.read()
         if self.accelerator.is_main_process:
             path, parts = self.folder.state, self._stateful_parts()
             save_state(path, self.progress, parts, self._signature())
@@ -271,28 +252,25 @@ class FoldTrainer:
 
     def finish(self) -> Evaluation:
         """Write the kept weights, out-of-fold predictions and records into the fold folder."""
-        model, working = self.kept_model, FoldFolder(self.folder.working)
-        evaluation = Evaluation({}, None)
-        weights = self.weights.load(len(self.progress.history), model.device)
-        if weights is not None:
-            load_trainable_state_dict(model, weights)
+        model, evaluation, oof = self.kept_model, Evaluation({}, None), None
+        stored = self.weights.load(len(self.progress.history), model.device)
+        if stored is not None:
+            load_trainable_state_dict(model, stored.weights)
         if len(self.valid_indices):
-            predictions = self.predict()
-            evaluation = self._score(predictions)
-            ids, id_column = self.table.ids[self.valid_indices], self.experiment.data.id_column
-            folds, labels = np.full(len(ids), self.fold), self.table.labels[self.valid_indices]
-            frame = self.tasks.out_of_fold_frame(id_column, ids, folds, predictions, labels)
-            write_frame(working.oof, frame)
-        model.save_pretrained(working.path)
-        save_tokenizer(self.parts.tokenizer, working.path)
-        write_text(working.experiment, to_toml(self.experiment))
-        lines = (json.dumps(record, allow_nan=False) for record in self.progress.history)
-        write_text(working.history, "".join(line + "\n" for line in lines))
-        write_json(working.metrics, evaluation.metrics)
-        record = self._record()
-        write_text(working.card, model_card(self.experiment, record, evaluation.metrics))
-        write_record(working.run, record)
-        finish_working(self.folder)
+            # Of averaged weights there are no predictions yet.
+            predictions = (stored and stored.predictions) or self.evaluator.predict(model)
+            evaluation = self.evaluator.score(predictions)
+            oof = self.evaluator.out_of_fold_frame(self.fold, predictions)
+        write_fold(
+            self.folder,
+            self.experiment,
+            model,
+            self.parts.tokenizer,
+            oof=oof,
+            metrics=evaluation.metrics,
+            history=self.progress.history,
+            record=self._record(),
+        )
         return evaluation
 
     def _stateful_parts(self) -> dict[str, Any]:
@@ -322,7 +300,6 @@ class FoldTrainer:
     def _record(self) -> dict[str, Any]:
         """The content of ``run.json``."""
         progress = self.progress
-        n_averaged = self.weights.n_averaged(len(progress.history))
         return {
             "fold": self.fold,
             "experiment_fingerprint": self.experiment.fingerprint(),
@@ -333,12 +310,11 @@ class FoldTrainer:
                 "metric": self.tasks.selection_metric,
                 "value": progress.best,
                 "at": progress.best_at,
-                **({} if n_averaged is None else {"averaged": n_averaged}),
+                **self.weights.describe(len(progress.history)),
             },
             "precision": self.parts.amp_dtype,
             "device": self.accelerator.device.type,
             "processes": self.accelerator.num_processes,
-            "seconds": round(progress.seconds, 2),
-            "rows_per_second": round(progress.rows / max(progress.seconds, 1e-9), 1),
+            **progress.speed(),
             **provenance(),
         }

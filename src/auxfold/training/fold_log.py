@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,6 @@ class FoldLog:
         fold: the number of the fold, or ``full``.
         tasks: all tasks of the experiment.
         progress: how far the training has come; it holds the id of its W&B run.
-        schedule: gives the current learning rate.
         weighting: gives the tasks' weights, gradient norms and cosines.
         n_rows: rows of the whole training, all epochs.
         environment: what the W&B run's configuration holds next to the experiment.
@@ -57,14 +55,13 @@ class FoldLog:
         tasks: TaskSet,
         progress: Progress,
         *,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
         weighting: TaskWeighting,
         n_rows: int,
         environment: dict[str, Any],
         quiet: bool,
     ) -> None:
         self.experiment, self.fold, self.tasks = experiment, fold, tasks
-        self.schedule, self.weighting = schedule, weighting
+        self.weighting = weighting
         self.title = f"fold {fold}" if isinstance(fold, int) else fold
         headline = tasks.headline_metrics() + experiment.identities.metrics[:1]
         self.display = Display(self.title, n_rows, progress.rows, quiet, headline)
@@ -80,7 +77,7 @@ class FoldLog:
         # Not lost when W&B is off for once: a later resumption continues the run.
         progress.tracking_id = self.tracker.run_id or progress.tracking_id
         self._n_points = 0
-        self._rows, self._since = progress.rows, time.monotonic()
+        self._rows, self._seconds = progress.rows, progress.seconds
         self._window = EMPTY_WINDOW
         self._start_window(progress)
 
@@ -97,12 +94,12 @@ class FoldLog:
 
     def _point(self, progress: Progress) -> dict[str, Any]:
         """One point of the training curves: means over the steps of the window."""
-        window, seconds = self._window, time.monotonic() - self._since
+        window, seconds = self._window, progress.seconds - self._seconds
         norms = progress.finite_norm_steps - window.finite_norm_steps
         norm = progress.gradient_norm - window.gradient_norm
         point: dict[str, Any] = {
             "rows": progress.rows,
-            "learning_rate": self.schedule.get_last_lr()[0],
+            "learning_rate": progress.learning_rate,
             "gradient_norm": norm / norms if norms else None,
             "rows_per_second": (progress.rows - self._rows) / max(seconds, 1e-9),
         }
@@ -122,7 +119,7 @@ class FoldLog:
             gradient_norm=progress.gradient_norm,
             finite_norm_steps=progress.finite_norm_steps,
         )
-        self._rows, self._since = progress.rows, time.monotonic()
+        self._rows, self._seconds = progress.rows, progress.seconds
 
     def evaluation(self, record: dict[str, Any], is_best: bool) -> None:
         """Show one evaluation, and log its metrics; with them the tasks' weights, if constant."""
@@ -138,8 +135,6 @@ class FoldLog:
             values |= flatten(record.get("task_weighting", {}))
         self.tracker.log(values)
         self._n_points = 0
-        self._since = time.monotonic()  # the time of an evaluation is not that of training
-        self._rows = record["rows"]
 
     def finish(self, folder: FoldFolder, evaluation: Evaluation) -> None:
         """Log the finished fold: its metrics into the summary, its files as artifacts."""

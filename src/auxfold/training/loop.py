@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,25 +17,9 @@ from auxfold.data.dataset import TokenizedDataset
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.training.objective import Objective, StepLoss
 from auxfold.training.optimizer import guarded_step
+from auxfold.training.schedule import LearningRateSchedule
+from auxfold.training.step_log import StepLog, StepResult
 from auxfold.training.weighting.task_weighting import TaskWeighting
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What one optimizer step gave, still on the device.
-
-    Attributes:
-        losses: the loss of each task with a label in the step, ``task.weight`` included.
-        grad_norm: the norm of the gradient before clipping.
-    """
-
-    losses: dict[str, torch.Tensor]
-    grad_norm: torch.Tensor
-
-    def read(self) -> tuple[dict[str, float], float]:
-        """The same as numbers, in one transfer."""
-        values = torch.stack([*self.losses.values(), self.grad_norm]).tolist()
-        return dict(zip(self.losses, values, strict=False)), values[-1]
 
 
 @dataclass
@@ -45,22 +29,27 @@ class StepTrainer:
     Attributes:
         model: prepared by accelerate.
         optimizer: prepared by accelerate.
-        schedule: the learning rate, which moves with every step that is not skipped.
+        schedule: the learning rate, which moves with every step that is taken.
         objective: gives the loss of each step.
         weighting: the task weights that adapt.
         dataset: the tokens of the table's rows.
         swapped: ``(rows,)`` bool, the rows whose two texts are swapped in this epoch, or None.
+        log: what the latest steps gave.
     """
 
     accelerator: Accelerator
     model: torch.nn.Module
     optimizer: AcceleratedOptimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
+    schedule: LearningRateSchedule
     objective: Objective
     weighting: TaskWeighting
     dataset: TokenizedDataset
     settings: Train
     swapped: np.ndarray | None = None
+    log: StepLog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = StepLog(list(self.objective.cells), self.accelerator.device)
 
     @property
     def unwrapped_model(self) -> MultiTaskModel:
@@ -70,8 +59,8 @@ class StepTrainer:
     def train_step(self, indices: np.ndarray) -> StepResult:
         """One optimizer step over these rows: weight the cells, add up micro-batches, clip, update.
 
-        No value of the device is read. A step whose losses or gradient are not finite leaves
-        parameters and moments as they were.
+        The host reads no value of the device. A step whose losses or gradient are not finite leaves
+        everything that is trained as it was.
         """
         step_loss, micro_batches = self.prepare(indices)
         self.weighting.start_step(list(step_loss.present.values()))
@@ -87,17 +76,30 @@ class StepTrainer:
                 self.accelerator.backward(total)
             losses = add(losses, task_losses)
         losses = self.sum_over_processes(losses)
+        is_taken = self.update(losses, step_loss)
+        if self.weighting.needs_loss_after_step and is_taken:
+            self.weighting.after_step(self.losses_without_gradient(indices))
+        return self.log.add(indices, step_loss.present)
+
+    def update(self, losses: dict[str, torch.Tensor], step_loss: StepLoss) -> torch.Tensor:
+        """Clip the gradient, and move parameters and schedule; whether the step was taken.
+
+        Args:
+            losses: the step's loss per task over all processes.
+            step_loss: knows which heads have a gradient.
+        """
         step_loss.clear_absent_heads(self.unwrapped_model.heads)
         grad_norm = self.clip_gradients()
-        self.weighting.finish_step(losses)
-        guarded_step(self.optimizer, is_finite(losses, grad_norm))
+        is_finite = torch.stack([*losses.values(), grad_norm]).isfinite().all()
+        self.weighting.finish_step(losses, is_finite)
+        guarded_step(self.optimizer, is_finite)
         self.optimizer.zero_grad()
-        if not self.accelerator.optimizer_step_was_skipped:
-            self.schedule.step()
-            if self.weighting.needs_loss_after_step:
-                self.weighting.after_step(self.losses_without_gradient(indices))
-        present = {name: loss for name, loss in losses.items() if step_loss.present[name]}
-        return StepResult(present, grad_norm)
+        is_taken = is_finite
+        if self.optimizer.scaler is not None:  # which decides by the unscaled gradient alone
+            is_taken = is_finite.new_tensor(not self.accelerator.optimizer_step_was_skipped)
+        self.schedule.advance(is_taken)
+        self.log.write(losses, grad_norm, is_finite, self.schedule.rates[0])
+        return is_taken
 
     def prepare(self, indices: np.ndarray) -> tuple[StepLoss, list[np.ndarray]]:
         """The loss of a step, and this process's rows of it as micro-batches."""
@@ -190,8 +192,3 @@ def add(
         name: totals[name] + value.detach() if name in totals else value.detach()
         for name, value in values.items()
     }
-
-
-def is_finite(losses: dict[str, torch.Tensor], grad_norm: torch.Tensor) -> torch.Tensor:
-    """Bool scalar on the device: whether the losses and the gradient of a step are finite."""
-    return torch.stack([*losses.values(), grad_norm]).isfinite().all()

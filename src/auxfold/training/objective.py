@@ -71,7 +71,17 @@ class Objective:
 
     def for_step(self, indices: np.ndarray) -> StepLoss:
         """The loss of one optimizer step over these rows."""
-        return StepLoss(self, indices)
+        return StepLoss(self, self.to_device(indices), self.present(indices))
+
+    def present(self, indices: np.ndarray) -> dict[str, bool]:
+        """For each task whether one of these rows can move its head."""
+        return {name: bool(cells.contributes[indices].any()) for name, cells in self.cells.items()}
+
+    def to_device(self, indices: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """``(rows,)`` indices on the device of the labels."""
+        if isinstance(indices, np.ndarray):
+            indices = torch.from_numpy(indices)
+        return indices.to(self.device, non_blocking=True)
 
     def _make_cells(self, task: Task, columns: slice, table: Table) -> TaskCells:
         settings = task.settings
@@ -110,6 +120,13 @@ class Objective:
 class StepLoss:
     """The loss of one optimizer step, as a weighted sum over its cells.
 
+    Args:
+        objective: the labels and weights of all rows.
+        indices: ``(rows,)`` int64 on the device, the rows of the step.
+        present: of :meth:`Objective.present`.
+        is_real: ``(rows, 1)`` bool on the device, false for indices that only fill up a fixed
+            number of rows; None: all count. With it the step is one micro-batch.
+
     Attributes:
         present: for each task whether a row of the step can move its head.
         term_weights: task name to ``(terms,)``, the factor of the sample weight times the loss of
@@ -119,19 +136,21 @@ class StepLoss:
         needs_means: whether :meth:`set_means` must come before the loss.
     """
 
-    def __init__(self, objective: Objective, indices: np.ndarray) -> None:
-        self.objective = objective
-        self.present = {
-            name: bool(cells.contributes[indices].any()) for name, cells in objective.cells.items()
-        }
-        index = self._to_device(indices)
+    def __init__(
+        self,
+        objective: Objective,
+        indices: torch.Tensor,
+        present: dict[str, bool],
+        is_real: torch.Tensor | None = None,
+    ) -> None:
+        self.objective, self.present, self.is_real = objective, present, is_real
         self.term_weights = {
-            name: self._count_terms(cells, index) for name, cells in objective.cells.items()
+            name: self._count_terms(cells, indices) for name, cells in objective.cells.items()
         }
         self.needs_means = any(cells.is_metric_shaped for cells in objective.cells.values())
 
     def __call__(
-        self, logits: dict[str, torch.Tensor], indices: np.ndarray
+        self, logits: dict[str, torch.Tensor], indices: np.ndarray | torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """What the rows of one micro-batch add to each task's loss, ``task.weight`` included.
 
@@ -139,10 +158,10 @@ class StepLoss:
             logits: task name to ``(len(indices), head_width)``.
             indices: the rows.
         """
-        index = self._to_device(indices)
+        index = self.objective.to_device(indices)
         losses = {}
         for name, cells in self.objective.cells.items():
-            weights = cells.terms[index] * self.term_weights[name]
+            weights = self._terms(cells, index) * self.term_weights[name]
             if cells.is_metric_shaped:
                 weights = weights.sum(dim=1, keepdim=True)
             weights = (cells.sample_weights[index] * weights).float()
@@ -151,17 +170,17 @@ class StepLoss:
 
     @torch.no_grad()
     def term_means(
-        self, logits: dict[str, torch.Tensor], indices: np.ndarray
+        self, logits: dict[str, torch.Tensor], indices: np.ndarray | torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """What the rows of one micro-batch add to the means of ``metric_shaped`` losses.
 
         Arguments as in :meth:`__call__`. Each value is ``(terms,)`` float32.
         """
-        index = self._to_device(indices)
+        index = self.objective.to_device(indices)
         means = {}
         for name, cells in self.objective.cells.items():
             if cells.is_metric_shaped:
-                weights = cells.terms[index] * cells.sample_weights[index]
+                weights = self._terms(cells, index) * cells.sample_weights[index]
                 weights = (weights * self.term_weights[name]).float()
                 means[name] = (self._cell_losses(cells, logits[name], index) * weights).sum(dim=0)
         return means
@@ -193,9 +212,14 @@ class StepLoss:
             if not is_present:
                 heads[name].zero_grad(set_to_none=True)
 
+    def _terms(self, cells: TaskCells, index: torch.Tensor) -> torch.Tensor:
+        """``(rows, terms)`` bool, the terms that each row counts in."""
+        terms = cells.terms[index]
+        return terms if self.is_real is None else terms & self.is_real
+
     def _count_terms(self, cells: TaskCells, index: torch.Tensor) -> torch.Tensor:
         settings = cells.task.settings
-        counted = cells.terms[index].double()
+        counted = self._terms(cells, index).double()
         if settings.divide_by_weight_sum:
             counted = counted * cells.summed_weights[index]
         totals = counted.sum(dim=0)
@@ -211,6 +235,3 @@ class StepLoss:
         """The loss of every cell, of those without a label too."""
         pos_weight = None if cells.pos_weights is None else cells.pos_weights[index]
         return cells.task.cell_losses(logits.float(), cells.labels[index], pos_weight)
-
-    def _to_device(self, indices: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(indices).to(self.objective.device, non_blocking=True)

@@ -1,15 +1,14 @@
-"""AdamW with weight decay only where it belongs, its schedule, and the average of the weights."""
+"""AdamW with weight decay only where it belongs, and the moving average of the weights."""
 
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from typing import Any
 
 import torch
 from accelerate.optimizer import AcceleratedOptimizer
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
-from transformers import get_scheduler
 
 from auxfold.config import Train
 from auxfold.errors import InputError
@@ -82,7 +81,9 @@ def make_optimizer(
     for group in groups:
         del group["names"]  # for people and tests; not part of the saved state
     groups += [] if extra_group is None else [extra_group]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+    # Capturable: the counts of steps are on the device, so that a CUDA graph can hold the step.
+    on_gpu = groups[0]["params"][0].is_cuda
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True, capturable=on_gpu)
 
 
 def guarded_step(optimizer: AcceleratedOptimizer, is_finite: torch.Tensor) -> None:
@@ -104,28 +105,40 @@ def guarded_step(optimizer: AcceleratedOptimizer, is_finite: torch.Tensor) -> No
     del adamw.found_inf
 
 
-def make_ema(model: nn.Module, decay: float) -> AveragedModel:
-    """A copy of the model whose weights follow the trained ones (Polyak averaging).
+class MovingAverage(nn.Module):
+    """A copy of a model whose weights follow the trained ones (Polyak averaging).
 
-    After step t they move by ``1 - min(decay, (1 + t) / (10 + t))`` of the distance, so that the
-    untrained start is soon forgotten.
+    After the first step it equals the model. After step t + 1 it moves by
+    ``1 - min(decay, (1 + t) / (10 + t))`` of the distance, so that the untrained start is soon
+    forgotten.
+
+    Args:
+        model: what is trained.
+        decay: the share of the average that a late step keeps.
+
+    Attributes:
+        module: the copy.
     """
 
+    n_averaged: torch.Tensor
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.module, self.decay = deepcopy(model), decay
+        device = next(model.parameters()).device
+        self.register_buffer("n_averaged", torch.zeros((), dtype=torch.float64, device=device))
+
     @torch.no_grad()
-    def follow(average: Any, trained: Any, steps: torch.Tensor | int) -> None:
-        share = 1 - min(decay, (1 + float(steps)) / (10 + float(steps)))
-        torch._foreach_lerp_(average, trained, share)
+    def update(self, model: nn.Module, is_taken: torch.Tensor) -> None:
+        """Follow the model where ``is_taken``, a scalar on the device, is 1, and not where it is 0.
 
-    return AveragedModel(model, multi_avg_fn=follow)
-
-
-def make_schedule(
-    optimizer: torch.optim.Optimizer, settings: Train, n_steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    """Linear warm-up over ``warmup_ratio`` of all steps, then linear or cosine decay to zero."""
-    return get_scheduler(
-        settings.schedule,
-        optimizer,
-        num_warmup_steps=round(settings.warmup_ratio * n_steps),
-        num_training_steps=n_steps,
-    )
+        The host does not wait for the device.
+        """
+        steps = self.n_averaged
+        kept = torch.clamp((1 + steps) / (10 + steps), max=self.decay)
+        share = (torch.where(steps > 0, 1 - kept, 1.0) * is_taken).float()
+        averages = [p for p in self.module.parameters() if p.requires_grad]
+        distances = torch._foreach_sub([p for p in model.parameters() if p.requires_grad], averages)
+        torch._foreach_mul_(distances, share)
+        torch._foreach_add_(averages, distances)
+        steps += is_taken

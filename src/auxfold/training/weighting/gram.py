@@ -27,9 +27,9 @@ class Gram:
     shared: torch.Tensor
 
     @classmethod
-    def zeros(cls, n_tasks: int) -> Gram:
+    def zeros(cls, n_tasks: int, device: torch.device | str = "cpu") -> Gram:
         """The matrix of no rows."""
-        return cls(*torch.zeros(2, n_tasks, n_tasks, dtype=torch.float64))
+        return cls(*torch.zeros(2, n_tasks, n_tasks, dtype=torch.float64, device=device))
 
     @classmethod
     def from_gradients(cls, gradients: torch.Tensor) -> Gram:
@@ -46,6 +46,14 @@ class Gram:
 
     def __add__(self, other: Gram) -> Gram:
         return Gram(self.products + other.products, self.shared + other.shared)
+
+    def double(self) -> Gram:
+        """The matrix in double precision."""
+        return Gram(self.products.double(), self.shared.double())
+
+    def cpu(self) -> Gram:
+        """The matrix on the CPU, for which the host waits."""
+        return Gram(self.products.cpu(), self.shared.cpu())
 
     def norms(self) -> torch.Tensor:
         """``(tasks,)`` norms of the gradients."""

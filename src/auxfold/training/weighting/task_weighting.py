@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -42,6 +43,22 @@ class RunningMeans:
         means = {name: total / self.counts[name] for name, total in self.sums.items()}
         self.sums, self.counts = {}, {}
         return means
+
+
+@dataclass(frozen=True)
+class StepValues:
+    """What a step adds to the means; its gradients are still on the device.
+
+    Attributes:
+        values: the weights by name.
+        present: ``(tasks,)`` bool, which tasks had a label in the step.
+        gram: the gradients at the features, of the scaled and weighted losses; None where they
+            were not measured.
+    """
+
+    values: dict[str, float]
+    present: torch.Tensor
+    gram: Gram | None
 
 
 class TaskWeighting:
@@ -76,12 +93,14 @@ class TaskWeighting:
         self._feature_factors: dict[str, float] | None = None
         self._is_measured = False
         self._present = torch.ones(len(self.names), dtype=torch.bool)
-        self._gram = Gram.zeros(len(self.names))
+        self._gram = self._no_gram()
         self._gradients: dict[str, torch.Tensor] = {}
         self._losses: StepLosses | None = None
         # What the log and the record of an evaluation show.
         self._steps = 0
         self._log_means, self._eval_means = RunningMeans(), RunningMeans()
+        self._is_measured_since_eval = False
+        self._unread: list[StepValues] = []
 
     def _make_method(self) -> WeightingMethod:
         method_class = METHODS[self.settings.method if self.is_active else "fixed"]
@@ -110,11 +129,10 @@ class TaskWeighting:
         self._loss_factors = None if leaves_loss else by_task
         self._feature_factors = by_task if self.method.acts_on_features else None
         # Every record has gradients to show, however few steps lie between two evaluations.
-        no_gradients = not any(name.startswith("gradient_norm/") for name in self._eval_means.sums)
-        is_due = no_gradients or self._steps % self.settings.log_every == 0
+        is_due = not self._is_measured_since_eval or self._steps % self.settings.log_every == 0
         self._is_measured = is_due or self.method.measures_every_step
         self._present = torch.tensor(present)
-        self._gram = Gram.zeros(len(self.names))
+        self._gram = self._no_gram()
 
     @contextmanager
     def capture_gradients(self, model: MultiTaskModel) -> Iterator[None]:
@@ -129,8 +147,7 @@ class TaskWeighting:
             model.feature_hook = None
         if self._is_measured and len(self._gradients) == len(self.names):
             gradients = torch.stack([self._gradients[name] for name in self.names])
-            gram = Gram.from_gradients(gradients.detach())
-            self._gram += Gram(gram.products.cpu().double(), gram.shared.cpu().double())
+            self._gram += Gram.from_gradients(gradients.detach()).double()
         self._gradients = {}
 
     def _hook_features(self, task: str, features: torch.Tensor) -> torch.Tensor:
@@ -155,40 +172,67 @@ class TaskWeighting:
         weighted = losses if factors is None else {k: factors[k] * v for k, v in losses.items()}
         return torch.stack(list(weighted.values())).sum()
 
-    def finish_step(self, losses: dict[str, torch.Tensor]) -> None:
+    def finish_step(self, losses: dict[str, torch.Tensor], is_finite: torch.Tensor) -> None:
         """Measure and learn, after the last backward pass and before the optimizer's step.
+
+        With ``fixed`` weights the host does not wait for the device. A method that learns does
+        wait, and learns nothing from a step that is not finite.
 
         Args:
             losses: the step's loss per task over all processes, ``task.weight`` included.
+            is_finite: bool scalar, whether the step is taken.
         """
         if not self.is_active:
             return
         values = self._by_task("weight", self.weights * self._factors)
-        if self._is_measured:
-            values |= self._measure_gradients()
-        if self.settings.method != "fixed":  # whose losses nobody reads
-            self._losses = self._step_losses(losses)
+        gram = self._gram if self._is_measured else None
+        # All processes read at the same point, and the scale of fp16 is that of this step.
+        if self.accelerator.num_processes > 1 or self.accelerator.scaler or not self.is_fixed:
+            values |= {} if gram is None else self._measure_gradients(gram, self._present)
+            gram = None
+        if not self.is_fixed:
+            self._losses = self._step_losses(losses) if is_finite else None
+        if self._losses is not None:
             minimized = self.method.minimized_loss(self._losses.losses)
             values |= {} if minimized is None else {"objective": minimized}
             self.method.update(self._losses)
-        self._log_means.add(values)
-        self._eval_means.add(values)
+        self._unread.append(StepValues(values, self._present, gram))
+        self._is_measured_since_eval |= self._is_measured
         self._steps += 1
 
-    def _measure_gradients(self) -> dict[str, float]:
-        """Add the step's Gram matrix to the running mean; its norms and cosines by name."""
-        gram, accelerator = self._gram, self.accelerator
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the weights stay as they are, so that no step depends on the one before."""
+        return not self.is_active or self.settings.method == "fixed"
+
+    def read_step(self) -> None:
+        """Count the earliest step that was not counted yet; the host waits for its gradients."""
+        if self._unread:
+            step = self._unread.pop(0)
+            values = dict(step.values)
+            if step.gram is not None:
+                values |= self._measure_gradients(step.gram, step.present)
+            self._log_means.add(values)
+            self._eval_means.add(values)
+
+    def _read_all_steps(self) -> None:
+        while self._unread:
+            self.read_step()
+
+    def _measure_gradients(self, gram: Gram, present: torch.Tensor) -> dict[str, float]:
+        """Add a step's Gram matrix to the running mean; its norms and cosines by name."""
+        accelerator = self.accelerator
         if accelerator.num_processes > 1:
-            tensors = torch.stack([gram.products, gram.shared]).to(accelerator.device)
-            gram = Gram(*accelerator.reduce(tensors, reduction="sum").cpu())
+            tensors = torch.stack([gram.products, gram.shared])
+            gram = Gram(*accelerator.reduce(tensors, reduction="sum"))
         # From the gradient of the scaled, weighted loss back to that of the task's own loss.
         scale = 1.0 if accelerator.scaler is None else accelerator.scaler.get_scale()
         factors = torch.ones_like(self._factors) if self._loss_factors is None else self._factors
-        gram = gram.scale(1.0 / (factors * scale * accelerator.num_processes))
+        gram = gram.cpu().scale(1.0 / (factors * scale * accelerator.num_processes))
         if not gram.products.isfinite().all():  # fp16 overflowed, and the step will be skipped
             return {}
-        self.running.add(gram, self._present)
-        absent = ~self._present
+        self.running.add(gram, present)
+        absent = ~present
         norms = gram.norms().masked_fill(absent, float("nan"))
         cosines = gram.cosines()[self.main].masked_fill(absent, float("nan"))
         cosines[self.main] = float("nan")  # to itself it is always one
@@ -201,8 +245,8 @@ class TaskWeighting:
 
     def after_step(self, losses: dict[str, torch.Tensor]) -> None:
         """Learn from the losses of the step's rows after the optimizer's step."""
-        assert self._losses is not None, "finish_step comes first"
-        self.method.after_step(self._losses, self._step_losses(losses))
+        if self._losses is not None:  # the step was taken
+            self.method.after_step(self._losses, self._step_losses(losses))
 
     def finish_epoch(self) -> None:
         """Called after the last step of an epoch."""
@@ -210,10 +254,13 @@ class TaskWeighting:
 
     def pop_log(self) -> dict[str, float]:
         """``weight/<task>``, ``gradient_norm/<task>`` and ``cosine/<task>`` since the last call."""
+        self._read_all_steps()
         return self._log_means.pop()
 
     def pop_eval_summary(self) -> dict[str, Any]:
         """The same since the last evaluation, nested: ``{"weight": {task: …}, …}``."""
+        self._read_all_steps()
+        self._is_measured_since_eval = False
         summary: dict[str, Any] = {}
         for name, value in self._eval_means.pop().items():
             quantity, slash, task = name.partition("/")
@@ -225,6 +272,7 @@ class TaskWeighting:
 
     def state_dict(self) -> dict[str, Any]:
         """The state from which :meth:`load_state_dict` continues."""
+        self._read_all_steps()
         return {
             "steps": self._steps,
             "method": self.method.state_dict(),
@@ -238,6 +286,11 @@ class TaskWeighting:
         self.method.load_state_dict(state["method"])
         self.running.load_state_dict(state["running"])
         self._eval_means.sums, self._eval_means.counts = state["eval_means"]
+        measured = (name.startswith("gradient_norm/") for name in self._eval_means.sums)
+        self._is_measured_since_eval = any(measured)
+
+    def _no_gram(self) -> Gram:
+        return Gram.zeros(len(self.names), self.accelerator.device)
 
     def _step_losses(self, losses: dict[str, torch.Tensor]) -> StepLosses:
         values = torch.stack([losses[name] for name in self.names]).cpu().double()

@@ -1,0 +1,95 @@
+"""Read what optimizer steps gave, about once a second, count it and show it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from auxfold.errors import InputError
+from auxfold.training.checkpoint import Progress
+from auxfold.training.fold_log import FoldLog
+from auxfold.training.loop import StepTrainer
+from auxfold.training.step_log import StepRecord
+
+SECONDS = 1.0  # between two reads, for which a GPU has to wait
+MAX_SKIPPED = 5  # steps in a row that are not finite
+N_MESSAGES = 10  # skipped steps that are described one by one
+N_IDS = 5  # rows of a skipped step that are named
+
+
+class StepCounter:
+    """Counts the steps of one fold's training.
+
+    Args:
+        stepper: makes the steps.
+        progress: what is counted.
+        log: where it is shown.
+        ids: the id of every row of the table.
+    """
+
+    def __init__(
+        self, stepper: StepTrainer, progress: Progress, log: FoldLog, ids: Sequence[str]
+    ) -> None:
+        self.stepper, self.progress, self.log, self.ids = stepper, progress, log, ids
+        self._waits = stepper.accelerator.device.type == "cuda"
+        self._clock = self._read_at = time.perf_counter()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to read; without a GPU, to which a read costs something, always."""
+        elapsed = time.perf_counter() - self._read_at
+        return not self._waits or elapsed > SECONDS or self.stepper.log.is_full
+
+    def read(self) -> None:
+        """Count and show the steps since the last call.
+
+        Raises:
+            InputError: the latest steps were not finite, and it is no use to go on.
+        """
+        records = self.stepper.log.read()
+        now = time.perf_counter()
+        n_rows = max(sum(len(record.indices) for record in records), 1)
+        for record in records:
+            self.progress.seconds += (now - self._clock) * len(record.indices) / n_rows
+            self._count(record)
+            self.log.step(self.progress)
+        self._clock = self._read_at = now
+
+    def restart_clock(self) -> None:
+        """Count the time from now on, and not that of an evaluation."""
+        self._clock = time.perf_counter()
+
+    def _count(self, record: StepRecord) -> None:
+        self.stepper.weighting.read_step()
+        self.progress.learning_rate = record.learning_rate
+        reason = self._not_finite(record)
+        if not reason:
+            self.progress.add_step(record.losses, record.grad_norm, len(record.indices))
+            return
+        self.progress.skip_step(len(record.indices))
+        where = f"epoch {self.progress.epoch + 1}, step {self.progress.step_in_epoch}"
+        if self.progress.skipped_in_a_row == MAX_SKIPPED:
+            raise InputError(
+                f"{reason} in {MAX_SKIPPED} steps in a row, the last of them {where}; lower "
+                f"train.learning_rate or set train.precision = 'fp32' (the last saved state is "
+                f"kept)"
+            )
+        if self.progress.skipped_steps <= N_MESSAGES:
+            self.log.display.say(f"{where} was not taken: {reason} ({self._name_rows(record)})")
+
+    def _not_finite(self, record: StepRecord) -> str:
+        """Why a step was not taken, or nothing."""
+        total = sum(record.losses.values())
+        if not np.isfinite(total):
+            return f"the loss is {total}"
+        # With fp16 a gradient overflows now and then: the scaler skips the step and scales down.
+        if not np.isfinite(record.grad_norm) and self.stepper.accelerator.scaler is None:
+            return f"the gradient's norm is {record.grad_norm}"
+        return ""
+
+    def _name_rows(self, record: StepRecord) -> str:
+        names = [repr(self.ids[index]) for index in record.indices[:N_IDS]]
+        left = len(record.indices) - len(names)
+        return f"rows {', '.join(names)}" + (f" and {left} more" if left else "")
