@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
+
+from auxfold.data.prefetch import map_tensors
 
 TOKEN_STEP = 64  # the least difference of two sizes, in tokens
 
@@ -55,15 +56,11 @@ class PackedTokens(NamedTuple):
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> PackedTokens:
         """The same on a device."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return map_tensors(lambda tensor: tensor.to(device, non_blocking=non_blocking), self)
 
     def pin_memory(self) -> PackedTokens:
         """The same in pinned memory, from which a copy to a GPU does not block."""
-        return self._map(torch.Tensor.pin_memory)
-
-    def _map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> PackedTokens:
-        fields = (function(v) if isinstance(v, torch.Tensor) else v for v in self)
-        return PackedTokens(*fields)
+        return map_tensors(torch.Tensor.pin_memory, self)
 
 
 def pack_rows(
