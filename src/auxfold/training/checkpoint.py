@@ -38,6 +38,9 @@ class Progress:
         window_steps: steps since the last evaluation.
         gradient_norm: before clipping, summed over those steps in which it is finite.
         finite_norm_steps: the number of these steps (fp16 overflows now and then and skips one).
+        skipped_steps: steps that were not taken, because a loss or the gradient was not finite.
+        skipped_in_a_row: the latest of them, since the last step that was taken.
+        learning_rate: after the latest step.
         tracking_id: the id of the W&B run, so that a resumed training continues it.
     """
 
@@ -55,6 +58,9 @@ class Progress:
     window_steps: int = 0
     gradient_norm: float = 0.0
     finite_norm_steps: int = 0
+    skipped_steps: int = 0
+    skipped_in_a_row: int = 0
+    learning_rate: float = 0.0
     tracking_id: str | None = None
 
     def add_step(self, losses: dict[str, float], grad_norm: float, n_rows: int) -> None:
@@ -68,12 +74,20 @@ class Progress:
         self.step_in_epoch += 1
         self.window_steps += 1
         self.rows += n_rows
+        self.skipped_in_a_row = 0
         if np.isfinite(grad_norm):
             self.gradient_norm += grad_norm
             self.finite_norm_steps += 1
         for name, loss in losses.items():
             self.losses[name] = self.losses.get(name, 0.0) + loss
             self.labeled_steps[name] = self.labeled_steps.get(name, 0) + 1
+
+    def skip_step(self, n_rows: int) -> None:
+        """Count one step that was not taken; its losses are in no mean."""
+        self.step_in_epoch += 1
+        self.rows += n_rows
+        self.skipped_steps += 1
+        self.skipped_in_a_row += 1
 
     def pop_window(self) -> dict[str, Any]:
         """The mean losses per task and the mean gradient norm since the last call."""
@@ -90,6 +104,7 @@ class Progress:
         """The time spent in training steps, and the rows trained on per second."""
         return {
             "seconds": round(self.seconds, 2),
+            "skipped_steps": self.skipped_steps,
             "rows_per_second": round(self.rows / max(self.seconds, 1e-9), 1),
         }
 

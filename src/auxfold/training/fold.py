@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch.optim.swa_utils import AveragedModel
 
 from auxfold.config.experiment import Experiment
 from auxfold.data.table import Table
-from auxfold.errors import InputError
 from auxfold.evaluation.scores import Evaluation
 from auxfold.fairness.bias_table import format_bias_table
 from auxfold.model.adapters.injection import load_trainable_state_dict, trainable_state_dict
@@ -29,10 +27,11 @@ from auxfold.training.epochs import evaluation_steps
 from auxfold.training.evaluator import FoldEvaluator
 from auxfold.training.fold_files import write_fold
 from auxfold.training.fold_log import FoldLog
-from auxfold.training.optimizer import make_ema
+from auxfold.training.optimizer import MovingAverage
 from auxfold.training.selection_check import split_and_check
 from auxfold.training.signals import StopRequest
 from auxfold.training.split import folds_info, load_training_table
+from auxfold.training.step_counter import StepCounter
 
 FULL_FOLD_NUMBER = 999  # seeds the model that is trained on all rows
 
@@ -66,7 +65,7 @@ def train_fold(
     parts.notes.extend(notes)
     ema = None
     if experiment.train.ema is not None:
-        ema = make_ema(parts.model, experiment.train.ema)
+        ema = MovingAverage(parts.model, experiment.train.ema)
     trainer = FoldTrainer(experiment, fold, folder, tasks, table, valid_indices, parts, ema)
     trainer.restore()
     trainer.train()
@@ -91,10 +90,11 @@ class FoldTrainer:
     table: Table
     valid_indices: np.ndarray
     parts: FoldParts
-    ema: AveragedModel | None = None
+    ema: MovingAverage | None = None
 
     def __post_init__(self) -> None:
         self.progress = Progress()
+        self.counter: StepCounter | None = None
         self.stepper = self.parts.stepper
         self.accelerator = self.stepper.accelerator
         self.weights = WeightStore(self.folder, self.experiment.selection)
@@ -129,7 +129,6 @@ class FoldTrainer:
             self.fold,
             self.tasks,
             self.progress,
-            schedule=self.stepper.schedule,
             weighting=self.stepper.weighting,
             n_rows=self.experiment.train.epochs * self.parts.epochs.rows_per_epoch,
             environment={"precision": self.parts.amp_dtype, "device": self.accelerator.device.type},
@@ -154,53 +153,42 @@ class FoldTrainer:
 
         Raises:
             KeyboardInterrupt: a stop was requested; the state is saved.
-            InputError: a loss or a gradient is not finite.
+            InputError: losses or gradients are not finite, step after step.
         """
         settings, progress = self.experiment.train, self.progress
+        self.counter = counter = StepCounter(self.stepper, progress, log, self.table.ids)
         saved_at = time.monotonic()
         self.stepper.model.train()
         while progress.epoch < settings.epochs and not progress.stopped:
             steps = self.parts.epochs.steps(progress.epoch)
             evaluate_after = evaluation_steps(len(steps), settings.evaluations_per_epoch)
             self.stepper.swapped = self.parts.epochs.swapped(progress.epoch)
-            while progress.step_in_epoch < len(steps) and not progress.stopped:
-                self.take_step(steps[progress.step_in_epoch])
-                log.step(progress)
-                if progress.step_in_epoch in evaluate_after:
-                    self.evaluate_and_select(progress.step_in_epoch / len(steps), log)
+            first = progress.step_in_epoch
+            for number, indices in enumerate(steps[first:], start=first + 1):
+                self.take_step(indices)
+                if number in evaluate_after:
+                    counter.read()
+                    self.evaluate_and_select(number / len(steps), log)
+                    counter.restart_clock()
+                elif counter.is_due:
+                    counter.read()
                 is_due = time.monotonic() - saved_at > 60 * settings.checkpoint_minutes
                 if is_due or stop.requested:
                     self.save()
                     saved_at = time.monotonic()
                 if stop.requested:
                     raise KeyboardInterrupt
+                if progress.stopped:
+                    break
             self.stepper.weighting.finish_epoch()
             progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
             self.save()
 
     def take_step(self, indices: np.ndarray) -> None:
-        """One optimizer step, counted; only here its losses are read from the device."""
-        started = time.perf_counter()
-        losses, grad_norm = self.stepper.train_step(indices).read()
-        self.progress.seconds += time.perf_counter() - started
-        self._refuse_infinite(losses, grad_norm)
+        """One optimizer step, which the average of the weights follows."""
+        result = self.stepper.train_step(indices)
         if self.ema is not None:
-            self.ema.update_parameters(self.parts.model)
-        self.progress.add_step(losses, grad_norm, len(indices))
-
-    def _refuse_infinite(self, losses: dict[str, float], grad_norm: float) -> None:
-        """Refuse to go on after a step that was not taken because it is not finite."""
-        total = sum(losses.values())
-        what = "" if np.isfinite(total) else f"the loss is {total}"
-        # With fp16 a gradient overflows now and then: the scaler skips the step and scales down.
-        if not what and not np.isfinite(grad_norm) and self.accelerator.scaler is None:
-            what = f"the gradient's norm is {grad_norm}"
-        if what:
-            raise InputError(
-                f"{what} at epoch {self.progress.epoch + 1}, step "
-                f"{self.progress.step_in_epoch + 1}; lower train.learning_rate or set "
-                f"train.precision = 'fp32' (the last saved state is kept)"
-            )
+            self.ema.update(self.parts.model, result.is_finite)
 
     def evaluate_and_select(self, share_of_epoch: float, log: FoldLog) -> None:
         """Validate, record, keep the best weights, and stop early when asked to."""
@@ -255,6 +243,8 @@ class FoldTrainer:
 
     def save(self) -> None:
         """Write the state from which the training can be resumed."""
+        if self.counter is not None:
+            self.counter.read()
         if self.accelerator.is_main_process:
             path, parts = self.folder.state, self._stateful_parts()
             save_state(path, self.progress, parts, self._signature())
