@@ -170,6 +170,16 @@ def test_what_is_not_stored_cannot_be_applied(workdir, capsys, options, expected
     assert expected in message and not Path("no.csv").exists()
 
 
+def test_what_cannot_be_applied_is_refused_before_the_test_file_is_read(workdir, capsys, tmp_path):
+    unreadable = tmp_path / "broken.parquet"
+    unreadable.write_text("no parquet file")
+    files = ("--input", str(unreadable), "--output", "no.csv")
+    message = refusal_of_script(
+        capsys, "inference", "--config", "e.toml", *files, "--threshold", "precision=0.7"
+    )
+    assert "stored are f1, precision=0.5" in message
+
+
 @pytest.mark.parametrize(
     ("script", "options", "expected"),
     [

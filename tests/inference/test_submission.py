@@ -34,7 +34,7 @@ def read_sample(tmp_path, columns: dict[str, list[str]], tasks=BINARY, **changes
 
 
 def fill(sample: SampleSubmission, tasks: TaskSet, predictions: dict, stored=None) -> pd.DataFrame:
-    postprocess = Postprocess()._decide(sample, tasks, "probability", stored or {})
+    postprocess = Postprocess().with_decisions(sample, tasks, "probability", stored or {})
     values = postprocess.apply(tasks, predictions)
     return sample.fill(tasks.prediction_frame("id", IDS, values))
 
@@ -67,7 +67,7 @@ def test_decisions_take_the_tuned_thresholds_and_say_so(tmp_path):
     stored = {"toxic": {"thresholds": {"f1": 0.15}}, "insult": {"thresholds": {"f1": 0.5}}}
     frame = fill(sample, tasks, PROBABILITIES, stored)
     assert frame.to_dict("list") == {"id": ["c", "a", "b"], "toxic": [1, 1, 1], "insult": [0, 1, 0]}
-    note = Postprocess()._decide(sample, tasks, "probability", stored).note
+    note = Postprocess().with_decisions(sample, tasks, "probability", stored).note
     assert "toxic 0.15, insult 0.5" in note and "inference.submission=probabilities" in note
 
 
@@ -77,7 +77,9 @@ def test_decisions_without_tuned_thresholds_are_those_at_half(tmp_path):
     stored = {"toxic": {"thresholds": {"f1": 0.15}}}  # one of two: not those of these models
     frame = fill(sample, tasks, PROBABILITIES, stored)
     assert frame["toxic"].tolist() == [1, 0, 1], "0.5 is positive"
-    assert "0.5; tuned ones" in Postprocess()._decide(sample, tasks, "probability", stored).note
+    assert (
+        "0.5; tuned ones" in Postprocess().with_decisions(sample, tasks, "probability", stored).note
+    )
 
 
 def test_calibrated_predictions_are_decided_at_half(tmp_path):
@@ -87,7 +89,7 @@ def test_calibrated_predictions_are_decided_at_half(tmp_path):
         column: {"thresholds": {"f1": 0.01}, "calibration": {"temperature": 2.0}}
         for column in ("toxic", "insult")
     }
-    postprocess = Postprocess("temperature", None, stored)._decide(
+    postprocess = Postprocess("temperature", None, stored).with_decisions(
         sample, tasks, "probability", stored
     )
     decided = postprocess.apply(tasks, PROBABILITIES)["main"]
@@ -98,7 +100,7 @@ def test_ranks_cannot_be_decided(tmp_path):
     cells = ["0", "1", "0"]
     sample, tasks = read_sample(tmp_path, {"toxic": cells, "insult": cells})
     with pytest.raises(InputError, match="'rank' gives none"):
-        Postprocess()._decide(sample, tasks, "rank", {})
+        Postprocess().with_decisions(sample, tasks, "rank", {})
 
 
 SHARES = {"tone": np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2], [0.2, 0.3, 0.5]])}

@@ -28,9 +28,10 @@ def find(tmp_path, root, monkeypatch):
 
     def find_with(**data: str) -> list[str | None]:
         experiment = make_experiment("train.csv", "b", data=data)
-        loaded = SimpleNamespace(experiment=experiment, competition=COMPETITION)
-        monkeypatch.setattr(LoadedBundle, "from_folder", lambda path: loaded)
         bundle = root / "datasets/ada/auxfold-tiny"
+        runs = {".": SimpleNamespace(experiment=experiment)}
+        loaded = LoadedBundle(bundle, COMPETITION, runs, [], None)
+        monkeypatch.setattr(LoadedBundle, "from_folder", lambda path: loaded)
         bundle.mkdir(parents=True, exist_ok=True)
         manifest = {"sample_columns": ["id", "prediction"]}
         (bundle / "auxfold_manifest.json").write_text(json.dumps(manifest))
@@ -83,6 +84,18 @@ def test_a_training_file_of_the_same_name_is_no_test_file(find, root):
         find(test="input/c/data.csv")
     write(root / COMPETITION / "test/data.csv", "cd")
     assert find(test="input/c/data.csv") == [f"{COMPETITION}/test/data.csv", None]
+
+
+def test_a_training_file_that_is_split_is_the_test_file(find, root):
+    folder = root / COMPETITION
+    columns = {"text": "good", "toxic": 1}
+    write(folder / "later/data.csv", "ab", part=["train", "test"], **columns)
+    write(folder / "first/data.csv", "cd", part=["train", "dev"], **columns)
+    home = "input/c/data.csv"
+    paths = find(train=home, test=home, split="part")
+    assert paths == [f"{COMPETITION}/later/data.csv", None], "the other has no rows to test"
+    with pytest.raises(InputError, match="no data.csv"):
+        find(train="input/c/other.csv", test=home, split="part")
 
 
 def test_several_files_that_fit_are_named_and_none_is_taken(find, root):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import auxfold
 from auxfold.config.experiment import to_toml
 from auxfold.inference.blend import Blend
 from auxfold.kaggle import kernel, workers
+from auxfold.kaggle.loaded_bundle import LoadedBundle
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from commands import refusal_of_script, run_script
@@ -129,6 +131,21 @@ def test_a_slow_run_does_not_cost_the_folds_of_a_quick_one(workdir, monkeypatch,
     _, folds = predict_bundle()
     assert folds == ["runs/first/fold_0", "runs/second/fold_0", "runs/first/fold_1"]
     assert "ONLY 3 OF 5 FOLDS are averaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("test", "ids"), [("train.csv", ["1", "3"]), ("t.csv", ["0", "1", "2", "3"])]
+)
+def test_the_rows_to_test_are_those_that_the_split_marks(tmp_path, test, ids):
+    mounted = tmp_path / "table.csv"
+    frame = pd.DataFrame({"text": list("abcd"), "part": ["train", "test", "dev", "test"]})
+    frame.to_csv(mounted, index=False)
+    data = {"train": "train.csv", "test": test, "split": "part", "id": ""}
+    experiment = make_experiment("train.csv", "b", data=data)
+    runs = {".": SimpleNamespace(experiment=experiment)}
+    table = LoadedBundle(tmp_path, "c", runs, [], None).table(mounted)
+    assert table.ids.tolist() == ids
+    assert table.texts == [[list("abcd")[int(number)] for number in ids]]
 
 
 def test_weights_of_what_is_left_keep_their_ratio_and_their_sum(workdir):

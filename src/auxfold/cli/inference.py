@@ -177,18 +177,17 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
     from auxfold.inference.destination import default_output, load_sample_submission
     from auxfold.inference.ensemble import Ensemble
     from auxfold.inference.fold_predictions import FoldPredictions
-    from auxfold.inference.postprocess import Postprocess
+    from auxfold.inference.postprocess import Postprocess, stored_columns
 
     ensemble = Ensemble.from_experiment(experiment, parse_folds(args.folds))
     all_tasks = [task.name for task in experiment.tasks]
     names = all_tasks if args.all_tasks else [args.task] if args.task else None
     tasks, average = ensemble.select_tasks(names), experiment.inference.average
+    postprocess = Postprocess.for_ensemble(ensemble, tasks, args.calibrate, args.threshold, average)
     source = source_path(args, experiment)
     table = read_prediction_table(experiment, source, parse_renames(args.rename), args.without_ids)
     sample = None if args.input else load_sample_submission(experiment, tasks, table.ids)
-    postprocess = Postprocess.for_ensemble(
-        ensemble, tasks, args.calibrate, args.threshold, average, sample
-    )
+    postprocess = postprocess.with_decisions(sample, tasks, average, stored_columns(ensemble))
     folder = RunFolder.of(experiment)
     output = Path(args.output or default_output(folder, experiment, tasks, sample))
     started = time.perf_counter()
@@ -220,11 +219,14 @@ def predict_blend(args: argparse.Namespace) -> None:
     from auxfold.inference.postprocess import Postprocess
 
     blend = Blend.from_folder(args.blend)
-    experiment, tasks = blend.experiment, blend.tasks
+    experiment, tasks, record = blend.experiment, blend.tasks, blend.record
+    postprocess = Postprocess.for_blend(record, tasks, args.calibrate, args.threshold)
     tables = blend.tables(args.input, parse_renames(args.rename), args.without_ids)
     ids = tables[0].ids
     sample = None if args.input else load_sample_submission(experiment, tasks, ids)
-    postprocess = Postprocess.for_blend(blend.record, tasks, args.calibrate, args.threshold, sample)
+    postprocess = postprocess.with_decisions(
+        sample, tasks, record["average"], record.get("postprocess", {})
+    )
     output = Path(args.output or default_output(blend.folder, experiment, tasks, sample))
     check_output(output, tables[0].path)
     predictions = postprocess.apply(tasks, blend.predict(tables))

@@ -88,6 +88,7 @@ def read_prediction_table(
     path: str,
     rename: dict[str, str] | None = None,
     without_ids: bool = False,
+    is_split: bool = False,
 ) -> Table:
     """A table to predict: ids and texts. Label columns are not read.
 
@@ -96,6 +97,8 @@ def read_prediction_table(
         path: the file.
         rename: a column of the file to the name that the experiment has for it.
         without_ids: the file has no ids; rows are numbered from 0.
+        is_split: the file has other rows, too, and its column ``data.split`` marks those to test.
+            A training file is read so in any case.
 
     Raises:
         InputError: a missing file or column, duplicate or empty ids, no rows, a column renamed to
@@ -110,7 +113,8 @@ def read_prediction_table(
                 f"{path}: column {old!r} is renamed to {new!r}, which is not read"
                 f"{nearest(new, columns)}; read are {', '.join(columns)}"
             )
-    frame = _read_prediction_rows(data, path, [file_columns.get(c, c) for c in columns])
+    is_split = is_split or data.marks_test_rows(path)
+    frame = _read_prediction_rows(data, path, [file_columns.get(c, c) for c in columns], is_split)
     frame = frame.set_axis(columns, axis=1)
     return Table(
         path=path,
@@ -124,9 +128,11 @@ def read_prediction_table(
     )
 
 
-def _read_prediction_rows(data: Data, path: str, columns: list[str]) -> pd.DataFrame:
-    """The rows of a file to predict; of a training file with ``data.split``, the test rows."""
-    if not data.marks_test_rows(path):
+def _read_prediction_rows(
+    data: Data, path: str, columns: list[str], is_split: bool
+) -> pd.DataFrame:
+    """The rows of a file to predict; where ``data.split`` divides it, the test rows."""
+    if not is_split:
         return read_data_columns(data, path, columns)
     split = str(data.split)
     frame = read_data_columns(data, path, list(dict.fromkeys([*columns, split])))

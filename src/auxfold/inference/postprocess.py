@@ -46,9 +46,8 @@ class Postprocess:
         calibrate: str | None,
         threshold: str | None,
         average: str,
-        sample: SampleSubmission | None = None,
     ) -> Postprocess:
-        """Read and check what is stored for the folds of a run, before anything is computed.
+        """Read and check what is stored for the folds of a run, before any row is read.
 
         Args:
             ensemble: the folds; ``postprocess.json`` is in their run folder.
@@ -56,24 +55,20 @@ class Postprocess:
             calibrate: ``temperature``, ``isotonic`` or None.
             threshold: ``f1``, ``precision=P`` or None.
             average: how the folds are averaged.
-            sample: the sample submission, if one is filled. Where it holds decisions, predictions
-                become 1 or 0, with or without ``threshold``.
 
         Raises:
             InputError: nothing is stored, or it was fitted on other folds; a task has no such
                 calibration or thresholds; both are given; the average is of ranks, which are no
                 probabilities.
         """
-        tasks = list(tasks)
         if calibrate is None and threshold is None:
-            columns = _stored_columns(ensemble) if sample and sample.has_decisions else {}
-            return cls()._decide(sample, tasks, average, columns)
+            return cls()
         _check_options(calibrate, threshold, average)
         fold = ensemble.folders[0]
         stored = load_postprocess_record(RunFolder(fold.path.parent), fold)
         postprocess = cls(calibrate, threshold, stored["columns"])
         postprocess._check_tasks(tasks)
-        return postprocess._decide(sample, tasks, average, stored["columns"])
+        return postprocess
 
     @classmethod
     def for_blend(
@@ -82,33 +77,30 @@ class Postprocess:
         tasks: Iterable[Task],
         calibrate: str | None,
         threshold: str | None,
-        sample: SampleSubmission | None = None,
     ) -> Postprocess:
-        """Check what is stored for a blend, before anything is computed.
+        """Check what is stored for a blend, before any row is read.
 
         Args:
             record: the content of ``blend.json``.
             tasks: the blended tasks.
             calibrate: ``temperature``, ``isotonic`` or None.
             threshold: ``f1``, ``precision=P`` or None.
-            sample: as in :meth:`for_ensemble`.
 
         Raises:
             InputError: as :meth:`for_ensemble`, or the blend is from a version that stored nothing.
         """
-        tasks, columns = list(tasks), record.get("postprocess", {})
         if calibrate is None and threshold is None:
-            return cls()._decide(sample, tasks, record["average"], columns)
+            return cls()
         _check_options(calibrate, threshold, record["average"])
         if "postprocess" not in record:
             raise InputError(
                 "blend.json has no thresholds and calibration; run scripts/blend.py again"
             )
-        postprocess = cls(calibrate, threshold, columns)
+        postprocess = cls(calibrate, threshold, record["postprocess"])
         postprocess._check_tasks(tasks)
-        return postprocess._decide(sample, tasks, record["average"], columns)
+        return postprocess
 
-    def _decide(
+    def with_decisions(
         self,
         sample: SampleSubmission | None,
         tasks: Iterable[Task],
@@ -119,6 +111,17 @@ class Postprocess:
 
         The thresholds are those tuned for F1 where all of them are stored and belong to these
         predictions. Otherwise a prediction of 0.5 or more becomes 1.
+
+        Args:
+            sample: the sample submission, if one is filled.
+            tasks: the tasks to predict.
+            average: how the folds or the runs are averaged.
+            stored: what is stored by column, see :func:`stored_columns`; of a blend, its
+                ``postprocess``.
+
+        Raises:
+            InputError: the sample holds decisions, and the average is of ranks, which are no
+                probabilities.
         """
         if sample is None or not sample.has_decisions or self.threshold is not None:
             return self
@@ -223,8 +226,8 @@ class Postprocess:
         return calibrated
 
 
-def _stored_columns(ensemble: Ensemble) -> dict[str, dict[str, Any]]:
-    """What is stored for the folds of an ensemble; empty where nothing is."""
+def stored_columns(ensemble: Ensemble) -> dict[str, dict[str, Any]]:
+    """What ``postprocess.json`` stores for the folds of an ensemble; empty where nothing is."""
     fold = ensemble.folders[0]
     try:
         columns = load_postprocess_record(RunFolder(fold.path.parent), fold)["columns"]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 
 from auxfold.data.files import read_columns, read_header
-from auxfold.data.loading import read_prediction_table
 from auxfold.errors import InputError
 from auxfold.kaggle.loaded_bundle import LoadedBundle
 from auxfold.kaggle.manifest import MANIFEST
@@ -150,11 +149,11 @@ def _is_test_file(loaded: LoadedBundle, path: Path, sample: Path | None) -> bool
     """Whether a file has the columns to predict from, no labels, and the ids of the sample."""
     experiment = loaded.experiment
     try:
-        table = read_prediction_table(experiment, str(path))
+        table = loaded.table(path)
         if sample is not None:
             return set(read_columns(sample).iloc[:, 0]) == set(table.ids)
         labels = set(experiment.main_task.file_columns)
-        return experiment.data.split is not None or not labels <= set(read_header(path))
+        return loaded.is_split or not labels <= set(read_header(path))
     except InputError:
         return False
 

@@ -60,16 +60,17 @@ def predict(
     """
     deadline = time.time() + 3600 * hours - RESERVED_SECONDS
     loaded = LoadedBundle.from_folder(bundle)
+    tasks = loaded.select_tasks(_sample_tasks(loaded.tasks, sample))
+    postprocess = loaded.postprocess(tasks, calibrate, threshold)
     table = loaded.table(test)
     ids = table.ids
-    tasks = loaded.select_tasks(_sample_tasks(loaded.tasks, sample))
     run_tasks = {run: loaded.run_tasks(run, tasks) for run in loaded.runs}
     for run, tasks_of_run in run_tasks.items():
         check_average(loaded.fold_average(run), tasks_of_run, len(ids))
     submission = None
     if sample:
         submission = SampleSubmission.read(str(sample), ids, tasks, loaded.experiment)
-    postprocess = loaded.postprocess(tasks, calibrate, threshold, submission)
+    postprocess = loaded.with_decisions(postprocess, tasks, submission)
     with tempfile.TemporaryDirectory() as out:
         names = (devices or [str(device) for device in all_devices()])[: len(ids)]
         shards = [

@@ -16,7 +16,7 @@ from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
-from auxfold.inference.postprocess import Postprocess
+from auxfold.inference.postprocess import Postprocess, stored_columns
 from auxfold.inference.submission import SampleSubmission
 from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
 from auxfold.kaggle.versions import WAY_OUT, installed_versions
@@ -138,32 +138,49 @@ class LoadedBundle:
             return self.blend.fold_average(ensemble)
         return ensemble.experiment.inference.average
 
+    @property
+    def is_split(self) -> bool:
+        """Whether the rows to predict are those that ``data.split`` marks in the training file."""
+        data = self.experiment.data
+        return data.test is not None and data.marks_test_rows(data.test)
+
     def table(self, test: Path) -> Table:
         """The rows to predict: all runs read the same columns of the same file.
 
         Raises:
             InputError: as ``read_prediction_table``.
         """
-        return read_prediction_table(self.experiment, str(test))
+        return read_prediction_table(self.experiment, str(test), is_split=self.is_split)
 
     def postprocess(
         self,
         tasks: Iterable[Task],
         calibrate: str | None,
         threshold: str | None,
-        sample: SampleSubmission | None,
     ) -> Postprocess:
-        """The last step, after folds and runs are averaged.
+        """The last step, after folds and runs are averaged, checked before any row is read.
 
         Raises:
             InputError: as :meth:`Postprocess.for_ensemble`.
         """
         if self.blend:
-            return Postprocess.for_blend(self.blend.record, tasks, calibrate, threshold, sample)
+            return Postprocess.for_blend(self.blend.record, tasks, calibrate, threshold)
         average = self.experiment.inference.average
-        return Postprocess.for_ensemble(
-            self._first_run, tasks, calibrate, threshold, average, sample
-        )
+        return Postprocess.for_ensemble(self._first_run, tasks, calibrate, threshold, average)
+
+    def with_decisions(
+        self, postprocess: Postprocess, tasks: TaskSet, sample: SampleSubmission | None
+    ) -> Postprocess:
+        """The last step with decisions where the sample submission holds them.
+
+        Raises:
+            InputError: as :meth:`Postprocess.with_decisions`.
+        """
+        if self.blend:
+            average, stored = self.blend.record["average"], self.blend.record.get("postprocess", {})
+        else:
+            average, stored = self.experiment.inference.average, stored_columns(self._first_run)
+        return postprocess.with_decisions(sample, tasks, average, stored)
 
     def combine(
         self, predictions: dict[str, dict[str, np.ndarray]], n_rows: int

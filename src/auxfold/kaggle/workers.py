@@ -23,6 +23,7 @@ from auxfold.inference.ensemble import load_fold
 from auxfold.inference.predict import concatenate_logits, predict_logits, split_logits
 from auxfold.kaggle.loaded_bundle import LoadedBundle
 from auxfold.model.amp import choose_amp_dtype
+from auxfold.model.backbone import runs_padding_free
 from auxfold.storage.atomic import atomic_write
 from auxfold.storage.run_folder import FoldFolder
 from auxfold.tasks import TaskSet
@@ -168,6 +169,7 @@ def _predict_fold(
         tasks=tasks,
         max_tokens=experiment.inference.max_tokens_per_batch,
         amp_dtype=_choose_amp_dtype(experiment, device),
+        packed=runs_padding_free(model, experiment.model, device.type),
         on_batch=lambda _: _check_time(shard.deadline),
     )
     return concatenate_logits(logits, tasks)
