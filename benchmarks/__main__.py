@@ -10,6 +10,7 @@ from auxfold.errors import InputError, nearest
 
 KINDS = {
     "train": "rows per second of training, of auxfold and of transformers.Trainer",
+    "predict": "rows per second from texts, of auxfold and of the transformers pipeline",
     "tfidf": "out-of-fold scores of TF-IDF with logistic or ridge regression on the same folds",
     "bias": "seconds of the bias metric and of the competition kernel's way, on generated rows",
 }
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
 def describe_kinds() -> str:
     """The help: one line per kind."""
     lines = ["usage: python -m benchmarks KIND [options]", "", __doc__ or "", "", "kinds:"]
-    lines += [f"  {kind:6} {summary}" for kind, summary in KINDS.items()]
+    lines += [f"  {kind:8} {summary}" for kind, summary in KINDS.items()]
     lines += ["", "python -m benchmarks KIND --help shows the options of a kind"]
     return "\n".join(lines)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from auxfold.errors import InputError
 from benchmarks.record import RECORDS
-
-N_LABELS = 6
 
 
 def make_parser(kind: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -59,6 +58,17 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="number format of auxfold; default: %(default)s",
     )
+    parser.add_argument("--batch-size", type=int, default=32, help="default: %(default)s")
+    parser.add_argument(
+        "--dropout", choices=["on", "off"], default="on", help="the backbone's own dropout"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a key of auxfold's experiment, such as model.attention=sdpa; repeatable",
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], help="by default cuda where it is")
 
 
@@ -85,11 +95,14 @@ def resolve_backbone(args: argparse.Namespace) -> Backbone:
     from benchmarks.backbones import RANDOM_BACKBONES, random_backbone
 
     if args.backbone is not None:
-        return Backbone(args.backbone.rstrip("/").split("/")[-1], backbone_path(args.backbone))
+        path = backbone_path(args.backbone)
+        path = str(Path(path).resolve()) if Path(path).is_dir() else path
+        return Backbone(args.backbone.rstrip("/").split("/")[-1], path)
     name = args.random or "minilm"
     if name not in RANDOM_BACKBONES:
         raise InputError(f"--random {name}; expected is one of {', '.join(RANDOM_BACKBONES)}")
-    return Backbone(f"{name} (random)", random_backbone(name, RECORDS / "backbones"))
+    folder = random_backbone(name, (RECORDS / "backbones").resolve())
+    return Backbone(f"{name} (random)", folder)
 
 
 def resolve_device(args: argparse.Namespace) -> torch.device:

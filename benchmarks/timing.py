@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import TypeVar
 
 import torch
+
+Result = TypeVar("Result")
 
 
 def synchronize(device: torch.device) -> None:
@@ -52,8 +55,8 @@ def medians(seconds: dict[str, list[float]]) -> dict[str, float]:
 class MemoryWatch:
     """The peak of the memory that one contestant takes on a CUDA device, in GiB.
 
-    Its tensors between the runs count, those of other contestants do not. On another device the
-    peak is None.
+    What it holds between its runs counts (weights, optimizer, CUDA graphs with their memory), what
+    other contestants hold does not. On another device the peak is None.
 
     Args:
         device: where the contestant runs.
@@ -61,18 +64,20 @@ class MemoryWatch:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.before = self._allocated()
         self.resident = self.peak = 0
 
-    def settle(self) -> None:
-        """Say that everything allocated since the construction belongs to the contestant."""
-        self.resident = self._allocated() - self.before
+    def track(self, function: Callable[[], Result]) -> Result:
+        """Call a function; what it leaves on the device belongs to the contestant."""
+        before = self._reserved()
+        result = function()
+        self.resident += self._reserved() - before
+        return result
 
     def measure(self, run: Callable[[], float]) -> float:
         """Call ``run`` and note its peak."""
         if self.device.type != "cuda":
             return run()
-        start = self._allocated()
+        start = torch.cuda.memory_allocated(self.device)
         torch.cuda.reset_peak_memory_stats(self.device)
         seconds = run()
         peak = torch.cuda.max_memory_allocated(self.device) - start + self.resident
@@ -84,5 +89,8 @@ class MemoryWatch:
         """The highest peak of all runs, in GiB."""
         return round(self.peak / 2**30, 3) if self.device.type == "cuda" else None
 
-    def _allocated(self) -> int:
-        return torch.cuda.memory_allocated(self.device) if self.device.type == "cuda" else 0
+    def _reserved(self) -> int:
+        if self.device.type != "cuda":
+            return 0
+        torch.cuda.empty_cache()  # not what it could give back
+        return torch.cuda.memory_reserved(self.device)

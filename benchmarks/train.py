@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,16 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer
 
-from auxfold.config.experiment import Experiment, experiment_from_dict
+from auxfold.config.experiment import Experiment
 from auxfold.data.batches import training_steps
 from auxfold.model.amp import DTYPES
 from auxfold.tasks import TaskSet
 from auxfold.training.build import FoldParts, build_fold, start_accelerator
+from auxfold.training.step_counter import SECONDS
+from auxfold.training.step_runner import training_stream
+from benchmarks.experiment import N_LABELS, make_experiment
 from benchmarks.matrix_products import EncoderShape, ProductRunner, matrix_rate, model_flops
 from benchmarks.options import (
-    N_LABELS,
     Backbone,
     add_model_options,
     load_texts,
@@ -45,21 +49,10 @@ def main(argv: list[str] | None = None) -> None:
     """Measure and publish."""
     parser = make_parser("train", __doc__ or "", EXAMPLES)
     add_model_options(parser)
-    parser.add_argument("--batch-size", type=int, default=32, help="default: %(default)s")
-    parser.add_argument(
-        "--dropout", choices=["on", "off"], default="on", help="the backbone's own dropout"
-    )
     parser.add_argument(
         "--seconds", type=float, default=300.0, help="to measure, which decides the rows"
     )
     parser.add_argument("--max-rows", type=int, default=16_384, help="of an epoch")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a key of auxfold's experiment, such as model.attention=sdpa; repeatable",
-    )
     parser.add_argument(
         "--only", choices=["auxfold"], help="measure auxfold alone, without the Trainer"
     )
@@ -99,7 +92,10 @@ class TrainingRace:
     ) -> None:
         self.args, self.backbone, self.device = args, backbone, device
         self.memory = {"auxfold": MemoryWatch(device)}
-        self.ours = OurTraining(make_experiment(args, backbone.path), texts, args.seed, device)
+        experiment = make_experiment(args, backbone.path)
+        self.ours = self.memory["auxfold"].track(
+            lambda: OurTraining(experiment, texts, args.seed, device)
+        )
         self.lengths = self.ours.parts.stepper.dataset.lengths()
         self.amp_dtype = self.ours.parts.amp_dtype
         self.shape = EncoderShape.of(self.ours.parts.model.backbone)
@@ -127,16 +123,15 @@ class TrainingRace:
             "trainer_default": TrainerPeer.with_defaults,
         }
         for name, make_peer in makers.items():
-            self.memory[name] = MemoryWatch(self.device)
-            self.peers[name] = make_peer(settings)
+            watch = self.memory[name] = MemoryWatch(self.device)
+            self.peers[name] = watch.track(partial(make_peer, settings))
 
     def run(self) -> dict[str, Any]:
         """Choose the rows, warm up, and measure in turns: the content of the record."""
         indices = self.choose_rows()
         contestants = {name: self.runner(name, indices[name]) for name in indices}
         for name, run in contestants.items():
-            run()  # warm-up, with the sizes that are measured
-            self.memory[name].settle()
+            self.memory[name].track(run)  # warm-up, with the sizes that are measured
         batches = self.ours.batch_lengths(indices["auxfold"])
         timed: dict[str, Callable[[], float]] = {
             name: self._watched(name, run) for name, run in contestants.items()
@@ -184,7 +179,7 @@ class TrainingRace:
         n_steps = 1 if name == "trainer_default" and self.device.type == "cpu" else 3
         n_rows = min(n_steps * self.args.batch_size, len(self.lengths))
         run = self.runner(name, thin_out(self.lengths, n_rows))
-        run()
+        self.memory[name].track(run)
         return n_rows / run()
 
     def summarize(
@@ -246,6 +241,7 @@ class OurTraining:
         accelerator = start_accelerator(experiment)
         if accelerator.device.type != device.type:
             raise RuntimeError(f"accelerate trains on {accelerator.device}, not on {device}")
+        self.stream = training_stream(device)
         everything = np.arange(len(texts))
         self.parts: FoldParts = build_fold(experiment, tasks, table, everything, accelerator, seed)
         self.parts.model.train()
@@ -253,7 +249,8 @@ class OurTraining:
     def run(self, indices: np.ndarray) -> float:
         """Train one epoch on these rows; the seconds until the device has finished."""
         steps = self.steps(indices)
-        return seconds_of(lambda: run_steps(self.parts, steps), self.device)
+        with self.stream:
+            return seconds_of(lambda: run_steps(self.parts, steps), self.device)
 
     def steps(self, indices: np.ndarray) -> list[np.ndarray]:
         """The rows of every step, as in the first epoch of a fold on these rows."""
@@ -274,39 +271,12 @@ class OurTraining:
 
 
 def run_steps(parts: FoldParts, steps: list[np.ndarray]) -> None:
-    """The optimizer steps over these rows, as the loop of a fold makes them."""
+    """The optimizer steps over these rows, as the loop of ``FoldTrainer`` makes and reads them."""
+    log, read_at = parts.stepper.log, time.perf_counter()
+    parts.runner.start_epoch(steps, None)
     for indices in steps:
-        parts.stepper.train_step(indices)
-
-
-def make_experiment(args: argparse.Namespace, backbone: str) -> Experiment:
-    """A main task with one label and an auxiliary task with five, as the options say."""
-    from auxfold.config.overrides import apply_override
-
-    labels = [f"label_{number}" for number in range(N_LABELS)]
-    model: dict[str, Any] = {
-        "backbone": backbone,
-        "max_length": args.max_length,
-        "pooling": args.pooling,
-    }
-    if args.dropout == "off":
-        model |= {"hidden_dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0}
-    raw: dict[str, Any] = {
-        "name": "benchmark",
-        "data": {"train": "generated.csv"},
-        "model": model,
-        "tasks": [
-            {"name": "main", "kind": "binary", "columns": labels[:1], "main": True},
-            {"name": "auxiliary", "kind": "binary", "columns": labels[1:]},
-        ],
-        "train": {
-            "epochs": 1000,  # the learning rate does not reach 0
-            "batch_size": args.batch_size,
-            "precision": args.precision,
-            "learning_rate": 1e-5,
-        },
-        "tracking": {"wandb": "off"},
-    }
-    for override in args.set:
-        apply_override(raw, override)
-    return experiment_from_dict(raw, "benchmark")
+        parts.runner.train_step(indices)
+        if log.is_full or time.perf_counter() - read_at > SECONDS:
+            log.read()
+            read_at = time.perf_counter()
+    log.read()
