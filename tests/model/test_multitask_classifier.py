@@ -233,7 +233,7 @@ def test_a_head_of_classes_of_a_number_has_its_loss_in_evaluation_too(tmp_path):
     model.set_bins("main", 5)
     output = model(**BATCH, labels=torch.tensor([0.0, 0.75]))
     assert output.logits.shape == (2, 1)
-    raw = model._scaled_outputs("main", model.features(**BATCH)).log_softmax(dim=1)
+    raw = model.scaled_outputs("main", model.features(**BATCH)).log_softmax(dim=1)
     torch.testing.assert_close(output.loss, -(raw[0, 0] + raw[1, 3]) / 2)
 
 

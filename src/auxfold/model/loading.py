@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +15,7 @@ from auxfold.errors import InputError
 from auxfold.model.adapters.injection import load_trainable_state_dict
 from auxfold.model.config import MultiTaskConfig
 from auxfold.model.hub import HUB_OPTIONS, select_hub_options
+from auxfold.model.numbered_heads import check_heads, load_numbered_heads
 from auxfold.model.reference import load_reference_backbone
 
 Model = TypeVar("Model", bound=PreTrainedModel)
@@ -52,6 +54,43 @@ def build_backbone(config: MultiTaskConfig) -> PreTrainedModel:
     for parameter in backbone.parameters():
         parameter.data = parameter.data.to(dtype)  # DeBERTa has biases that are always fp32
     return backbone
+
+
+def load_model(
+    model_class: type[Model],
+    load_plain: Callable[..., Any],
+    path: str | os.PathLike[str] | None,
+    args: tuple[Any, ...],
+    task_labels_map: dict[str, int] | None,
+    options: dict[str, Any],
+) -> Any:
+    """Load a model with all of its weights, with a reference, or with numbered heads.
+
+    Args:
+        model_class: the class of the model.
+        load_plain: ``from_pretrained`` of transformers.
+        path: a folder, a hub name, or None.
+        args: more positional arguments of ``from_pretrained``.
+        task_labels_map: head name to number of labels, or None.
+        options: those of ``from_pretrained``.
+
+    Raises:
+        InputError: the heads are others than those of ``task_labels_map``, or an adapter's
+            backbone is missing or another one.
+    """
+    if task_labels_map is not None:
+        checkpoint = load_numbered_heads(str(path), task_labels_map, options)
+        if checkpoint is not None:
+            return load_plain(None, **checkpoint._asdict(), **options)
+    config = load_config(path, options)
+    if path is None or config is None or config.reference is None:
+        loaded = load_plain(path, *args, **options)
+    else:
+        loaded = load_with_reference(model_class, path, config, options)
+    if task_labels_map is not None:
+        model = loaded[0] if isinstance(loaded, tuple) else loaded  # with output_loading_info
+        check_heads(str(path), model.config.output_widths(), task_labels_map)
+    return loaded
 
 
 def load_with_reference(

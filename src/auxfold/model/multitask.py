@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
 
-from auxfold.errors import UnknownName, nearest
+from auxfold.data.packing import PackedTokens
 from auxfold.model.adapters.injection import (
     add_adapter,
     merge_adapter,
@@ -20,27 +20,19 @@ from auxfold.model.adapters.injection import (
     trainable_state_dict,
 )
 from auxfold.model.binned import logit_of_expectation
+from auxfold.model.classifier_output import Inputs, classify, head_name, head_names
 from auxfold.model.config import MultiTaskConfig
 from auxfold.model.cumulative import CumulativeHead
-from auxfold.model.label_loss import label_loss
-from auxfold.model.loading import build_backbone, load_config, load_with_reference
-from auxfold.model.numbered_heads import check_heads, load_numbered_heads
+from auxfold.model.fast.build import build_fast_encoder, is_plain
+from auxfold.model.fast.encoder import FastEncoder
+from auxfold.model.loading import build_backbone, load_model
 from auxfold.model.pooling import AttentionPool, check_pooler, mean_pool
 from auxfold.tasks import Task
+from auxfold.tasks.constants import constant
 from auxfold.tasks.kinds import task_to_record
 
 # No "Loading weights": a run shows only one progress bar, that of auxfold.
 transformers_logging.disable_progress_bar()
-
-
-class _Inputs(NamedTuple):
-    """What the backbone reads, in the order of transformers' models."""
-
-    input_ids: torch.Tensor | None
-    attention_mask: torch.Tensor | None
-    token_type_ids: torch.Tensor | None
-    position_ids: torch.Tensor | None
-    inputs_embeds: torch.Tensor | None
 
 
 class MultiTaskModel(PreTrainedModel):
@@ -79,6 +71,7 @@ class MultiTaskModel(PreTrainedModel):
             }
         )
         self.feature_hook: Callable[[str, torch.Tensor], torch.Tensor] | None = None
+        self._fast_encoder: FastEncoder | None = None
         self.post_init()
         if config.adapter is not None:  # after post_init, which would initialize it again
             add_adapter(self.backbone, parse_adapter_settings(config.adapter))
@@ -96,6 +89,7 @@ class MultiTaskModel(PreTrainedModel):
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         *,
+        packed: PackedTokens | None = None,
         tasks: list[str] | None = None,
         task: str | None = None,
         task_name: str | None = None,
@@ -112,6 +106,7 @@ class MultiTaskModel(PreTrainedModel):
             position_ids: ``(rows, tokens)``; None: as the backbone counts them.
             inputs_embeds: ``(rows, tokens, hidden)`` embeddings instead of ``input_ids``.
             labels: ``(rows,)`` or ``(rows, label columns)``, for the loss of one task.
+            packed: rows without padding instead of all inputs above; empty rows get finite logits.
             tasks: the heads to compute; None: all.
             task: the only head to compute.
             task_name: the only head to compute, for a ``SequenceClassifierOutput``.
@@ -129,42 +124,21 @@ class MultiTaskModel(PreTrainedModel):
                 are given.
             InputError: the labels do not fit the task.
         """
-        inputs = _Inputs(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        inputs = Inputs(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
         options = {
             "output_attentions": output_attentions,
             "output_hidden_states": output_hidden_states,
         }
         if any(v is not None for v in (task_name, labels, return_dict, *options.values())):
-            name = self._head_name(task, tasks, task_name)
-            output = self._classify(name, inputs, labels, options)
+            name = head_name(self.config, task, tasks, task_name)
+            output = classify(self, name, inputs, labels, options)
             is_tuple = not (self.config.return_dict if return_dict is None else return_dict)
             return output.to_tuple() if is_tuple else output
-        names = self._head_names(task, tasks)
-        features = self.features(*inputs)
+        names = head_names(self.config, task, tasks)
+        features = self.features(*inputs) if packed is None else self.packed_features(packed)
         with torch.autocast(features.device.type, enabled=False):
             logits = {name: self.head_logits(name, features) for name in names}
         return logits if task is None else logits[task]
-
-    def _classify(
-        self,
-        task: str,
-        inputs: _Inputs,
-        labels: torch.Tensor | None,
-        options: dict[str, bool | None],
-    ) -> SequenceClassifierOutput:
-        """The logits of one head, its loss, and what the backbone is asked to output."""
-        recorded = {n: getattr(self.config, n) if v is None else v for n, v in options.items()}
-        encoded = self._encode(inputs, **{name: True for name, v in recorded.items() if v})
-        features = self._pool_tokens(encoded, inputs.attention_mask)
-        with torch.autocast(features.device.type, enabled=False):
-            outputs = self._scaled_outputs(task, features)
-            loss = None if labels is None else label_loss(self.config, task, outputs, labels)
-        return SequenceClassifierOutput(
-            loss=loss,
-            logits=self._to_logits(task, outputs),
-            hidden_states=getattr(encoded, "hidden_states", None),
-            attentions=getattr(encoded, "attentions", None),
-        )
 
     def features(
         self,
@@ -175,17 +149,35 @@ class MultiTaskModel(PreTrainedModel):
         inputs_embeds: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The pooled vector of every row, fp32 ``(rows, hidden)``."""
-        inputs = _Inputs(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        return self._pool_tokens(self._encode(inputs), attention_mask)
+        inputs = Inputs(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        return self.pool_tokens(self.encode(inputs), attention_mask)
 
-    def _encode(self, inputs: _Inputs, **options: bool) -> Any:
+    def packed_features(self, packed: PackedTokens) -> torch.Tensor:
+        """The pooled vector of every packed row, fp32 ``(rows, hidden)``.
+
+        Raises:
+            ValueError: :meth:`fast_encoder` is None.
+        """
+        encoder = self._fast_encoder or self.fast_encoder()
+        if encoder is None:
+            raise ValueError(f"{self.backbone.config.model_type} as it is needs padded batches")
+        return encoder(packed)
+
+    def fast_encoder(self) -> FastEncoder | None:
+        """The forward pass over packed tokens; None: the backbone only runs on padded batches."""
+        if self._fast_encoder is None or not is_plain(self.backbone):
+            pooling = self.config.pooling
+            self._fast_encoder = build_fast_encoder(self.backbone, pooling, self.pool)
+        return self._fast_encoder
+
+    def encode(self, inputs: Inputs, **options: bool) -> Any:
         """The output of the backbone, which gets only the inputs that there are."""
         if inputs.input_ids is not None and inputs.attention_mask is None:
             self.backbone.warn_if_padding_and_no_attention_mask(inputs.input_ids, None)
         present = {name: v for name, v in inputs._asdict().items() if v is not None}
         return self.backbone(**present, **options)
 
-    def _pool_tokens(self, encoded: Any, mask: torch.Tensor | None) -> torch.Tensor:
+    def pool_tokens(self, encoded: Any, mask: torch.Tensor | None) -> torch.Tensor:
         """The pooled vector of every row, fp32 ``(rows, hidden)``."""
         if self.config.pooling == "pooler":
             return encoded.pooler_output.float()
@@ -199,21 +191,22 @@ class MultiTaskModel(PreTrainedModel):
 
     def head_logits(self, task: str, features: torch.Tensor) -> torch.Tensor:
         """The logits ``(rows, width)`` of one head, from features ``(rows, hidden)``."""
-        return self._to_logits(task, self._scaled_outputs(task, features))
+        return self.to_logits(task, self.scaled_outputs(task, features))
 
-    def _to_logits(self, task: str, outputs: torch.Tensor) -> torch.Tensor:
+    def to_logits(self, task: str, outputs: torch.Tensor) -> torch.Tensor:
         """The outputs of a head; of one that learns classes of a number one logit per column."""
         bins = self.config.bins.get(task)
         return outputs if bins is None or self.training else logit_of_expectation(outputs, bins)
 
-    def _scaled_outputs(self, task: str, features: torch.Tensor) -> torch.Tensor:
+    def scaled_outputs(self, task: str, features: torch.Tensor) -> torch.Tensor:
         """The outputs ``(rows, head_width)`` of one head in the units of its targets, fp32."""
         outputs = self._multisample_outputs(task, features)
         scale = self.config.scales.get(task)
         if scale is None:
             return outputs
         # From the configuration and not from buffers: exact in every number format of the weights.
-        return outputs * outputs.new_tensor(scale["std"]) + outputs.new_tensor(scale["mean"])
+        mean, std = (constant(scale[name], outputs.device) for name in ("mean", "std"))
+        return outputs * std + mean
 
     def _multisample_outputs(self, task: str, features: torch.Tensor) -> torch.Tensor:
         """A linear layer behind dropout, in training averaged over several dropout masks."""
@@ -226,27 +219,6 @@ class MultiTaskModel(PreTrainedModel):
             for _ in range(n_masks)
         )
         return (sum(outputs) / n_masks).float()
-
-    def _head_names(self, task: str | None, tasks: list[str] | None) -> list[str]:
-        if task is not None and tasks is not None:
-            raise UnknownName("give task or tasks, not both")
-        names = [task] if task is not None else list(self.heads) if tasks is None else tasks
-        for name in names:
-            if name not in self.heads:
-                known = ", ".join(self.heads)
-                raise UnknownName(f"no task {name!r}{nearest(name, self.heads)}; tasks: {known}")
-        return names
-
-    def _head_name(self, task: str | None, tasks: list[str] | None, task_name: str | None) -> str:
-        """The one head of a ``SequenceClassifierOutput``; by default that of the main task."""
-        names = [name for name in (task, task_name) if name is not None]
-        if tasks is not None or len(names) > 1:
-            raise UnknownName(
-                "labels, output_attentions, output_hidden_states and return_dict are for one "
-                "task; give only task_name"
-            )
-        main = self.config.main_task or next(iter(self.heads))
-        return self._head_names(names[0] if names else main, None)[0]
 
     def set_task(self, task: Task) -> None:
         """Store a fitted task, from which the model computes the loss of ``labels``."""
@@ -286,7 +258,7 @@ class MultiTaskModel(PreTrainedModel):
         """
         if merge_adapter(self.backbone):
             self.config.adapter = None
-        self.config.reference = None
+        self.config.reference = self._fast_encoder = None
         return self.requires_grad_(True)
 
     def save_pretrained(
@@ -321,20 +293,8 @@ class MultiTaskModel(PreTrainedModel):
             InputError: the heads are others than those of ``task_labels_map``, or an adapter's
                 backbone is missing or another one.
         """
-        path = pretrained_model_name_or_path
-        if task_labels_map is not None:
-            checkpoint = load_numbered_heads(str(path), task_labels_map, kwargs)
-            if checkpoint is not None:
-                return super().from_pretrained(None, **checkpoint._asdict(), **kwargs)
-        config = load_config(path, kwargs)
-        if path is None or config is None or config.reference is None:
-            loaded = super().from_pretrained(path, *model_args, **kwargs)
-        else:
-            loaded = load_with_reference(cls, path, config, kwargs)
-        if task_labels_map is not None:
-            model = loaded[0] if isinstance(loaded, tuple) else loaded  # with output_loading_info
-            check_heads(str(path), model.config.output_widths(), task_labels_map)
-        return loaded
+        path, load_plain = pretrained_model_name_or_path, super().from_pretrained
+        return load_model(cls, load_plain, path, model_args, task_labels_map, kwargs)
 
 
 AutoConfig.register("auxfold", MultiTaskConfig, exist_ok=True)

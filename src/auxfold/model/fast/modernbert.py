@@ -1,0 +1,120 @@
+"""ModernBERT over packed tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+
+from auxfold.model.fast.attention import attend, packed_attention_runs
+from auxfold.model.fast.context import ForwardContext
+from auxfold.model.fast.encoder import FastEncoder, dropout_of
+from auxfold.model.fast.linear import FusedLinear
+from auxfold.model.fast.regions import add_norm, gated, norm, rotate
+from auxfold.model.pooling import AttentionPool
+
+# Cosines and sines ``(tokens, dim)`` of the rotary positions.
+Angles = tuple[torch.Tensor, torch.Tensor]
+
+
+class ModernBertLayer:
+    """The linear layers of one layer; the rest is read from its module.
+
+    Args:
+        module: the layer of Hugging Face.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.qkv = FusedLinear(module.attn.Wqkv)
+        self.attention_output = FusedLinear(module.attn.Wo)
+        self.up = FusedLinear(module.mlp.Wi)
+        self.down = FusedLinear(module.mlp.Wo)
+
+
+class FastModernBert(FastEncoder):
+    """ModernBERT: norms before the sublayers, rotary positions, local and global attention."""
+
+    def __init__(
+        self, backbone: PreTrainedModel, pooling: str, pool: AttentionPool | None = None
+    ) -> None:
+        modules: Any = backbone.layers
+        self.layers = [ModernBertLayer(module) for module in modules]
+        self.n_heads = backbone.config.num_attention_heads
+        super().__init__(backbone, pooling, pool)
+
+    def linear_layers(self) -> list[FusedLinear]:
+        """See :class:`FastEncoder`."""
+        layers = ((x.qkv, x.attention_output, x.up, x.down) for x in self.layers)
+        return [linear for layer in layers for linear in layer]
+
+    @property
+    def max_length_step(self) -> int:
+        """See :class:`FastEncoder`."""
+        head_dim = self.backbone.config.hidden_size // self.n_heads
+        is_packed = packed_attention_runs(self.backbone.device, torch.bfloat16, head_dim)
+        return 0 if is_packed else 16
+
+    def encode(self, context: ForwardContext) -> tuple[torch.Tensor, torch.Tensor]:
+        """See :class:`FastEncoder`."""
+        embeddings = self.backbone.embeddings
+        table = embeddings.tok_embeddings
+        total = F.embedding(context.packed.input_ids, table.weight, table.padding_idx)
+        p = dropout_of(embeddings.drop, context)
+        hidden, _ = norm(total, embeddings.norm, p, context.dtype)
+        _, low = norm(hidden, self.layers[0].module.attn_norm, 0.0, context.dtype)
+        angles = self._angles(hidden, context)
+        norms = [*(layer.module.attn_norm for layer in self.layers[1:]), self.backbone.final_norm]
+        normed = hidden
+        for layer, next_norm in zip(self.layers, norms, strict=True):
+            first_only = self.first_only and layer is self.layers[-1]
+            layer_angles = angles[layer.module.attention_type]
+            attended = self._attention(layer, low, layer_angles, context, first_only)
+            if first_only:
+                hidden = hidden.index_select(0, context.first_tokens)
+            p = dropout_of(layer.module.attn.out_drop, context)
+            hidden, _, low = add_norm(attended, hidden, layer.module.mlp_norm, p, context.dtype)
+            output = self._feed_forward(layer, low, context)
+            hidden, normed, low = add_norm(output, hidden, next_norm, 0.0, context.dtype)
+        return normed, low
+
+    def _angles(self, hidden: torch.Tensor, context: ForwardContext) -> dict[str, Angles]:
+        positions = context.packed.positions[None]
+        angles = {}
+        for layer_type in sorted(set(self.backbone.config.layer_types)):
+            cos, sin = self.backbone.rotary_emb(hidden, positions, layer_type)
+            angles[layer_type] = (cos[0], sin[0])
+        return angles
+
+    def _attention(
+        self,
+        layer: ModernBertLayer,
+        low: torch.Tensor,
+        angles: Angles,
+        context: ForwardContext,
+        first_only: bool,
+    ) -> torch.Tensor:
+        """The output of attention, before dropout."""
+        attn, config = layer.module.attn, self.backbone.config
+        projected = layer.qkv(low)
+        query, key, value = projected.view(len(projected), 3, self.n_heads, -1).unbind(1)
+        query, key = rotate(query, *angles), rotate(key, *angles)
+        if first_only:
+            query = query.index_select(0, context.first_tokens)
+        attended = attend(
+            query,
+            key,
+            value,
+            context,
+            attn.attention_dropout if context.training else 0.0,
+            window=config.sliding_window if attn.sliding_window is not None else None,
+        )
+        return layer.attention_output(attended.flatten(1))
+
+    def _feed_forward(
+        self, layer: ModernBertLayer, low: torch.Tensor, context: ForwardContext
+    ) -> torch.Tensor:
+        mlp = layer.module.mlp
+        return layer.down(gated(layer.up(low), mlp.act, dropout_of(mlp.drop, context)))

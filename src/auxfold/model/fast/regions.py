@@ -1,0 +1,106 @@
+"""The elementwise operations between matrix products, which ``torch.compile`` can fuse.
+
+Compiled, each is about one kernel forward and one backward. Sums with the residual and layer norms
+are computed in fp32, as under autocast, and come with a copy in the number format of the matrix
+product that follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+_compiled: dict[str, Callable[..., Any]] = {}
+
+
+def compile_regions(enabled: bool) -> None:
+    """Run the regions through ``torch.compile``, with any number of tokens, or as they are."""
+    _compiled.clear()
+    if enabled:
+        for region in (_norm, _add_norm, _gated, _rotate):
+            _compiled[region.__name__] = torch.compile(region)
+
+
+def regions_are_compiled() -> bool:
+    """Whether :func:`compile_regions` is on."""
+    return bool(_compiled)
+
+
+def _run(region: Callable[..., Any], *args: Any) -> Any:
+    compiled = _compiled.get(region.__name__)
+    if compiled is None:
+        return region(*args)
+    for value in args:
+        if isinstance(value, torch.Tensor) and value.ndim > 1:
+            torch._dynamo.maybe_mark_dynamic(value, 0)  # the number of tokens
+    return compiled(*args)
+
+
+def norm(
+    x: torch.Tensor, layer_norm: nn.Module, p: float, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``dropout(LayerNorm(x))`` ``(tokens, hidden)``, and the same in ``dtype``.
+
+    Args:
+        x: ``(tokens, hidden)``.
+        layer_norm: an ``nn.LayerNorm``, or an ``nn.Identity`` for none.
+        p: the probability of dropout; 0 where it is not active.
+        dtype: the number format of the copy.
+    """
+    if isinstance(layer_norm, nn.Identity):
+        return x, x.to(dtype)
+    return _run(_norm, x, layer_norm.weight, layer_norm.bias, layer_norm.eps, p, dtype)
+
+
+def add_norm(
+    x: torch.Tensor, residual: torch.Tensor, layer_norm: nn.Module, p: float, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The sum ``dropout(x) + residual``, its layer norm, and the latter in ``dtype``.
+
+    Args:
+        x: ``(tokens, hidden)``, the output of a sublayer.
+        residual: ``(tokens, hidden)``.
+        layer_norm: an ``nn.LayerNorm``.
+        p: the probability of dropout; 0 where it is not active.
+        dtype: the number format of the copy.
+    """
+    weight, bias, eps = layer_norm.weight, layer_norm.bias, layer_norm.eps
+    return _run(_add_norm, x, residual, weight, bias, eps, p, dtype)
+
+
+def gated(
+    x: torch.Tensor, activation: Callable[[torch.Tensor], torch.Tensor], p: float
+) -> torch.Tensor:
+    """``dropout(activation(a) * b)`` ``(tokens, width)`` of ``x`` ``(tokens, 2 * width)``."""
+    return _run(_gated, x, activation, p)
+
+
+def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Rotary positions: ``x`` ``(tokens, heads, dim)`` rotated by angles ``(tokens, dim)``."""
+    return _run(_rotate, x, cos, sin)
+
+
+def _norm(x, weight, bias, eps, p, dtype):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    hidden = F.dropout(F.layer_norm(x, weight.shape, weight, bias, eps), p, p > 0)
+    return hidden, hidden.to(dtype)
+
+
+def _add_norm(x, residual, weight, bias, eps, p, dtype):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    total = F.dropout(x, p, p > 0) + residual
+    hidden = F.layer_norm(total, weight.shape, weight, bias, eps)
+    return total, hidden, hidden.to(dtype)
+
+
+def _gated(x, activation, p):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    a, b = x.chunk(2, dim=-1)
+    return F.dropout(activation(a) * b, p, p > 0)
+
+
+def _rotate(x, cos, sin):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    a, b = x.float().chunk(2, dim=-1)
+    rotated = x.float() * cos[:, None] + torch.cat([-b, a], dim=-1) * sin[:, None]
+    return rotated.to(x.dtype)
