@@ -37,6 +37,32 @@ def test_tasks_go_by_their_name():
     assert renamed.endswith(" more keys"), "a message stays one line"
 
 
+def test_of_long_lists_only_what_differs_is_named():
+    tags = [f"a rather long tag {letter}" for letter in "abcdef"]
+
+    def with_tags(tags: list[str]):
+        task = {"name": "topics", "kind": "tags", "columns": ["topics"], "tags": tags}
+        return make_experiment("a.csv", "b", tasks=[task])
+
+    stored, start = with_tags(tags), 'tasks.topics.tags = ["a rather long tag a'
+    reordered = describe_differences(stored, with_tags(tags[::-1]))
+    assert reordered is not None and reordered.startswith(start)
+    assert reordered.endswith("…, you gave the same in another order")
+    other = describe_differences(stored, with_tags([*tags[1:], "g"]))
+    assert other is not None
+    assert other.endswith('…, you gave it without ["a rather long tag a"] and with ["g"]')
+    short = describe_differences(with_tags(["a", "b"]), with_tags(["b", "a"]))
+    assert short == 'tasks.topics.tags = ["a", "b"], you gave ["b", "a"]'
+
+
+def test_only_some_keys_are_compared():
+    stored = make_experiment("a.csv", "b")
+    current = make_experiment("a.csv", "b", seed=7, data={"group": "author"})
+    assert describe_differences(stored, current, counts=lambda key: "task" in key) is None
+    differences = describe_differences(stored, current, counts=lambda key: key != "seed")
+    assert differences == 'data.group = nothing, you gave "author"'
+
+
 def test_what_does_not_change_the_model_does_not_differ():
     stored = make_experiment("a.csv", "b")
     current = make_experiment(

@@ -59,6 +59,27 @@ def test_a_record_without_a_key_has_its_default(folder):
         check_folds(folder, make_experiment("train.csv", "b", folds={"group_duplicates": False}))
 
 
+def test_labels_that_are_read_in_another_way_are_named(folder):
+    stored = make_experiment("train.csv", "b")
+    write_text(folder.experiment, to_toml(stored))
+    tasks = [task.model_dump(mode="json", exclude_none=True) for task in stored.tasks]
+    reordered = [tasks[0], {**tasks[1], "columns": ["threat", "insult"], "loss": "focal"}]
+    with pytest.raises(InputError) as refusal:
+        create_folds(make_experiment("train.csv", "b", tasks=reordered, train={"epochs": 9}))
+    assert str(refusal.value) == (
+        'outputs/tiny/folds.parquet was made with tasks.aux.columns = ["insult", "threat"], you '
+        'gave ["threat", "insult"]; use --run tiny, or '
+        "make new folds with make_folds.py --overwrite (and train every fold again)"
+    )
+    swapped = make_experiment("train.csv", "b", tasks=[tasks[1], {**tasks[0], "main": True}])
+    with pytest.raises(InputError, match="was made with the tasks in another order; use --run"):
+        create_folds(swapped)
+    make_frame(seed=3).to_csv("train.csv", index=False)
+    other_loss = [tasks[0], {**tasks[1], "loss": "focal"}]
+    with pytest.raises(InputError, match="from other rows than train.csv has now"):
+        create_folds(make_experiment("train.csv", "b", tasks=other_loss))
+
+
 def test_other_rows_are_refused(folder):
     pd.concat([make_frame(), make_frame(1, seed=9).assign(id="new")]).to_csv(
         "train.csv", index=False

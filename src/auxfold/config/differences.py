@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from auxfold.config.experiment import Experiment
@@ -12,7 +13,10 @@ MAX_VALUE = 60  # characters of a value in a message
 
 
 def describe_differences(
-    stored: Experiment, current: Experiment, verb: str = "you gave"
+    stored: Experiment,
+    current: Experiment,
+    verb: str = "you gave",
+    counts: Callable[[str], bool] | None = None,
 ) -> str | None:
     """``folds.n_splits = 2, you gave 5; train.epochs = 1, you gave 2``; None where nothing differs.
 
@@ -23,13 +27,14 @@ def describe_differences(
         stored: named first.
         current: named second.
         verb: what introduces the second value.
+        counts: whether a key such as ``tasks.tone.classes`` is compared; None: every key is.
     """
     before, now = _flatten(stored.training_content()), _flatten(current.training_content())
-    lines = [
-        f"{key} = {_format(before.get(key))}, {verb} {_format(now.get(key))}"
-        for key in {**before, **now}
-        if before.get(key) != now.get(key)
-    ]
+    lines = []
+    for key in {**before, **now}:
+        value, other = before.get(key), now.get(key)
+        if value != other and (counts is None or counts(key)):
+            lines.append(f"{key} = {_format(value)}, {verb} {_format_change(value, other)}")
     if len(lines) > MAX_SHOWN:
         lines[MAX_SHOWN:] = [f"and {len(lines) - MAX_SHOWN} more keys"]
     return "; ".join(lines) or None
@@ -46,6 +51,22 @@ def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         elif value is not None:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def _format_change(before: Any, now: Any) -> str:
+    """The second value, or of long lists what is missing or new in it, which would be cut off."""
+    are_lists = isinstance(before, list) and isinstance(now, list)
+    if not are_lists or max(len(toml_value(before)), len(toml_value(now))) <= MAX_VALUE:
+        return _format(now)
+    parts = [
+        f"{word} {_format(values)}"
+        for word, values in (
+            ("without", [value for value in before if value not in now]),
+            ("with", [value for value in now if value not in before]),
+        )
+        if values
+    ]
+    return f"it {' and '.join(parts)}" if parts else "the same in another order"
 
 
 def _format(value: Any) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from auxfold.config import Folds
-from auxfold.config.experiment import Experiment
+from auxfold.config.differences import describe_differences
+from auxfold.config.experiment import Experiment, load_experiment
 from auxfold.config.toml_text import toml_value
 from auxfold.errors import InputError
 from auxfold.storage.atomic import write_frame
@@ -15,6 +16,12 @@ from auxfold.storage.run_folder import RunFolder
 if TYPE_CHECKING:
     import numpy as np
 
+# What says how rows and their labels are read: sections, and keys of a task.
+READING_SECTIONS = ("data", "identities", "sample_weights")
+READING_KEYS = (
+    "kind", "columns", "na_values", "classes", "normalize_votes", "positive", "positives", "tags",
+    "cell_format", "separator", "min_count", "unseen", "empty", "row_weight", "pos_weight",
+)  # fmt: skip
 # Of keys that a record of folds may lack, since it was written before there was such a key.
 _DEFAULTS = {name: field.default for name, field in Folds.model_fields.items()}
 
@@ -81,14 +88,35 @@ def read_folds(
 
     info = check_folds(folder, experiment)
     if info["data_fingerprint"] != data_fingerprint:
+        remedy = "make new folds with make_folds.py --overwrite (and train every fold again)"
+        if differences := _label_differences(folder, experiment):
+            raise InputError(
+                f"{folder.folds} was made with {differences}; use --run {folder.path.name}, or "
+                f"{remedy}"
+            )
         raise InputError(
             f"{folder.folds} was made from other rows than {experiment.data.path} has now; put the "
-            f"file back as it was, or make new folds with make_folds.py --overwrite (and train "
-            f"every fold again)"
+            f"file back as it was, or {remedy}"
         )
     frame = pd.read_parquet(folder.folds)
     by_id = frame.set_index("id")["fold"]
     return by_id.loc[ids].to_numpy(dtype=int)
+
+
+def _label_differences(folder: RunFolder, experiment: Experiment) -> str | None:
+    """How an experiment reads other rows or labels than that of the folds; None if it does not."""
+    if not folder.experiment.is_file():
+        return None
+    stored = load_experiment(folder.experiment)
+    differences = describe_differences(stored, experiment, counts=_says_how_to_read)
+    if differences is None and stored.label_columns != experiment.label_columns:
+        return "the tasks in another order"
+    return differences
+
+
+def _says_how_to_read(key: str) -> bool:
+    section, *rest = key.split(".")
+    return section in READING_SECTIONS or (section == "tasks" and rest[1] in READING_KEYS)
 
 
 def _name_key(key: str, experiment: Experiment) -> str:
