@@ -6,7 +6,7 @@ import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 
-from auxfold.data.batches import split_by_tokens, training_steps
+from auxfold.data.batches import split_by_packed_tokens, split_by_tokens, training_steps
 
 lengths_strategy = st.lists(st.integers(2, 60), min_size=1, max_size=300)
 
@@ -40,3 +40,12 @@ def test_batches_keep_the_budget_and_every_row(lengths, budget):
     assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
     for indices in batches:
         assert len(indices) == 1 or len(indices) * lengths[indices].max() <= budget
+
+
+def test_packed_batches_hold_as_many_rows_as_their_tokens_allow():
+    lengths = np.array([3, 9, 1, 4, 4, 2, 30])
+    batches = split_by_packed_tokens(np.arange(7), lengths, 10)
+    assert [batch.tolist() for batch in batches] == [[6], [1], [3, 4], [0, 5, 2]]
+    some = split_by_packed_tokens(np.array([5, 2, 0]), lengths, 6)
+    assert [batch.tolist() for batch in some] == [[0, 5, 2]]
+    assert split_by_packed_tokens(np.arange(0), lengths, 10) == []

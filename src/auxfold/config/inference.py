@@ -24,10 +24,11 @@ class Inference(Section):
         description='The exponent of `average = "power"`. The larger it is, the more the most '
         "confident folds count.",
     )
-    max_tokens_per_batch: PositiveInt = Field(
-        16384,
+    max_tokens_per_batch: PositiveInt | Literal["auto"] = Field(
+        "auto",
         description="Tokens of one forward pass at inference, padding included. It limits memory "
-        "and does not change predictions.",
+        'and does not change predictions. `"auto"`: on a GPU as many as take a third of its free '
+        "memory, at most 131,072, and on a CPU 16,384.",
     )
     submission: Literal["auto", "probabilities", "decisions"] = Field(
         "auto",

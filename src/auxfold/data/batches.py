@@ -63,3 +63,25 @@ def split_by_tokens(indices: np.ndarray, lengths: np.ndarray, max_tokens: int) -
         batches.append(indices[start : start + size])
         start += size
     return batches
+
+
+def split_by_packed_tokens(
+    indices: np.ndarray, lengths: np.ndarray, max_tokens: int
+) -> list[np.ndarray]:
+    """Indices, longest row first, in batches of at most ``max_tokens`` tokens without padding.
+
+    A row that is longer than ``max_tokens`` is a batch by itself.
+
+    Args:
+        indices: the rows to divide.
+        lengths: tokens of each row, looked up by index.
+        max_tokens: the most tokens of a batch.
+    """
+    indices = indices[np.argsort(-lengths[indices], kind="stable")]
+    ends = lengths[indices].cumsum()
+    batches, start, done = [], 0, 0
+    while start < len(indices):
+        stop = max(start + 1, int(np.searchsorted(ends, done + max_tokens, side="right")))
+        batches.append(indices[start:stop])
+        start, done = stop, int(ends[stop - 1])
+    return batches

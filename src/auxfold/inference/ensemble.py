@@ -16,8 +16,10 @@ from auxfold.data.dataset import tokenize_dataset
 from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
 from auxfold.evaluation.token_statistics import TokenStatistics, measure_tokens
-from auxfold.inference.predict import predict_logits
+from auxfold.inference.predict import predict_fold_logits
 from auxfold.model.amp import choose_amp_dtype, default_device
+from auxfold.model.backbone import runs_padding_free
+from auxfold.model.memory import free_memory, models_fit
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.postprocessing.averaging import check_average, from_scale, to_scale
 from auxfold.storage.run_folder import FULL, FoldFolder, RunFolder
@@ -119,7 +121,8 @@ class Ensemble:
     ) -> dict[str, np.ndarray]:
         """Task name to predictions ``(rows, n_outputs)``, in the order of the table.
 
-        Only one model is in memory at a time. The tokens are stored next to the folds.
+        On a GPU all models read each batch in turn where they fit into its memory; otherwise only
+        one model is in memory at a time. The tokens are stored next to the folds.
 
         Args:
             table: ids and texts.
@@ -149,27 +152,44 @@ class Ensemble:
     def _iterate_folds(
         self, table: Table, tasks: TaskSet, display: Display, on_fold: FoldCallback
     ) -> Iterator[dict[str, np.ndarray]]:
-        for folder in self.folders:
-            logits = self._predict_fold(folder, table, tasks, display)
-            on_fold(folder, logits)
-            yield logits
-
-    def _predict_fold(
-        self, folder: FoldFolder, table: Table, tasks: TaskSet, display: Display
-    ) -> dict[str, np.ndarray]:
-        device = default_device()
-        model, tokenizer = load_fold(folder, device)
-        cache = RunFolder(folder.path.parent).tokens
+        """The logits of each fold by task name, in the order of the folds."""
+        first, device = self.folders[0], default_device()
+        model, tokenizer = load_fold(first, device)
+        cache = RunFolder(first.path.parent).tokens
+        # The tokenizer is the same in all folds of one experiment.
         dataset = tokenize_dataset(table.texts, tokenizer, self.experiment.model, cache)
-        return predict_logits(
-            model,
-            dataset,
-            np.arange(len(table)),
-            tasks=tasks.names,
-            max_tokens=self.experiment.inference.max_tokens_per_batch,
-            amp_dtype=choose_amp_dtype(self.experiment.train.precision, device),
-            on_batch=display.advance,
-        )
+        groups, loaded = self._split_by_memory(model), {first.path: model}
+        del model
+        for folders in groups:
+            models = [loaded.pop(f.path, None) or load_fold(f, device)[0] for f in folders]
+            fold_logits = predict_fold_logits(
+                models,
+                dataset,
+                np.arange(len(table)),
+                tasks=tasks.names,
+                max_tokens=self.experiment.inference.max_tokens_per_batch,
+                amp_dtype=choose_amp_dtype(self.experiment.train.precision, device),
+                packed=runs_padding_free(models[0], self.experiment.model, device.type),
+                on_batch=display.advance,
+            )
+            del models  # before the next one is loaded
+            for folder, logits in zip(folders, fold_logits, strict=True):
+                on_fold(folder, logits)
+                yield logits
+
+    def _split_by_memory(self, model: MultiTaskModel) -> list[list[FoldFolder]]:
+        """The folds whose models are in memory together: all of them, or one after the other.
+
+        On a CPU a batch costs a thousandth of its forward pass, and memory is worth more.
+
+        Args:
+            model: of the first fold, on its device.
+        """
+        device = model.device
+        n_more = len(self.folders) - 1
+        if device.type == "cuda" and models_fit(model, n_more, free_memory(device)):
+            return [self.folders]
+        return [[folder] for folder in self.folders]
 
 
 def average_folds(

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
 
-from auxfold.data.batches import split_by_tokens
+from auxfold.data.batches import split_by_packed_tokens, split_by_tokens
 from auxfold.data.dataset import TokenizedDataset
+from auxfold.data.prefetch import prefetch_to_device
 from auxfold.model.amp import autocast
+from auxfold.model.memory import free_memory, prediction_tokens
+from auxfold.model.multitask import MultiTaskModel
 from auxfold.tasks import Task
 
+CPU_MAX_TOKENS = 16_384
+FETCHED_ROWS = 100_000  # rows whose logits wait on the device
 
-@torch.inference_mode()
+
 def predict_logits(
-    model: nn.Module,
+    model: MultiTaskModel,
     dataset: TokenizedDataset,
     indices: np.ndarray,
     *,
     tasks: list[str],
-    max_tokens: int,
+    max_tokens: int | Literal["auto"],
     amp_dtype: str,
+    packed: bool = False,
     on_batch: Callable[[int], object] = lambda n_rows: None,
 ) -> dict[str, np.ndarray]:
     """Logits of the named tasks only; for symmetric pairs, the mean over both orders.
@@ -32,34 +39,157 @@ def predict_logits(
         dataset: the tokenized table.
         indices: the rows to predict.
         tasks: names of the tasks whose heads are computed.
-        max_tokens: maximal number of padded tokens per batch.
+        max_tokens: maximal number of tokens per batch, padding included; ``"auto"``: 16,384 on a
+            CPU, else as many as the free memory suggests.
         amp_dtype: ``bf16``, ``fp16`` or ``fp32``.
-        on_batch: called with the number of rows of each finished batch.
+        packed: whether the rows of a batch are packed without padding; the model must have a fast
+            encoder.
+        on_batch: called with the number of rows of each batch, on a GPU when it is launched.
 
     Returns:
         Task name to float32 ``(len(indices), width)``, in the order of ``indices``.
     """
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    lengths = dataset.lengths()
-    orders = (False, True) if dataset.symmetric_pairs else (False,)
-    logits: dict[str, np.ndarray] = {}
-    for positions in split_by_tokens(np.arange(len(indices)), lengths[indices], max_tokens):
-        passes = []
-        for swapped in orders:
-            batch = dataset.batch(indices[positions], swapped)
-            batch = {name: values.to(device) for name, values in batch.items()}
-            with autocast(amp_dtype, device):
-                passes.append(model(**batch, tasks=tasks))
-        for name in passes[0]:
-            mean = sum(outputs[name] for outputs in passes) / len(passes)
-            if name not in logits:
-                logits[name] = np.empty((len(indices), mean.shape[1]), dtype=np.float32)
-            logits[name][positions] = mean.float().cpu().numpy()
-        on_batch(len(positions))
-    model.train(was_training)
+    (logits,) = predict_fold_logits(
+        [model],
+        dataset,
+        indices,
+        tasks=tasks,
+        max_tokens=max_tokens,
+        amp_dtype=amp_dtype,
+        packed=packed,
+        on_batch=on_batch,
+    )
     return logits
+
+
+@torch.inference_mode()
+def predict_fold_logits(
+    models: Sequence[MultiTaskModel],
+    dataset: TokenizedDataset,
+    indices: np.ndarray,
+    *,
+    tasks: list[str],
+    max_tokens: int | Literal["auto"],
+    amp_dtype: str,
+    packed: bool = False,
+    on_batch: Callable[[int], object] = lambda n_rows: None,
+) -> list[dict[str, np.ndarray]]:
+    """The logits of several models of one architecture, which read each batch in turn.
+
+    Batches are made once, on a GPU in a background thread, which also copies them ahead. Logits
+    stay on the device until there are some 100,000 rows of them, so that the host does not wait
+    for any batch.
+
+    Args:
+        models: on one device.
+        dataset: see :func:`predict_logits`, as all that follows.
+        indices: the rows to predict.
+        tasks: names of the tasks.
+        max_tokens: maximal number of tokens per batch.
+        amp_dtype: the number format.
+        packed: whether the rows of a batch are packed without padding.
+        on_batch: called with the number of rows of each batch times the number of models.
+
+    Returns:
+        For every model, task name to float32 ``(len(indices), width)``.
+    """
+    device = models[0].device
+    if max_tokens == "auto":
+        max_tokens = choose_max_tokens(models[0], amp_dtype, dataset.max_length)
+    lengths = dataset.lengths()[indices]
+    split = split_by_packed_tokens if packed else split_by_tokens
+    batches = split(np.arange(len(indices)), lengths, max_tokens)
+    orders = (False, True) if dataset.symmetric_pairs else (False,)
+
+    def make(positions: np.ndarray) -> list[dict[str, Any]]:
+        """The inputs of the forward passes of a batch."""
+        rows = indices[positions]
+        if packed:
+            return [{"packed": dataset.packed(rows, swapped)} for swapped in orders]
+        return [dataset.batch(rows, swapped) for swapped in orders]
+
+    collectors = [_LogitCollector(len(indices)) for _ in models]
+    with _evaluation_mode(models), _current(device):
+        for positions, passes in zip(
+            batches, prefetch_to_device(make, batches, device), strict=True
+        ):
+            for model, collector in zip(models, collectors, strict=True):
+                with autocast(amp_dtype, device):
+                    outputs = [model(**inputs, tasks=tasks) for inputs in passes]
+                collector.add(positions, outputs)
+            on_batch(len(positions) * len(models))
+    return [collector.logits() for collector in collectors]
+
+
+def choose_max_tokens(model: MultiTaskModel, amp_dtype: str, max_length: int) -> int:
+    """The tokens of a batch for ``inference.max_tokens_per_batch = "auto"``.
+
+    Args:
+        model: on its device.
+        amp_dtype: ``bf16``, ``fp16`` or ``fp32``.
+        max_length: the most tokens of a row.
+    """
+    if model.device.type != "cuda":
+        return CPU_MAX_TOKENS
+    return prediction_tokens(model.backbone, amp_dtype, max_length, free_memory(model.device))
+
+
+@contextmanager
+def _evaluation_mode(models: Sequence[MultiTaskModel]) -> Iterator[None]:
+    """Switch dropout off, and afterwards back to what it was."""
+    modes = [model.training for model in models]
+    for model in models:
+        model.eval()
+    try:
+        yield
+    finally:
+        for model, was_training in zip(models, modes, strict=True):
+            model.train(was_training)
+
+
+def _current(device: torch.device) -> AbstractContextManager[Any]:
+    """Make a GPU the current one: Triton launches its kernels there."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+class _LogitCollector:
+    """The logits of one model, fetched from its device many rows at a time."""
+
+    def __init__(self, n_rows: int) -> None:
+        self.n_rows = n_rows
+        self.widths: dict[str, int] = {}
+        self.values = np.empty((0, 0), dtype=np.float32)
+        self._waiting: list[tuple[np.ndarray, torch.Tensor]] = []
+
+    def add(self, positions: np.ndarray, passes: list[dict[str, torch.Tensor]]) -> None:
+        """Take the logits of a batch, from one pass or the mean of several."""
+        means = {
+            name: (sum(outputs[name] for outputs in passes) / len(passes)).float()
+            for name in passes[0]
+        }
+        if not self.widths:
+            self.widths = {name: mean.shape[1] for name, mean in means.items()}
+            self.values = np.empty((self.n_rows, sum(self.widths.values())), dtype=np.float32)
+        self._waiting.append((positions, torch.cat([*means.values()], dim=1)[: len(positions)]))
+        if sum(len(rows) for rows, _ in self._waiting) >= FETCHED_ROWS:
+            self._fetch()
+
+    def _fetch(self) -> None:
+        """Copy the logits that wait on the device, in one transfer."""
+        if self._waiting:
+            rows = np.concatenate([positions for positions, _ in self._waiting])
+            self.values[rows] = torch.cat([values for _, values in self._waiting]).cpu().numpy()
+            self._waiting = []
+
+    def logits(self) -> dict[str, np.ndarray]:
+        """Task name to ``(rows, width)``."""
+        self._fetch()
+        ends = np.cumsum([*self.widths.values()])[:-1]
+        parts = np.split(self.values, ends, axis=1)
+        return {
+            name: np.ascontiguousarray(part)
+            for name, part in zip(self.widths, parts, strict=bool(self.widths))
+        }
 
 
 def concatenate_logits(logits: dict[str, np.ndarray], names: Iterable[str]) -> np.ndarray:

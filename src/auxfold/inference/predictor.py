@@ -17,8 +17,9 @@ from auxfold.evaluation.token_statistics import SAMPLE_ROWS, measure_tokens
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
 from auxfold.inference.postprocess import Postprocess
-from auxfold.inference.predict import concatenate_logits, predict_logits, split_logits
+from auxfold.inference.predict import concatenate_logits, predict_fold_logits, split_logits
 from auxfold.model.amp import all_devices, choose_amp_dtype
+from auxfold.model.backbone import runs_padding_free
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.postprocessing.averaging import check_average
 from auxfold.tasks import TaskSet
@@ -161,19 +162,17 @@ class Predictor:
     ) -> np.ndarray:
         """Logits ``(folds, len(indices), outputs)`` of some rows, on one device."""
         device = self.devices[device_index]
-        amp_dtype = choose_amp_dtype(self.experiment.train.precision, device)
-        fold_logits = []
-        for model in self.models[device_index]:
-            logits = predict_logits(
-                model,
-                dataset,
-                indices,
-                tasks=tasks.names,
-                max_tokens=self.experiment.inference.max_tokens_per_batch,
-                amp_dtype=amp_dtype,
-            )
-            fold_logits.append(concatenate_logits(logits, tasks.names))
-        return np.stack(fold_logits)
+        models = self.models[device_index]
+        fold_logits = predict_fold_logits(
+            models,
+            dataset,
+            indices,
+            tasks=tasks.names,
+            max_tokens=self.experiment.inference.max_tokens_per_batch,
+            amp_dtype=choose_amp_dtype(self.experiment.train.precision, device),
+            packed=runs_padding_free(models[0], self.experiment.model, device.type),
+        )
+        return np.stack([concatenate_logits(logits, tasks.names) for logits in fold_logits])
 
 
 class BlendPredictor:

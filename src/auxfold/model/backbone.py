@@ -125,6 +125,12 @@ def _set_dropout(config: Any, kind: str, value: float | None) -> None:
         setattr(config, name, value)
 
 
+def runs_padding_free(model: MultiTaskModel, settings: ModelSettings, device_type: str) -> bool:
+    """Whether the backbone runs on packed tokens: on a GPU, where its architecture can."""
+    is_wanted = settings.padding_free == "auto" and device_type == "cuda"
+    return is_wanted and model.fast_encoder() is not None
+
+
 def count_trainable_parameters(model: PreTrainedModel) -> int:
     """The number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -12,6 +12,7 @@ from auxfold.data.dataset import TokenizedDataset
 from auxfold.data.table import Table
 from auxfold.evaluation.scores import Evaluation, evaluate_rows
 from auxfold.inference.predict import predict_logits
+from auxfold.model.backbone import runs_padding_free
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.tasks import TaskSet
 
@@ -42,6 +43,7 @@ class FoldEvaluator:
             tasks=self.tasks.names,
             max_tokens=self.experiment.inference.max_tokens_per_batch,
             amp_dtype=self.amp_dtype,
+            packed=runs_padding_free(model, self.experiment.model, model.device.type),
         )
         return {task.name: task.activate(logits[task.name]) for task in self.tasks}
 
