@@ -11,6 +11,9 @@ from auxfold.errors import InputError, nearest
 KINDS = {
     "train": "rows per second of training, of auxfold and of transformers.Trainer",
     "predict": "rows per second from texts, of auxfold and of the transformers pipeline",
+    "idle": "share of a training epoch in which the GPU has nothing to do",
+    "gpu": "everything that is measured on a GPU, in order of worth, with one command",
+    "table": "write measurements from a file of JSON lines into the page of speeds",
     "tfidf": "out-of-fold scores of TF-IDF with logistic or ridge regression on the same folds",
     "bias": "seconds of the bias metric and of the competition kernel's way, on generated rows",
 }

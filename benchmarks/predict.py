@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from transformers import AutoTokenizer, pipeline
 
@@ -33,7 +32,7 @@ from benchmarks.options import (
     resolve_device,
 )
 from benchmarks.record import make_record, publish
-from benchmarks.rows import make_table, thin_out
+from benchmarks.rows import make_table, thin_out, write_table
 from benchmarks.timing import MemoryWatch, alternate, medians, seconds_of
 from benchmarks.trainer import PeerSettings, load_classifier
 
@@ -80,12 +79,9 @@ def trained_predictor(
 ) -> Iterator[Predictor]:
     """What ``auxfold.load`` gives, of a model that was trained for two steps."""
     table = make_table(texts[:N_TRAINING_ROWS], N_LABELS, args.seed)
-    frame = pd.DataFrame(table.labels, columns=LABELS)
-    frame.insert(0, "text", table.texts[0])
-    frame.insert(0, "id", table.ids)
     experiment = make_experiment(args, backbone.path, train={"epochs": 1})
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        frame.to_csv("generated.csv", index=False)
+        write_table(table, "generated.csv", LABELS)
         with contextlib.redirect_stdout(sys.stderr):
             path = train_fold(experiment, FULL).path
             predictor = auxfold.load(path, devices=[str(device)])
@@ -122,6 +118,8 @@ class PredictionRace:
         self.shape = EncoderShape.of(predictor.models[0][0].backbone)
         self.products = ProductRunner(self.shape, self.dtype, device)
         self.memory = {"auxfold": MemoryWatch(device), "pipeline": MemoryWatch(device)}
+        weights = predictor.models[0][0].parameters()
+        self.memory["auxfold"].resident = sum(weight.nbytes for weight in weights)
         self.pipeline = self.memory["pipeline"].track(self._make_pipeline)
 
     def _make_pipeline(self) -> Any:

@@ -130,6 +130,16 @@ def make_table(texts: list[str], n_labels: int, seed: int = 0) -> Table:
     )
 
 
+def write_table(table: Table, path: str | Path, label_columns: list[str]) -> None:
+    """Write ids, texts and labels as a csv file."""
+    import pandas as pd
+
+    frame = pd.DataFrame(table.labels, columns=label_columns)
+    frame.insert(0, "text", table.texts[0])
+    frame.insert(0, "id", table.ids)
+    frame.to_csv(path, index=False)
+
+
 def thin_out(lengths: np.ndarray, n_rows: int) -> np.ndarray:
     """``n_rows`` positions with about the distribution of all lengths, in ascending order."""
     order = np.argsort(lengths, kind="stable")

@@ -1,0 +1,181 @@
+"""Everything that is measured on a GPU, in order of worth, with one command.
+
+First come the tests that need CUDA, then the rows, each in a process of its own and within a time
+limit. A row that fails prints one line, and the next one starts. Every record is appended to a file
+of JSON lines as it comes. ``python -m benchmarks table FILE`` writes them into
+docs/results/speed.md, on another machine as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from auxfold.errors import InputError
+
+EXAMPLES = """examples:
+  python -m benchmarks gpu --out results.jsonl
+  python -m benchmarks gpu --only train --rows-only 3
+  python -m benchmarks gpu --only tests,idle --limit 60
+"""
+TESTS = "tests"
+
+
+class Row(NamedTuple):
+    """One benchmark.
+
+    Attributes:
+        kind: as in ``python -m benchmarks KIND``.
+        options: of that command.
+    """
+
+    kind: str
+    options: list[str]
+
+    def __str__(self) -> str:
+        return " ".join([self.kind, *self.options])
+
+
+ROWS = [
+    Row("train", ["--random", "bert-base"]),
+    Row("train", ["--random", "roberta-base"]),
+    Row("train", ["--random", "deberta-v3-base"]),
+    Row("train", ["--random", "bert-base", "--batch-size", "256"]),
+    Row("train", ["--random", "modernbert-base"]),
+    Row("predict", ["--random", "bert-base"]),
+    Row("idle", ["--random", "bert-base"]),
+    Row("predict", ["--random", "deberta-v3-base"]),
+    Row("predict", ["--random", "modernbert-base"]),
+    Row("train", ["--random", "bert-base", "--dropout", "off"]),
+]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the tests and the rows.
+
+    Raises:
+        InputError: ``--only`` names something that there is not.
+    """
+    args = parse_args(argv)
+    kinds = [TESTS, *dict.fromkeys(row.kind for row in ROWS)]
+    only = args.only.split(",") if args.only else kinds
+    for kind in only:
+        if kind not in kinds:
+            raise InputError(f"--only {kind}; expected is some of {','.join(kinds)}")
+    if TESTS in only:
+        run_tests(args.tests_limit)
+    rows = [row for row in ROWS if row.kind in only][: args.rows_only]
+    for row in rows:
+        run_row(row, args)
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks gpu",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--only", metavar="KIND,…", help="some of tests, train, predict, idle")
+    parser.add_argument("--rows-only", type=int, metavar="N", help="the first N rows")
+    parser.add_argument(
+        "--seconds", type=float, default=15.0, help="of measuring in a row; default: %(default)s"
+    )
+    parser.add_argument(
+        "--limit", type=float, default=90.0, help="seconds of a row; default: %(default)s"
+    )
+    parser.add_argument(
+        "--tests-limit", type=float, default=120.0, help="seconds; default: %(default)s"
+    )
+    parser.add_argument(
+        "--out", default="outputs/benchmarks/gpu.jsonl", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--random", metavar="NAME", help="this backbone in every row, such as tiny, to try it"
+    )
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda", help="cpu to try it")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="in every row; repeatable"
+    )
+    return parser.parse_args(argv)
+
+
+def run_tests(limit: float) -> None:
+    """The tests that are skipped without CUDA."""
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "cuda", "tests"]
+    say(f"tests: {' '.join(command[1:])}")
+    started = time.perf_counter()
+    try:
+        process = subprocess.run(command, capture_output=True, text=True, timeout=limit)
+        lines = (process.stdout + process.stderr).strip().splitlines()
+    except subprocess.TimeoutExpired:
+        lines = [f"not finished within {limit:g} s"]
+    say("\n".join(line for line in lines if is_worth_reading(line)))
+    say(f"tests: {time.perf_counter() - started:.1f} s")
+
+
+def is_worth_reading(line: str) -> bool:
+    """Whether a line of pytest's output says what failed, or how many passed."""
+    return line.startswith(("FAILED", "ERROR", "E  ", "not finished")) or " in " in line
+
+
+def run_row(row: Row, args: argparse.Namespace) -> None:
+    """One benchmark; its record goes to the file of results."""
+    command = [sys.executable, "-m", "benchmarks", *row_arguments(row, args)]
+    started = time.perf_counter()
+    try:
+        process = subprocess.run(command, capture_output=True, text=True, timeout=args.limit)
+        error = process.stderr if process.returncode else ""
+        output = process.stdout
+    except subprocess.TimeoutExpired:
+        output, error = "", f"not finished within {args.limit:g} s"
+    seconds = time.perf_counter() - started
+    if error:
+        lines = error.strip().splitlines() or ["no message"]
+        say(f"{row}: failed after {seconds:.1f} s: {lines[-1]}")
+        append(args.out, {"failed": str(row), "seconds": seconds, "error": lines[-15:]})
+        return
+    record = json.loads(output.strip().splitlines()[-1])
+    append(args.out, record)
+    say(f"{row}: {seconds:.1f} s: {summarize(record)}")
+
+
+def row_arguments(row: Row, args: argparse.Namespace) -> list[str]:
+    """The options of the row's command."""
+    options = list(row.options)
+    if args.random:
+        options[options.index("--random") + 1] = args.random
+    if row.kind != "idle":
+        options += ["--seconds", f"{args.seconds:g}"]
+    for override in args.set:
+        options += ["--set", override]
+    return [row.kind, *options, "--device", args.device, "--json", "--no-table"]
+
+
+def summarize(record: dict[str, Any]) -> str:
+    """The figures of a record in one line."""
+    figures = {**record["ratios"], **record["medians"]}
+    figures |= {f"{name} GiB": value for name, value in record.get("memory_gib", {}).items()}
+    return ", ".join(f"{name} {v:.4g}" for name, v in figures.items() if v is not None)
+
+
+def append(path: str, record: dict[str, Any]) -> None:
+    """Add one line of JSON to a file, which is on the disk before the next row starts."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def say(line: str) -> None:
+    """Print at once, also into a file."""
+    print(line, flush=True)
