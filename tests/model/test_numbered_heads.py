@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from transformers import BertConfig, BertModel
+from transformers import AutoModel, BertConfig, BertModel
 
 from auxfold.errors import InputError, UnknownName
 from auxfold.model.backbone import build_model
@@ -139,6 +139,36 @@ def test_a_checkpoint_of_another_layout_is_refused(tmp_path, change, expected):
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(InputError, match="neither model.safetensors nor pytorch_model.bin"):
         MultiTaskModel.from_pretrained(tmp_path, task_labels_map=HEADS)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "electra"])
+def test_a_checkpoint_without_heads_gets_new_ones(tmp_path, architecture):
+    path = make_backbone(tmp_path / "backbone", architecture)
+    expected = r"newly initialized, and to be trained, are quora_keyword_pairs \(2\), spaadia"
+    with pytest.warns(UserWarning, match=expected) as record:
+        model = MultiTaskModel.from_pretrained(path, task_labels_map=HEADS)
+    assert record[0].filename == __file__
+    assert not model.training and model.config.output_widths() == HEADS
+    backbone, outputs = AutoModel.from_pretrained(path), model.backbone(**BATCH)
+    torch.testing.assert_close(outputs[0], backbone(**BATCH)[0], atol=0, rtol=0)
+    pooled = outputs.pooler_output if architecture == "bert" else outputs[0][:, 0]
+    loss, logits = model(**BATCH, task_name="spaadia_squad_pairs", labels=torch.tensor([0, 1]))[:2]
+    torch.testing.assert_close(logits, model.heads["spaadia_squad_pairs"](pooled))
+    loss.backward()
+    model.save_pretrained(tmp_path / "saved")
+    reloaded = MultiTaskModel.from_pretrained(tmp_path / "saved", task_labels_map=HEADS)
+    torch.testing.assert_close(reloaded(**BATCH, task="spaadia_squad_pairs"), logits)
+
+
+@pytest.mark.filterwarnings("ignore:.*newly initialized")
+def test_options_of_a_checkpoint_without_heads(tmp_path):
+    path = make_backbone(tmp_path)
+    model = MultiTaskModel.from_pretrained(path, task_labels_map=HEADS, dtype=torch.bfloat16)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    with pytest.raises(InputError, match="names no head"):
+        MultiTaskModel.from_pretrained(path, task_labels_map={})
+    with pytest.raises(InputError, match="device_map is not for a model whose heads are new"):
+        MultiTaskModel.from_pretrained(path, task_labels_map=HEADS, device_map="cpu")
 
 
 def test_the_map_must_be_the_heads_of_a_model_of_ours(tmp_path):

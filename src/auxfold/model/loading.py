@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -64,7 +65,7 @@ def load_model(
     task_labels_map: dict[str, int] | None,
     options: dict[str, Any],
 ) -> Any:
-    """Load a model with all of its weights, with a reference, or with numbered heads.
+    """Load a model with all of its weights, with a reference, with numbered or with new heads.
 
     Args:
         model_class: the class of the model.
@@ -80,6 +81,8 @@ def load_model(
     """
     if task_labels_map is not None:
         checkpoint = load_numbered_heads(str(path), task_labels_map, options)
+        if checkpoint is not None and checkpoint.state_dict is None:
+            return load_with_new_heads(model_class, str(path), checkpoint.config, options)
         if checkpoint is not None:
             return load_plain(None, **checkpoint._asdict(), **options)
     config = load_config(path, options)
@@ -91,6 +94,43 @@ def load_model(
         model = loaded[0] if isinstance(loaded, tuple) else loaded  # with output_loading_info
         check_heads(str(path), model.config.output_widths(), task_labels_map)
     return loaded
+
+
+def load_with_new_heads(
+    model_class: type[Model], path: str, config: MultiTaskConfig, options: dict[str, Any]
+) -> Model:
+    """Load a backbone and put heads with random weights on it, which are yet to be trained.
+
+    The heads read the backbone's pooler, as those of the published class do, or the first token
+    where it has none.
+
+    Args:
+        model_class: the class of the model.
+        path: a folder or a hub name of the backbone.
+        config: the configuration with the heads.
+        options: those of ``from_pretrained``.
+
+    Returns:
+        The model in evaluation mode, in fp32 unless the options hold another ``dtype``.
+
+    Raises:
+        InputError: an option that does not work for such a model.
+    """
+    _check_options(options, "whose heads are new; save it, and load what is saved")
+    config.dtype = config.backbone_config().dtype
+    dtype = _parse_dtype(options.get("dtype") or options.get("torch_dtype"), config)
+    others = {name: options[name] for name in options if name not in ("dtype", "torch_dtype")}
+    backbone = AutoModel.from_pretrained(path, dtype=dtype, **others)
+    if getattr(backbone, "pooler", None) is None:
+        config.pooling = "cls"
+    model = model_class(config, backbone=backbone)
+    model.to(dtype)  # type: ignore[arg-type]  # the wrapper of transformers hides the overloads
+    model.config.dtype = dtype
+    heads = ", ".join(f"{name} ({width})" for name, width in config.heads.items())
+    warnings.warn(
+        f"{path} has no heads; newly initialized, and to be trained, are {heads}", stacklevel=4
+    )
+    return model.eval()
 
 
 def load_with_reference(
@@ -114,7 +154,10 @@ def load_with_reference(
         InputError: an option that works only for a model with all of its weights, or the backbone
             is missing or another one.
     """
-    _check_options(options)
+    _check_options(
+        options,
+        "whose backbone is stored elsewhere; scripts/merge.py makes plain models of adapters",
+    )
     assert config.reference is not None
     backbone = load_reference_backbone(
         config.reference,
@@ -142,13 +185,10 @@ def _parse_dtype(option: torch.dtype | str | None, config: MultiTaskConfig) -> t
     return dtype
 
 
-def _check_options(options: dict[str, Any]) -> None:
+def _check_options(options: dict[str, Any], model: str) -> None:
     """Refuse options without effect, rather than ignore them."""
     others = [
         name for name in options if name not in SUPPORTED_OPTIONS and not name.startswith("_")
     ]
     if others:
-        raise InputError(
-            f"from_pretrained: {others[0]} is not for a model whose backbone is stored elsewhere; "
-            f"scripts/merge.py makes plain models of adapters"
-        )
+        raise InputError(f"from_pretrained: {others[0]} is not for a model {model}")

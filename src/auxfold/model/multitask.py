@@ -283,7 +283,8 @@ class MultiTaskModel(PreTrainedModel):
 
         Args:
             pretrained_model_name_or_path: a fold folder or a hub name; with ``task_labels_map``
-                also a checkpoint with numbered heads (see ``model/numbered_heads.py``).
+                also a checkpoint with numbered heads (see ``model/numbered_heads.py``) or without
+                heads, which are then new.
             model_args: as in transformers.
             task_labels_map: head name to number of labels. Numbered heads get the names in this
                 order. Heads that have names must have these names and widths.

@@ -1,4 +1,4 @@
-"""Load checkpoints whose heads have numbers instead of names.
+"""Load checkpoints whose heads have numbers instead of names, or that have no heads yet.
 
 The layout is that of shahrukhx01/bert-multitask-query-classifiers: a BERT configuration, its
 weights as ``bert.*`` with the pooler, and linear heads ``classifier1``, ``classifier2`` on the
@@ -23,10 +23,16 @@ WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 class NamedCheckpoint(NamedTuple):
-    """A checkpoint as a multi-task model: its configuration, and weights by parameter name."""
+    """A checkpoint as a multi-task model.
+
+    Attributes:
+        config: its configuration.
+        state_dict: weights by parameter name; None where the checkpoint is a backbone without
+            heads.
+    """
 
     config: MultiTaskConfig
-    state_dict: dict[str, torch.Tensor]
+    state_dict: dict[str, torch.Tensor] | None
 
 
 def load_numbered_heads(
@@ -43,7 +49,8 @@ def load_numbered_heads(
         None where the checkpoint is a multi-task model, whose heads have names already.
 
     Raises:
-        InputError: the number or the widths of the heads differ, or weights are missing or surplus.
+        InputError: no head is named, the number or the widths of the heads differ, or weights are
+            missing or surplus.
     """
     hub_options = select_hub_options(options)
     values, _ = PreTrainedConfig.get_config_dict(path, **hub_options)
@@ -55,8 +62,13 @@ def load_numbered_heads(
             f"{path} is of the model type {model_type!r}, which transformers does not know"
         )
     backbone_config = CONFIG_MAPPING[model_type].from_dict(values)
-    weights = _rename_weights(path, _load_weights(path, hub_options), heads, backbone_config)
-    return NamedCheckpoint(_multitask_config(backbone_config, heads), weights)
+    weights = _load_weights(path, hub_options)
+    state_dict = None
+    if any(name.startswith("classifier") for name in weights):
+        state_dict = _rename_weights(path, weights, heads, backbone_config)
+    elif not heads:
+        raise InputError(f"{path}: task_labels_map names no head; expected is a width per name")
+    return NamedCheckpoint(_multitask_config(backbone_config, heads), state_dict)
 
 
 def _multitask_config(backbone: PreTrainedConfig, heads: dict[str, int]) -> MultiTaskConfig:
