@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from auxfold.cli.options import run
 from auxfold.errors import InputError
 
 EXAMPLES = """examples:
@@ -25,6 +28,10 @@ EXAMPLES = """examples:
   python -m benchmarks gpu --only tests,idle --limit 60
 """
 TESTS = "tests"
+MARK = "mark.cuda"
+# A row starts from a process that has imported what takes seconds, and that never used the GPU.
+START = multiprocessing.get_context("forkserver")
+PRELOADED = ["torch", "transformers", "pandas", "auxfold.training.fold"]
 
 
 class Row(NamedTuple):
@@ -70,9 +77,10 @@ def main(argv: list[str] | None = None) -> None:
             raise InputError(f"--only {kind}; expected is some of {','.join(kinds)}")
     if TESTS in only:
         run_tests(args.tests_limit)
-    rows = [row for row in ROWS if row.kind in only][: args.rows_only]
-    for row in rows:
-        run_row(row, args)
+    START.set_forkserver_preload(PRELOADED)
+    with tempfile.TemporaryDirectory() as folder:
+        for row in [row for row in ROWS if row.kind in only][: args.rows_only]:
+            run_row(row, args, Path(folder))
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -110,42 +118,61 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def run_tests(limit: float) -> None:
     """The tests that are skipped without CUDA."""
-    command = [sys.executable, "-m", "pytest", "-q", "-k", "cuda", "tests"]
-    say(f"tests: {' '.join(command[1:])}")
+    paths = sorted(str(path) for path in Path("tests").rglob("test_*.py") if MARK in read(path))
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=line", "-m", "cuda", *paths]
     started = time.perf_counter()
-    try:
-        process = subprocess.run(command, capture_output=True, text=True, timeout=limit)
-        lines = (process.stdout + process.stderr).strip().splitlines()
-    except subprocess.TimeoutExpired:
-        lines = [f"not finished within {limit:g} s"]
-    say("\n".join(line for line in lines if is_worth_reading(line)))
-    say(f"tests: {time.perf_counter() - started:.1f} s")
+    with tempfile.TemporaryFile("w+") as output:
+        try:
+            subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, timeout=limit)
+        except subprocess.TimeoutExpired:
+            print(f"not finished in {limit:g} s", file=output, flush=True)
+        output.seek(0)
+        lines = output.read().strip().splitlines()
+    say("\n".join(lines[-40:]))
+    say(f"tests of {len(paths)} files: {time.perf_counter() - started:.1f} s")
 
 
-def is_worth_reading(line: str) -> bool:
-    """Whether a line of pytest's output says what failed, or how many passed."""
-    return line.startswith(("FAILED", "ERROR", "E  ", "not finished")) or " in " in line
+def read(path: Path) -> str:
+    """The text of a file."""
+    return path.read_text(encoding="utf-8")
 
 
-def run_row(row: Row, args: argparse.Namespace) -> None:
-    """One benchmark; its record goes to the file of results."""
-    command = [sys.executable, "-m", "benchmarks", *row_arguments(row, args)]
+def run_row(row: Row, args: argparse.Namespace, folder: Path) -> None:
+    """One benchmark, in a process of its own; its record goes to the file of results."""
+    output, errors = folder / "output", folder / "errors"
+    arguments = row_arguments(row, args)
     started = time.perf_counter()
-    try:
-        process = subprocess.run(command, capture_output=True, text=True, timeout=args.limit)
-        error = process.stderr if process.returncode else ""
-        output = process.stdout
-    except subprocess.TimeoutExpired:
-        output, error = "", f"not finished within {args.limit:g} s"
+    process = START.Process(target=run_kind, args=(arguments, output, errors))
+    process.start()
+    process.join(args.limit)
     seconds = time.perf_counter() - started
-    if error:
-        lines = error.strip().splitlines() or ["no message"]
-        say(f"{row}: failed after {seconds:.1f} s: {lines[-1]}")
-        append(args.out, {"failed": str(row), "seconds": seconds, "error": lines[-15:]})
-        return
-    record = json.loads(output.strip().splitlines()[-1])
-    append(args.out, record)
-    say(f"{row}: {seconds:.1f} s: {summarize(record)}")
+    if process.is_alive():
+        process.kill()
+        process.join()
+        report_failure(row, args, seconds, [f"not finished in {args.limit:g} s"])
+    elif process.exitcode != 0:
+        lines = read(errors).strip().splitlines() or [f"exit code {process.exitcode}"]
+        report_failure(row, args, seconds, lines)
+    else:
+        record = json.loads(read(output).strip().splitlines()[-1])
+        append(args.out, record)
+        say(f"{' '.join(arguments)}: {seconds:.1f} s: {summarize(record)}")
+
+
+def run_kind(arguments: list[str], output: Path, errors: Path) -> None:
+    """``python -m benchmarks KIND …`` in this process, with its output in files."""
+    for path, descriptor in ((output, 1), (errors, 2)):
+        with path.open("wb") as file:
+            os.dup2(file.fileno(), descriptor)
+    from benchmarks.__main__ import main as run_benchmark
+
+    run(lambda: run_benchmark(arguments))
+
+
+def report_failure(row: Row, args: argparse.Namespace, seconds: float, lines: list[str]) -> None:
+    """One line for a person, and the last lines of the error in the file of results."""
+    say(f"{row}: failed after {seconds:.1f} s: {lines[-1]}")
+    append(args.out, {"failed": str(row), "seconds": seconds, "error": lines[-20:]})
 
 
 def row_arguments(row: Row, args: argparse.Namespace) -> list[str]:

@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 
+import auxfold
 from auxfold.storage.atomic import write_json
 from benchmarks.speed_table import add_rows
 
 RECORDS = Path("outputs/benchmarks")
 SPEED_PAGE = Path("docs/results/speed.md")
-PACKAGES = ("auxfold", "torch", "transformers")
+PACKAGES = ("torch", "transformers")
 
 
 def make_record(
@@ -33,13 +34,14 @@ def make_record(
         arguments: of the command.
         content: ``case`` (what was measured), ``ratios``, ``medians`` and others.
     """
+    shown = [argument for argument in arguments if argument not in ("--json", "--no-table")]
     return {
         "kind": kind,
         "device": describe_device(device),
         **content,
         "seed": seed,
         "versions": {"python": platform.python_version(), **_versions()},
-        "command": shlex.join(["python", "-m", "benchmarks", kind, *arguments]),
+        "command": shlex.join(["python", "-m", "benchmarks", kind, *shown]),
         "date": time.strftime("%Y-%m-%d"),
     }
 
@@ -93,10 +95,10 @@ def _processor() -> str:
 
 
 def _versions() -> dict[str, str | None]:
-    versions: dict[str, str | None] = {}
+    versions: dict[str, str | None] = {"auxfold": auxfold.__version__}
     for package in PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # run from its source
+        except importlib.metadata.PackageNotFoundError:
             versions[package] = None
     return versions
