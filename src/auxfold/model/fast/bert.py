@@ -97,7 +97,11 @@ class FastBert(FastEncoder):
     def _position_ids(self, context: ForwardContext) -> torch.Tensor:
         packed = context.packed
         if not self.counts_from_padding:
-            return packed.positions
+            last = self.backbone.embeddings.position_embeddings.num_embeddings - 1
+            # Rows of filler may be longer than any row.
+            return (
+                packed.positions.clamp(max=last) if packed.max_length > last else packed.positions
+            )
         # As in Hugging Face: only tokens that are not padding count, also within a text.
         padding = self.backbone.embeddings.padding_idx
         is_token = packed.input_ids.ne(padding).long()
@@ -173,10 +177,9 @@ def after_attention(
     """
     attended_p, output_p = (dropout_of(d, context) for d in layer.dropouts[1:])
     projected = layer.attention_output(attended)
-    _, hidden, low = add_norm(projected, hidden, layer.attention_norm, attended_p, context.dtype)
+    hidden, low = add_norm(projected, hidden, layer.attention_norm, attended_p, context.dtype)
     output = layer.down(layer.activation(layer.up(low)))
-    _, hidden, low = add_norm(output, hidden, layer.output_norm, output_p, context.dtype)
-    return hidden, low
+    return add_norm(output, hidden, layer.output_norm, output_p, context.dtype)
 
 
 def _lookup(table: Any, ids: torch.Tensor) -> torch.Tensor:

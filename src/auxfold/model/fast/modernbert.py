@@ -12,7 +12,7 @@ from auxfold.model.fast.attention import attend, packed_attention_runs
 from auxfold.model.fast.context import ForwardContext
 from auxfold.model.fast.encoder import FastEncoder, dropout_of
 from auxfold.model.fast.linear import FusedLinear
-from auxfold.model.fast.regions import add_norm, gated, norm, rotate
+from auxfold.model.fast.regions import add_before_norm, add_norm, gated, norm, rotate
 from auxfold.model.pooling import AttentionPool
 
 # Cosines and sines ``(tokens, dim)`` of the rotary positions.
@@ -45,6 +45,13 @@ class FastModernBert(FastEncoder):
         self.n_heads = backbone.config.num_attention_heads
         super().__init__(backbone, pooling, pool)
 
+    @classmethod
+    def supports(cls, backbone: PreTrainedModel) -> bool:
+        """See :class:`FastEncoder`. Rotary positions that depend on the longest row are not."""
+        types = set(backbone.config.layer_types)
+        parameters = (backbone.config.rope_parameters[layer_type] for layer_type in types)
+        return all(settings["rope_type"] == "default" for settings in parameters)
+
     def linear_layers(self) -> list[FusedLinear]:
         """See :class:`FastEncoder`."""
         layers = ((x.qkv, x.attention_output, x.up, x.down) for x in self.layers)
@@ -63,22 +70,24 @@ class FastModernBert(FastEncoder):
         table = embeddings.tok_embeddings
         total = F.embedding(context.packed.input_ids, table.weight, table.padding_idx)
         p = dropout_of(embeddings.drop, context)
-        hidden, _ = norm(total, embeddings.norm, p, context.dtype)
-        _, low = norm(hidden, self.layers[0].module.attn_norm, 0.0, context.dtype)
+        hidden, low = norm(total, embeddings.norm, p, context.dtype)
         angles = self._angles(hidden, context)
-        norms = [*(layer.module.attn_norm for layer in self.layers[1:]), self.backbone.final_norm]
-        normed = hidden
-        for layer, next_norm in zip(self.layers, norms, strict=True):
+        output: torch.Tensor | None = None
+        for layer in self.layers:
+            if output is not None:  # the first layer has no norm before attention
+                attn_norm = layer.module.attn_norm
+                hidden, low = add_before_norm(output, hidden, attn_norm, 0.0, context.dtype)
             first_only = self.first_only and layer is self.layers[-1]
             layer_angles = angles[layer.module.attention_type]
             attended = self._attention(layer, low, layer_angles, context, first_only)
             if first_only:
                 hidden = hidden.index_select(0, context.first_tokens)
             p = dropout_of(layer.module.attn.out_drop, context)
-            hidden, _, low = add_norm(attended, hidden, layer.module.mlp_norm, p, context.dtype)
+            mlp_norm = layer.module.mlp_norm
+            hidden, low = add_before_norm(attended, hidden, mlp_norm, p, context.dtype)
             output = self._feed_forward(layer, low, context)
-            hidden, normed, low = add_norm(output, hidden, next_norm, 0.0, context.dtype)
-        return normed, low
+        assert output is not None
+        return add_norm(output, hidden, self.backbone.final_norm, 0.0, context.dtype)
 
     def _angles(self, hidden: torch.Tensor, context: ForwardContext) -> dict[str, Angles]:
         positions = context.packed.positions[None]

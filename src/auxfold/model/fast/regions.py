@@ -18,10 +18,14 @@ _compiled: dict[str, Callable[..., Any]] = {}
 
 
 def compile_regions(enabled: bool) -> None:
-    """Run the regions through ``torch.compile``, with any number of tokens, or as they are."""
+    """Run the regions through ``torch.compile``, or as they are.
+
+    They are compiled at their first use, for any number of tokens. Without gradients they always
+    run as they are: evaluation would compile them a second time.
+    """
     _compiled.clear()
     if enabled:
-        for region in (_norm, _add_norm, _gated, _rotate):
+        for region in (_norm, _add_norm, _add_before_norm, _gated, _rotate):
             _compiled[region.__name__] = torch.compile(region)
 
 
@@ -32,7 +36,7 @@ def regions_are_compiled() -> bool:
 
 def _run(region: Callable[..., Any], *args: Any) -> Any:
     compiled = _compiled.get(region.__name__)
-    if compiled is None:
+    if compiled is None or not torch.is_grad_enabled():
         return region(*args)
     for value in args:
         if isinstance(value, torch.Tensor) and value.ndim > 1:
@@ -58,8 +62,8 @@ def norm(
 
 def add_norm(
     x: torch.Tensor, residual: torch.Tensor, layer_norm: nn.Module, p: float, dtype: torch.dtype
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The sum ``dropout(x) + residual``, its layer norm, and the latter in ``dtype``.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``LayerNorm(dropout(x) + residual)`` ``(tokens, hidden)``, and the same in ``dtype``.
 
     Args:
         x: ``(tokens, hidden)``, the output of a sublayer.
@@ -70,6 +74,17 @@ def add_norm(
     """
     weight, bias, eps = layer_norm.weight, layer_norm.bias, layer_norm.eps
     return _run(_add_norm, x, residual, weight, bias, eps, p, dtype)
+
+
+def add_before_norm(
+    x: torch.Tensor, residual: torch.Tensor, layer_norm: nn.Module, p: float, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sum ``dropout(x) + residual``, and its layer norm in ``dtype``; else as :func:`add_norm`.
+
+    This is what a backbone needs whose layer norms precede the sublayers.
+    """
+    weight, bias, eps = layer_norm.weight, layer_norm.bias, layer_norm.eps
+    return _run(_add_before_norm, x, residual, weight, bias, eps, p, dtype)
 
 
 def gated(
@@ -92,7 +107,12 @@ def _norm(x, weight, bias, eps, p, dtype):  # type: ignore[no-untyped-def]  # no
 def _add_norm(x, residual, weight, bias, eps, p, dtype):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     total = F.dropout(x, p, p > 0) + residual
     hidden = F.layer_norm(total, weight.shape, weight, bias, eps)
-    return total, hidden, hidden.to(dtype)
+    return hidden, hidden.to(dtype)
+
+
+def _add_before_norm(x, residual, weight, bias, eps, p, dtype):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    total = F.dropout(x, p, p > 0) + residual
+    return total, F.layer_norm(total, weight.shape, weight, bias, eps).to(dtype)
 
 
 def _gated(x, activation, p):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
