@@ -16,12 +16,12 @@ from auxfold.model.fast.blocks import from_block, to_block
 from auxfold.model.fast.context import ForwardContext
 from auxfold.model.fast.disentangled import (
     PositionVectors,
-    RelativePositions,
     attend_disentangled,
     attend_from_first_tokens,
     relative_positions,
 )
 from auxfold.model.fast.encoder import FastEncoder, dropout_of
+from auxfold.model.fast.lanes import Lanes, fill_lanes
 from auxfold.model.fast.linear import FusedLinear
 from auxfold.model.fast.regions import norm
 from auxfold.model.pooling import AttentionPool
@@ -44,24 +44,18 @@ class DebertaLayer(BertLayer):
     position_dropout: nn.Module
 
 
-class _Block(NamedTuple):
-    """The block of padded rows in which all layers of one forward pass attend.
+class _Positions(NamedTuple):
+    """What all layers of one forward pass attend with.
 
     Attributes:
-        n_rows: its rows.
-        length: the number of tokens to which they are padded.
-        index: ``(tokens,)`` int64, where each token is among the ``n_rows * length``.
-        key_mask: ``(n_rows, length)``, 0 for tokens and minus infinity for padding.
-        table: ``(table rows, hidden)``, the relative positions that occur.
-        lookup: ``(types * 2 * length,)`` int64, the rows of a layer's projected table, whose rows
-            hold the types one after the other.
+        lanes: the tokens as a block.
+        tables: ``(layers, table rows, hidden)``, the relative positions that occur, after dropout.
+        lookup: ``(types * 2 * length,)`` int64, the rows of a layer's projected table, in which the
+            projections of a position follow each other.
     """
 
-    n_rows: int
-    length: int
-    index: torch.Tensor
-    key_mask: torch.Tensor
-    table: torch.Tensor
+    lanes: Lanes
+    tables: torch.Tensor
     lookup: torch.Tensor
 
 
@@ -79,8 +73,13 @@ class FastDeberta(FastEncoder):
         self.scale = (head_dim * (1 + len(self.attention_types))) ** -0.5
         project = module.embeddings.embed_proj
         self.project = None if project is None else FusedLinear(project)
-        self._positions: dict[tuple[int, torch.device], tuple[RelativePositions, torch.Tensor]] = {}
+        self._lookups: dict[tuple[int, torch.device], tuple[slice, torch.Tensor]] = {}
         super().__init__(backbone, pooling, pool)
+
+    @property
+    def max_length_step(self) -> int:
+        """See :class:`FastEncoder`. Shorter lanes cost less, but few lengths need few graphs."""
+        return 64
 
     @classmethod
     def supports(cls, backbone: PreTrainedModel) -> bool:
@@ -102,129 +101,130 @@ class FastDeberta(FastEncoder):
     def encode(self, context: ForwardContext) -> tuple[torch.Tensor, torch.Tensor]:
         """See :class:`FastEncoder`."""
         hidden, low = self._embed(context)
-        block = self._block(context) if self.attention_types else None
-        for layer in self.layers[:-1]:
-            hidden, low = self._run_layer(layer, hidden, low, context, block, first_only=False)
-        return self._run_layer(self.layers[-1], hidden, low, context, block, self.first_only)
+        positions = self._positions(context) if self.attention_types else None
+        for number, layer in enumerate(self.layers):
+            first_only = self.first_only and layer is self.layers[-1]
+            attended = self._attend(number, low, context, positions, first_only)
+            if first_only:
+                hidden = hidden.index_select(0, context.first_tokens)
+            hidden, low = after_attention(layer, attended.flatten(1), hidden, context)
+        return hidden, low
 
     def _embed(self, context: ForwardContext) -> tuple[torch.Tensor, torch.Tensor]:
-        embeddings = self.backbone.embeddings
-        total = sum_embeddings(embeddings, context.packed, context.packed.positions)
+        embeddings, position_ids = self.backbone.embeddings, context.packed.positions
+        table = embeddings.position_embeddings
+        if table is not None and context.packed.max_length > table.num_embeddings:
+            # Rows of filler may be longer than any row.
+            position_ids = position_ids.clamp(max=table.num_embeddings - 1)
+        total = sum_embeddings(embeddings, context.packed, position_ids)
         if self.project is not None:
             total = self.project(total.to(context.dtype)).to(total.dtype)
         p = dropout_of(embeddings.dropout, context)
         return norm(total, embeddings.LayerNorm, p, context.dtype)
 
-    def _block(self, context: ForwardContext) -> _Block:
+    def _positions(self, context: ForwardContext) -> _Positions:
         packed, encoder = context.packed, self.backbone.encoder
-        length = -(-packed.max_length // _LENGTH_STEP) * _LENGTH_STEP
-        positions, lookup = self._relative_positions(length, packed.rows.device)
-        columns = torch.arange(length, device=packed.rows.device)
-        is_token = columns < context.lengths.clamp(min=1)[:, None]
-        rows = encoder.rel_embeddings.weight[positions.start : positions.stop]
+        length = max(-(-packed.max_length // _LENGTH_STEP), 1) * _LENGTH_STEP
+        rows, lookup = self._rows_and_lookup(length, packed.rows.device)
         layer_norm = encoder.LayerNorm if "layer_norm" in encoder.norm_rel_ebd else nn.Identity()
-        return _Block(
-            n_rows=packed.n_rows,
-            length=length,
-            index=packed.rows * length + packed.positions,
-            key_mask=torch.zeros_like(is_token, dtype=context.dtype).masked_fill(
-                ~is_token, -torch.inf
-            ),
-            table=norm(rows, layer_norm, 0.0, context.dtype)[0],
-            lookup=lookup,
-        )
+        table, _ = norm(encoder.rel_embeddings.weight[rows], layer_norm, 0.0, context.dtype)
+        # A mask for each layer, and gradients that are added up in fp32.
+        p = dropout_of(self.layers[0].position_dropout, context)
+        tables = F.dropout(table.expand(len(self.layers), *table.shape), p, p > 0)
+        lanes = fill_lanes(packed, length, context.dtype)
+        return _Positions(lanes, tables.to(context.dtype), lookup)
 
-    def _relative_positions(
-        self, length: int, device: torch.device
-    ) -> tuple[RelativePositions, torch.Tensor]:
-        """The rows for blocks of a length, and their numbers in a layer's projected table.
+    def _rows_and_lookup(self, length: int, device: torch.device) -> tuple[slice, torch.Tensor]:
+        """The rows of the table of positions for a length, and the lookup in :class:`_Positions`.
 
-        They are computed once for each length, not within a captured CUDA graph.
+        They are computed once for each length, before a CUDA graph is captured for it.
         """
-        if (length, device) not in self._positions:
+        if (length, device) not in self._lookups:
             attention = self.backbone.encoder.layer[0].attention.self
             # Tensors of inference mode could not be used in training later.
             with torch.inference_mode(False):
                 positions = relative_positions(
                     length, attention.position_buckets, attention.max_relative_positions, device
                 )
-                rows = {"p2c": positions.ascending, "c2p": positions.descending}
-                n_types = len(self.attention_types)
-                numbers = [rows[name] * n_types + i for i, name in enumerate(self.attention_types)]
-                self._positions[length, device] = (positions, torch.cat(numbers))
-        return self._positions[length, device]
-
-    def _run_layer(
-        self,
-        layer: DebertaLayer,
-        hidden: torch.Tensor,
-        low: torch.Tensor,
-        context: ForwardContext,
-        block: _Block | None,
-        first_only: bool,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        if first_only:
-            others = layer.qkv(low, 1)
-            hidden = hidden.index_select(0, context.first_tokens)
-            queries = layer.qkv(low.index_select(0, context.first_tokens), 0, 1)
-        else:
-            queries, others = None, layer.qkv(low)
-        attended = self._attend(layer, queries, others, context, block)
-        return after_attention(layer, attended.flatten(1), hidden, context)
+                numbers = {"p2c": positions.ascending, "c2p": positions.descending}
+                columns = {name: i for i, name in enumerate(self.attention_types)}
+                n_columns = len(columns)
+                if self.layers[0].position_projection is None:
+                    columns, n_columns = {"p2c": 0, "c2p": 1}, 3  # queries, keys and values
+                lookup = [numbers[t] * n_columns + columns[t] for t in self.attention_types]
+                rows = slice(positions.start, positions.stop)
+                self._lookups[length, device] = (rows, torch.cat(lookup))
+        return self._lookups[length, device]
 
     def _attend(
         self,
-        layer: DebertaLayer,
-        queries: torch.Tensor | None,
-        others: torch.Tensor,
+        number: int,
+        low: torch.Tensor,
         context: ForwardContext,
-        block: _Block | None,
+        positions: _Positions | None,
+        first_only: bool,
     ) -> torch.Tensor:
-        """Attention ``(tokens, heads, dim)``, or with ``queries`` ``(rows, heads, dim)``.
+        """The attention of a layer, ``(tokens or rows, heads, dim)``.
 
         Args:
-            layer: its modules.
-            queries: ``(rows, heads * dim)``, those of the first tokens, if only they are needed.
-            others: ``(tokens, 2 * heads * dim)`` keys and values, or without ``queries`` all three.
+            number: of the layer.
+            low: ``(tokens, hidden)``, its input in the number format of matrix products.
             context: of this forward pass.
-            block: the block of padded rows; None: attention without relative positions.
+            positions: of this forward pass; None: attention without relative positions.
+            first_only: whether only the first token of each row attends.
         """
+        layer = self.layers[number]
         p = dropout_of(layer.dropouts[0], context)
-        if block is None:
-            first = [] if queries is None else self._heads(queries, 1)
-            return attend(*first, *self._heads(others, 3 - len(first)), context, p)
-        positions = self._position_vectors(layer, context, block)
-        padded = to_block(others, block.index, block.n_rows * block.length)
-        parts = [
-            x.unflatten(0, (block.n_rows, block.length))
-            for x in self._heads(padded, 3 if queries is None else 2)
-        ]
-        if queries is not None:
-            (query,) = self._heads(queries, 1)
-            return attend_from_first_tokens(query, *parts, positions, block.key_mask, self.scale, p)
-        attended = attend_disentangled(*parts, positions, block.key_mask, self.scale, p)
-        return from_block(attended.flatten(0, 1), block.index)
-
-    def _position_vectors(
-        self, layer: DebertaLayer, context: ForwardContext, block: _Block
-    ) -> PositionVectors:
-        p = dropout_of(layer.position_dropout, context)
-        table = F.dropout(block.table, p, p > 0).to(context.dtype)
-        if layer.position_projection is not None:
-            projected = layer.position_projection(table)
+        if positions is None:
+            query, key, value = self._heads(layer.qkv(low))
+            query = query.index_select(0, context.first_tokens) if first_only else query
+            return attend(query, key, value, context, p)
+        projected, vectors = self._project(layer, low, positions.tables[number], positions.lookup)
+        if first_only:
+            index, key_mask = self._rows_as_block(context, positions.lanes.length)
+            n_rows, length = key_mask.shape
         else:
-            first, last = "p2c" not in self.attention_types, 1 + ("c2p" in self.attention_types)
-            projected = layer.qkv(table, int(first), last)
-        n_types = len(self.attention_types)
-        projected = (projected * self.scale).unflatten(1, (n_types, -1)).flatten(0, 1)
-        # The gradient of an embedding adds up the distances of a bucket in a fixed order.
-        vectors = F.embedding(block.lookup, projected).unflatten(1, (self.n_heads, -1))
-        by_type = dict(zip(self.attention_types, vectors.chunk(n_types), strict=True))
-        return PositionVectors(queries=by_type.get("p2c"), keys=by_type.get("c2p"))
+            n_rows, length, index, mask = positions.lanes
+        block = to_block(projected, index, n_rows * length)
+        query, key, value = (x.unflatten(0, (n_rows, length)) for x in self._heads(block))
+        if first_only:
+            return attend_from_first_tokens(
+                query[:, 0], key, value, vectors, key_mask, self.scale, p
+            )
+        attended = attend_disentangled(query, key, value, vectors, mask, self.scale, p)
+        return from_block(attended.flatten(0, 1), index)
 
-    def _heads(self, projected: torch.Tensor, n: int) -> tuple[torch.Tensor, ...]:
-        """``n`` times ``(tokens, heads, dim)`` of ``(tokens, n * heads * dim)``."""
-        return projected.view(len(projected), n, self.n_heads, -1).unbind(1)
+    def _project(
+        self, layer: DebertaLayer, low: torch.Tensor, table: torch.Tensor, lookup: torch.Tensor
+    ) -> tuple[torch.Tensor, PositionVectors]:
+        """Queries, keys and values ``(tokens, 3 * heads * dim)``, and the vectors of positions."""
+        if layer.position_projection is None:
+            # The projections of tokens: one product for both.
+            tokens_and_table = layer.qkv(torch.cat([low, table]))
+            projected, rows = tokens_and_table.split([len(low), len(table)])
+        else:
+            projected, rows = layer.qkv(low), layer.position_projection(table)
+        rows = rows.view(-1, projected.shape[1] // 3)
+        # The gradient of an embedding adds up the distances of a bucket in a fixed order.
+        vectors = F.embedding(lookup, rows).unflatten(1, (self.n_heads, -1))
+        parts = vectors.chunk(len(self.attention_types))
+        by_type = dict(zip(self.attention_types, parts, strict=True))
+        return projected, PositionVectors(queries=by_type.get("p2c"), keys=by_type.get("c2p"))
+
+    def _rows_as_block(
+        self, context: ForwardContext, length: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The index of a block with a row per text, ``(tokens,)``, and its mask of keys."""
+        packed = context.packed
+        columns = torch.arange(length, device=packed.rows.device)
+        is_padding = columns >= context.lengths.clamp(min=1)[:, None]
+        mask = torch.zeros(is_padding.shape, dtype=context.dtype, device=columns.device)
+        index = packed.rows * length + packed.positions
+        return index, mask.masked_fill_(is_padding, -torch.inf)
+
+    def _heads(self, projected: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Queries, keys and values ``(tokens, heads, dim)``."""
+        return projected.view(len(projected), 3, self.n_heads, -1).unbind(1)
 
 
 def _attention_types(backbone: Any) -> tuple[str, ...]:

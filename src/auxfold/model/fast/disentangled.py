@@ -59,7 +59,7 @@ def relative_positions(
 
 
 class PositionVectors(NamedTuple):
-    """Projected relative positions, times the scale of the scores: ``(2 * length, heads, dim)``.
+    """Projected relative positions, ``(2 * length, heads, dim)``.
 
     Attributes:
         queries: the factors of the tokens' keys, by ascending distance of the query to the key;
@@ -76,7 +76,7 @@ def attend_disentangled(
     key: torch.Tensor,
     value: torch.Tensor,
     positions: PositionVectors,
-    key_mask: torch.Tensor,
+    mask: torch.Tensor,
     scale: float,
     dropout: float,
 ) -> torch.Tensor:
@@ -87,9 +87,9 @@ def attend_disentangled(
         key: ``(rows, length, heads, dim)``.
         value: ``(rows, length, heads, dim)``.
         positions: the relative positions; at least one of the two.
-        key_mask: ``(rows, length)``, 0 for tokens and minus infinity for padding. A row without a
-            token has its first key.
-        scale: the factor of the products of queries and keys.
+        mask: ``(rows, length, length)``, minus infinity for the keys that a query must not attend
+            to and 0 for the others, of which each query has one.
+        scale: the factor of all scores.
         dropout: the probability with which an attention weight is dropped.
     """
     c2p = p2c = None
@@ -98,7 +98,7 @@ def attend_disentangled(
         c2p = torch.bmm(_by_head(query), positions.keys.permute(1, 2, 0))
     if positions.queries is not None:
         p2c = torch.bmm(_by_head(key), positions.queries.permute(1, 2, 0))
-    bias: torch.Tensor = _PositionBias.apply(c2p, p2c, key_mask)
+    bias: torch.Tensor = _PositionBias.apply(c2p, p2c, mask, scale)
     return _attend(query, key, value, bias, scale, dropout)
 
 
@@ -117,22 +117,23 @@ def attend_from_first_tokens(
         query: ``(rows, heads, dim)``.
         key: ``(rows, length, heads, dim)``.
         value: ``(rows, length, heads, dim)``.
-        positions: as in :func:`attend_disentangled`, also the others.
-        key_mask: ``(rows, length)``.
-        scale: the factor of the products of queries and keys.
+        positions: the relative positions; at least one of the two.
+        key_mask: ``(rows, length)``, 0 for the keys of a row, of which it has one, and else minus
+            infinity.
+        scale: the factor of all scores.
         dropout: the probability with which an attention weight is dropped.
     """
     length = key.shape[1]
-    bias = key_mask[:, None].to(query.dtype)
+    scores: list[torch.Tensor] = []
     # The distance of the first token to token j is -j.
     if positions.keys is not None:
         position_keys = positions.keys[length - 1 : 2 * length - 1]
         c2p = torch.bmm(query.transpose(0, 1), position_keys.permute(1, 2, 0))
-        bias = bias + c2p.transpose(0, 1)
+        scores.append(c2p.transpose(0, 1))
     if positions.queries is not None:
         position_queries = positions.queries[:length].flip(0)
-        bias = bias + (key * position_queries).sum(-1).transpose(1, 2)
-    bias = bias.contiguous()[:, :, None]
+        scores.append((key * position_queries).sum(-1).transpose(1, 2))
+    bias = torch.add(key_mask[:, None], sum(scores), alpha=scale).contiguous()[:, :, None]
     return _attend(query[:, None], key, value, bias, scale, dropout).squeeze(1)
 
 
@@ -159,7 +160,7 @@ def _by_head(x: torch.Tensor) -> torch.Tensor:
 
 
 class _PositionBias(torch.autograd.Function):
-    """The sum of the mask and the scores of positions, ``(rows, heads, queries, keys)``.
+    """The mask plus the scaled scores of positions, ``(rows, heads, queries, keys)``.
 
     The scores come as ``(heads, rows * length, 2 * length)``: for each query (``c2p``) or key
     (``p2c``) by distance, in the order in which the next query or key starts one distance later.
@@ -169,31 +170,40 @@ class _PositionBias(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, c2p: torch.Tensor | None, p2c: torch.Tensor | None, key_mask: torch.Tensor
+        ctx: Any,
+        c2p: torch.Tensor | None,
+        p2c: torch.Tensor | None,
+        mask: torch.Tensor,
+        scale: float,
     ) -> torch.Tensor:
-        ctx.shape = key_mask.shape
-        ctx.has_scores = (c2p is not None, p2c is not None)
-        scores = c2p if c2p is not None else p2c
-        assert scores is not None
-        bias = key_mask[:, None, None].to(scores.dtype)
+        n_rows, length, _ = mask.shape
+        ctx.has_scores, ctx.scale = (c2p is not None, p2c is not None), scale
+        views = []
         if c2p is not None:
-            bias = _by_distance_to_key(c2p, *key_mask.shape) + bias
+            views.append(_by_distance_to_key(c2p, n_rows, length))
         if p2c is not None:
-            bias = bias + _by_distance_to_key(p2c, *key_mask.shape).transpose(2, 3)
-        return bias.contiguous()
+            views.append(_by_distance_to_key(p2c, n_rows, length).transpose(2, 3))
+        # Where the heads vary slowest, as in the scores.
+        bias = views[0].new_empty(views[0].shape[1], n_rows, length, length).transpose(0, 1)
+        if len(views) == 2:
+            torch.add(*views, out=bias)
+        else:
+            bias.copy_(views[0])
+        return torch.add(mask[:, None], bias, alpha=scale, out=bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        n_rows, length = ctx.shape
+        n_rows, heads, length, _ = grad.shape
         grads: list[torch.Tensor | None] = []
         for has_scores, by_row in zip(ctx.has_scores, (grad, grad.transpose(2, 3)), strict=True):
             scores = None
             if has_scores:
-                scores = grad.new_zeros(grad.shape[1], n_rows * length, 2 * length)
-                _by_distance_to_key(scores, n_rows, length).copy_(by_row)
+                scores = grad.new_zeros(heads, n_rows * length, 2 * length)
+                view = _by_distance_to_key(scores, n_rows, length)
+                torch.mul(by_row, ctx.scale, out=view)
             grads.append(scores)
-        return *grads, None
+        return *grads, None, None
 
 
 def _by_distance_to_key(scores: torch.Tensor, n_rows: int, length: int) -> torch.Tensor:
