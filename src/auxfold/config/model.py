@@ -123,6 +123,12 @@ class Model(Section):
         description="For text pairs whose order has no meaning: each pair is trained in random "
         "order and predicted in both, with the logits averaged.",
     )
+    padding_free: Literal["auto", "off"] = Field(
+        "auto",
+        description='Whether a GPU computes only real tokens. `"auto"`: where there is such a '
+        "forward for the backbone (the BERT family, ModernBERT, DeBERTa) with what is trained in "
+        'it; other backbones, and `"off"`, run the module of transformers on padded batches.',
+    )
     attention: Literal["auto", "eager", "sdpa"] = Field(
         "auto",
         description='The attention implementation of transformers. `"auto"` is `"eager"` on a CPU, '

@@ -16,10 +16,11 @@ class Train(Section):
     batch_size: PositiveInt = Field(
         32, description="Rows per optimizer step, over all micro-batches and processes."
     )
-    max_tokens_per_batch: PositiveInt = Field(
-        8192,
-        description="Tokens of one forward pass, padding included. It limits memory: a batch above "
-        "it is split into micro-batches, with the same gradient.",
+    max_tokens_per_batch: PositiveInt | Literal["auto"] = Field(
+        "auto",
+        description="Tokens of one forward pass, padding included where there is some. It limits "
+        "memory: a batch above it is split into micro-batches, with the same gradient. "
+        '`"auto"`: 8192 on a CPU, else as many as the free memory of the GPU suggests.',
     )
     batches: Literal["mixed", "homogeneous"] = Field(
         "mixed",
@@ -80,6 +81,18 @@ class Train(Section):
         description="The number format of mixed-precision training. `\"auto\"` is bf16 where the "
         "processor has it in hardware, else fp16 on CUDA, else fp32.",
     )  # fmt: skip
+    cuda_graphs: Literal["auto", "off"] = Field(
+        "auto",
+        description='Whether optimizer steps are captured in CUDA graphs (`"auto"`: on one GPU, '
+        'where the backbone can run without padding), which are launched at once. `"off"` '
+        "launches operation by operation.",
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether the operations between the matrix products of a GPU's padding-free "
+        'forward are compiled by `torch.compile`. `"auto"`: where the training is long enough to '
+        "pay for the compilation.",
+    )
     length_bucket_steps: PositiveInt = Field(
         50,
         description="Optimizer steps whose shuffled rows are sorted by length together, so that a "

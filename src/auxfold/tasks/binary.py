@@ -9,6 +9,7 @@ import torch
 
 from auxfold.config import BALANCED, ProbabilitySettings
 from auxfold.errors import InputError
+from auxfold.tasks.constants import constant
 from auxfold.tasks.losses import BINARY_LOSSES, BinaryCrossEntropy, positive_rates
 from auxfold.tasks.metrics import BINARY_METRICS
 from auxfold.tasks.task import EPS, Task, refuse_cell
@@ -99,7 +100,7 @@ class BinaryTask(Task):
         self, logits: torch.Tensor, labels: torch.Tensor, pos_weight: torch.Tensor | None = None
     ) -> torch.Tensor:
         if pos_weight is None and self.pos_weight is not None:
-            pos_weight = torch.from_numpy(self.pos_weight).to(logits.device)
+            pos_weight = constant(self.pos_weight, logits.device)
         return super().cell_losses(logits, labels, pos_weight)
 
     def activate(self, logits: np.ndarray) -> np.ndarray:

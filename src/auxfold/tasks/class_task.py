@@ -9,6 +9,7 @@ import torch
 
 from auxfold.config import BALANCED, SQRT_BALANCED, ClassSettings
 from auxfold.errors import InputError
+from auxfold.tasks.constants import constant
 from auxfold.tasks.losses import CrossEntropy
 from auxfold.tasks.metrics import class_numbers
 from auxfold.tasks.task import EPS, Task
@@ -121,7 +122,7 @@ class ClassTask(Task):
     ) -> torch.Tensor:
         weights = None
         if self.class_weight is not None:
-            weights = torch.from_numpy(self.class_weight).to(logits.device)
+            weights = constant(self.class_weight, logits.device)
         return self.loss.cell_losses(logits, labels, class_weight=weights)
 
     # ---- predictions

@@ -11,6 +11,7 @@ import torch
 
 from auxfold.config import TaskSettings
 from auxfold.errors import InputError
+from auxfold.tasks.constants import constant
 from auxfold.tasks.losses import Loss
 from auxfold.tasks.metrics import Metric, mean_defined, select_metrics
 
@@ -26,7 +27,7 @@ class Scale:
 
     def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """``(columns,)`` float32 mean and deviation."""
-        return torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)
+        return constant(self.mean, device), constant(self.std, device)
 
 
 class Task(ABC):

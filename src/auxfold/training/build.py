@@ -17,7 +17,8 @@ from auxfold.data.dataset import tokenize_dataset
 from auxfold.data.table import Table
 from auxfold.model.allocator import tune_cpu_memory
 from auxfold.model.amp import choose_amp_dtype, default_device
-from auxfold.model.backbone import build_model
+from auxfold.model.backbone import build_model, runs_padding_free
+from auxfold.model.memory import free_memory, training_tokens
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.tokenizer import (
     check_first_token,
@@ -32,7 +33,10 @@ from auxfold.training.loop import StepTrainer
 from auxfold.training.objective import Objective
 from auxfold.training.optimizer import make_optimizer
 from auxfold.training.schedule import LearningRateSchedule
+from auxfold.training.step_runner import StepRunner, make_step_runner
 from auxfold.training.weighting.task_weighting import TaskWeighting
+
+CPU_MAX_TOKENS = 8192  # of a micro-batch
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class FoldParts:
         tokenizer: of the backbone.
         epochs: which rows make the steps.
         stepper: makes the steps; holds model, optimizer, schedule and dataset.
+        runner: makes them as fast as the device allows.
         amp_dtype: the number format of the forward pass: ``bf16``, ``fp16`` or ``fp32``.
         notes: what a person should know about the backbone, a line each.
     """
@@ -50,6 +55,7 @@ class FoldParts:
     tokenizer: PreTrainedTokenizerBase
     epochs: EpochPlan
     stepper: StepTrainer
+    runner: StepRunner
     amp_dtype: str
     notes: list[str]
 
@@ -102,6 +108,7 @@ def build_fold(
     prepared, optimizer = accelerator.prepare(model, optimizer)
     epochs = EpochPlan.for_rows(experiment, tasks, table, dataset, train_indices)
     n_steps = experiment.train.epochs * epochs.steps_per_epoch
+    amp_dtype = "fp32" if accelerator.mixed_precision == "no" else accelerator.mixed_precision
     stepper = StepTrainer(
         accelerator=accelerator,
         model=prepared,
@@ -111,15 +118,42 @@ def build_fold(
         weighting=weighting,
         dataset=dataset,
         settings=experiment.train,
+        max_tokens=choose_max_tokens(experiment, model, amp_dtype, accelerator),
+        padding_free=runs_padding_free(model, experiment.model, accelerator.device.type),
     )
-    amp_dtype = accelerator.mixed_precision
     return FoldParts(
         tokenizer=tokenizer,
         epochs=epochs,
         stepper=stepper,
-        amp_dtype="fp32" if amp_dtype == "no" else amp_dtype,
+        runner=make_step_runner(stepper, experiment.train, n_steps),
+        amp_dtype=amp_dtype,
         notes=[note for note in notes if note is not None],
     )
+
+
+def choose_max_tokens(
+    experiment: Experiment, model: MultiTaskModel, amp_dtype: str, accelerator: Accelerator
+) -> int:
+    """The most tokens of a micro-batch, by ``train.max_tokens_per_batch``.
+
+    Args:
+        experiment: what is trained.
+        model: on its device.
+        amp_dtype: ``bf16``, ``fp16`` or ``fp32``.
+        accelerator: of :func:`start_accelerator`.
+    """
+    setting = experiment.train.max_tokens_per_batch
+    if setting != "auto":
+        return setting
+    if accelerator.device.type != "cuda":
+        return CPU_MAX_TOKENS
+    tokens = training_tokens(
+        model.backbone, amp_dtype, experiment.model.max_length, free_memory(accelerator.device)
+    )
+    if accelerator.num_processes == 1:
+        return tokens
+    # Equal in all processes, of which each one knows the micro-batches of the others.
+    return int(accelerator.gather(torch.tensor([tokens], device=accelerator.device)).min())
 
 
 def start_accelerator(experiment: Experiment) -> Accelerator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ from auxfold.training.selection_check import split_and_check
 from auxfold.training.signals import StopRequest
 from auxfold.training.split import folds_info, load_training_table
 from auxfold.training.step_counter import StepCounter
+from auxfold.training.step_runner import training_stream
 
 FULL_FOLD_NUMBER = 999  # seeds the model that is trained on all rows
 
@@ -139,7 +141,12 @@ class FoldTrainer:
             if note:
                 log.display.say(note)
         try:
-            with StopRequest(active=self.accelerator.num_processes == 1) as stop:
+            one_process = self.accelerator.num_processes == 1
+            with (
+                StopRequest(active=one_process) as stop,
+                training_stream(self.accelerator.device),
+                closing(self.parts.runner),
+            ):
                 self.run(log, stop)
             if self.accelerator.is_main_process:
                 evaluation = self.finish()
@@ -156,14 +163,15 @@ class FoldTrainer:
             InputError: losses or gradients are not finite, step after step.
         """
         settings, progress = self.experiment.train, self.progress
-        self.counter = counter = StepCounter(self.stepper, progress, log, self.table.ids)
+        self.counter = counter = StepCounter(self.parts.runner, progress, log, self.table.ids)
         saved_at = time.monotonic()
         self.stepper.model.train()
         while progress.epoch < settings.epochs and not progress.stopped:
             steps = self.parts.epochs.steps(progress.epoch)
             evaluate_after = evaluation_steps(len(steps), settings.evaluations_per_epoch)
-            self.stepper.swapped = self.parts.epochs.swapped(progress.epoch)
             first = progress.step_in_epoch
+            swapped = self.parts.epochs.swapped(progress.epoch)
+            self.parts.runner.start_epoch(steps[first:], swapped)
             for number, indices in enumerate(steps[first:], start=first + 1):
                 self.take_step(indices)
                 if number in evaluate_after:
@@ -186,7 +194,7 @@ class FoldTrainer:
 
     def take_step(self, indices: np.ndarray) -> None:
         """One optimizer step, which the average of the weights follows."""
-        result = self.stepper.train_step(indices)
+        result = self.parts.runner.train_step(indices)
         if self.ema is not None:
             self.ema.update(self.parts.model, result.is_finite)
 

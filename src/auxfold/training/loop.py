@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 
 from auxfold.config import Train
-from auxfold.data.batches import split_by_tokens
+from auxfold.data.batches import split_by_packed_tokens, split_by_tokens
 from auxfold.data.dataset import TokenizedDataset
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.training.objective import Objective, StepLoss
@@ -34,6 +34,8 @@ class StepTrainer:
         weighting: the task weights that adapt.
         dataset: the tokens of the table's rows.
         swapped: ``(rows,)`` bool, the rows whose two texts are swapped in this epoch, or None.
+        max_tokens: the most tokens of a micro-batch.
+        padding_free: whether the backbone runs on packed tokens.
         log: what the latest steps gave.
     """
 
@@ -45,7 +47,9 @@ class StepTrainer:
     weighting: TaskWeighting
     dataset: TokenizedDataset
     settings: Train
+    max_tokens: int
     swapped: np.ndarray | None = None
+    padding_free: bool = False
     log: StepLog = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +81,7 @@ class StepTrainer:
             losses = add(losses, task_losses)
         losses = self.sum_over_processes(losses)
         is_taken = self.update(losses, step_loss)
+        self.weighting.end_step()
         if self.weighting.needs_loss_after_step and is_taken:
             self.weighting.after_step(self.losses_without_gradient(indices))
         return self.log.add(indices, step_loss.present)
@@ -91,7 +96,7 @@ class StepTrainer:
         step_loss.clear_absent_heads(self.unwrapped_model.heads)
         grad_norm = self.clip_gradients()
         is_finite = torch.stack([*losses.values(), grad_norm]).isfinite().all()
-        self.weighting.finish_step(losses, is_finite)
+        self.weighting.learn(losses, is_finite)
         guarded_step(self.optimizer, is_finite)
         self.optimizer.zero_grad()
         is_taken = is_finite
@@ -113,7 +118,15 @@ class StepTrainer:
 
     def forward(self, step_loss: StepLoss, indices: np.ndarray) -> dict[str, torch.Tensor]:
         """What one micro-batch adds to each task's loss."""
-        logits = self.model(**self.batch(indices))
+        return self.losses(step_loss, self.model(**self.batch(indices)), indices)
+
+    def losses(
+        self,
+        step_loss: StepLoss,
+        logits: dict[str, torch.Tensor],
+        indices: np.ndarray | torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """What the logits of one micro-batch add to each task's loss."""
         if step_loss.needs_means:  # a single micro-batch: its own logits give the means
             step_loss.set_means(self.sum_over_processes(step_loss.term_means(logits, indices)))
         return step_loss(logits, indices)
@@ -145,11 +158,17 @@ class StepTrainer:
                 )
         return means
 
-    def batch(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        """The tokens of a micro-batch on the device."""
-        swapped = False if self.swapped is None else self.swapped[indices]
+    def batch(self, indices: np.ndarray) -> dict[str, Any]:
+        """The tokens of a micro-batch on the device, as the model reads them."""
+        swapped, device = self.swapped_at(indices), self.accelerator.device
+        if self.padding_free:
+            return {"packed": self.dataset.packed(indices, swapped).to(device)}
         batch = self.dataset.batch(indices, swapped)
-        return {name: values.to(self.accelerator.device) for name, values in batch.items()}
+        return {name: values.to(device) for name, values in batch.items()}
+
+    def swapped_at(self, indices: np.ndarray) -> np.ndarray | bool:
+        """Which of these rows have their two texts swapped."""
+        return False if self.swapped is None else self.swapped[indices]
 
     def micro_batches(self, indices: np.ndarray, process: int | None = None) -> list[np.ndarray]:
         """The rows of a step that a process (by default this one) has, cut by the token budget."""
@@ -158,7 +177,8 @@ class StepTrainer:
         if len(share) == 0:
             # More processes than rows: this one joins the gradient exchange with a muted loss.
             return [indices[:1]]
-        return split_by_tokens(share, self.dataset.lengths(), self.settings.max_tokens_per_batch)
+        split = split_by_packed_tokens if self.padding_free else split_by_tokens
+        return split(share, self.dataset.lengths(), self.max_tokens)
 
     def has_micro_batches(self, indices: np.ndarray) -> bool:
         """Whether some process has several micro-batches of a step.

@@ -85,7 +85,7 @@ class Objective:
 
     def _make_cells(self, task: Task, columns: slice, table: Table) -> TaskCells:
         settings = task.settings
-        labels = torch.from_numpy(np.ascontiguousarray(table.labels[:, columns], dtype=np.float32))
+        labels = torch.tensor(table.labels[:, columns], dtype=torch.float32)
         task_weights = table.task_weights.get(task.name, np.float32(1.0))
         sample_weights = torch.from_numpy(table.sample_weights * task_weights)[:, None]
         label_weights = torch.tensor(
@@ -95,7 +95,7 @@ class Objective:
         terms = torch.from_numpy(task.is_labeled(labels.numpy()))
         counted = terms & (label_weights > 0)
         if task.bias_loss_power is not None:
-            terms = term_masks(labels[:, 0], torch.from_numpy(table.identities))
+            terms = term_masks(labels[:, 0], torch.tensor(table.identities))
         if settings.divide_by_weight_sum:
             counted = counted & (sample_weights > 0)
         pos_weights = table.pos_weights.get(task.name)
@@ -112,7 +112,7 @@ class Objective:
             label_weights=label_weights.to(self.device),
             pos_weights=None
             if pos_weights is None
-            else torch.from_numpy(pos_weights)[:, None].to(self.device),
+            else torch.tensor(pos_weights)[:, None].to(self.device),
             contributes=(counted.any(dim=1) & (settings.weight > 0)).numpy(),
         )
 

@@ -10,8 +10,8 @@ import numpy as np
 from auxfold.errors import InputError
 from auxfold.training.checkpoint import Progress
 from auxfold.training.fold_log import FoldLog
-from auxfold.training.loop import StepTrainer
 from auxfold.training.step_log import StepRecord
+from auxfold.training.step_runner import StepRunner
 
 SECONDS = 1.0  # between two reads, for which a GPU has to wait
 MAX_SKIPPED = 5  # steps in a row that are not finite
@@ -23,17 +23,18 @@ class StepCounter:
     """Counts the steps of one fold's training.
 
     Args:
-        stepper: makes the steps.
+        runner: makes the steps.
         progress: what is counted.
         log: where it is shown.
         ids: the id of every row of the table.
     """
 
     def __init__(
-        self, stepper: StepTrainer, progress: Progress, log: FoldLog, ids: Sequence[str]
+        self, runner: StepRunner, progress: Progress, log: FoldLog, ids: Sequence[str]
     ) -> None:
-        self.stepper, self.progress, self.log, self.ids = stepper, progress, log, ids
-        self._waits = stepper.accelerator.device.type == "cuda"
+        self.runner, self.stepper = runner, runner.stepper
+        self.progress, self.log, self.ids = progress, log, ids
+        self._waits = self.stepper.accelerator.device.type == "cuda"
         self._clock = self._read_at = time.perf_counter()
 
     @property
@@ -49,6 +50,8 @@ class StepCounter:
             InputError: the latest steps were not finite, and it is no use to go on.
         """
         records = self.stepper.log.read()
+        while self.runner.notices:
+            self.log.display.say(self.runner.notices.pop(0))
         now = time.perf_counter()
         n_rows = max(sum(len(record.indices) for record in records), 1)
         for record in records:

@@ -47,6 +47,11 @@ class Gram:
     def __add__(self, other: Gram) -> Gram:
         return Gram(self.products + other.products, self.shared + other.shared)
 
+    def copy_(self, other: Gram) -> None:
+        """Overwrite this matrix with another one."""
+        self.products.copy_(other.products)
+        self.shared.copy_(other.shared)
+
     def double(self) -> Gram:
         """The matrix in double precision."""
         return Gram(self.products.double(), self.shared.double())

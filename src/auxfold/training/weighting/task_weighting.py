@@ -96,6 +96,7 @@ class TaskWeighting:
         self._gram = self._no_gram()
         self._gradients: dict[str, torch.Tensor] = {}
         self._losses: StepLosses | None = None
+        self._values: dict[str, float] = {}
         # What the log and the record of an evaluation show.
         self._steps = 0
         self._log_means, self._eval_means = RunningMeans(), RunningMeans()
@@ -131,6 +132,7 @@ class TaskWeighting:
         # Every record has gradients to show, however few steps lie between two evaluations.
         is_due = not self._is_measured_since_eval or self._steps % self.settings.log_every == 0
         self._is_measured = is_due or self.method.measures_every_step
+        self._is_measured_since_eval |= self._is_measured
         self._present = torch.tensor(present)
         self._gram = self._no_gram()
 
@@ -172,33 +174,53 @@ class TaskWeighting:
         weighted = losses if factors is None else {k: factors[k] * v for k, v in losses.items()}
         return torch.stack(list(weighted.values())).sum()
 
-    def finish_step(self, losses: dict[str, torch.Tensor], is_finite: torch.Tensor) -> None:
+    def learn(self, losses: dict[str, torch.Tensor], is_finite: torch.Tensor) -> None:
         """Measure and learn, after the last backward pass and before the optimizer's step.
 
-        With ``fixed`` weights the host does not wait for the device. A method that learns does
-        wait, and learns nothing from a step that is not finite.
+        With ``fixed`` weights there is nothing to do. A method that learns makes the host wait for
+        the device, and learns nothing from a step that is not finite.
 
         Args:
             losses: the step's loss per task over all processes, ``task.weight`` included.
             is_finite: bool scalar, whether the step is taken.
         """
-        if not self.is_active:
+        # All processes measure at the same point, and the scale of fp16 is that of this step.
+        several = self.accelerator.num_processes > 1
+        if self.is_measured and (not self.is_fixed or several or self.accelerator.scaler):
+            self._values = self._measure_gradients(self._gram, self._present)
+            self._is_measured = False
+        if self.is_fixed:
             return
-        values = self._by_task("weight", self.weights * self._factors)
-        gram = self._gram if self._is_measured else None
-        # All processes read at the same point, and the scale of fp16 is that of this step.
-        if self.accelerator.num_processes > 1 or self.accelerator.scaler or not self.is_fixed:
-            values |= {} if gram is None else self._measure_gradients(gram, self._present)
-            gram = None
-        if not self.is_fixed:
-            self._losses = self._step_losses(losses) if is_finite else None
+        self._losses = self._step_losses(losses) if is_finite else None
         if self._losses is not None:
             minimized = self.method.minimized_loss(self._losses.losses)
-            values |= {} if minimized is None else {"objective": minimized}
+            self._values |= {} if minimized is None else {"objective": minimized}
             self.method.update(self._losses)
-        self._unread.append(StepValues(values, self._present, gram))
-        self._is_measured_since_eval |= self._is_measured
+
+    def end_step(self, gram: Gram | None = None) -> None:
+        """Count the step, after the optimizer's step.
+
+        Args:
+            gram: what a captured graph measured in this step; None: what was measured is known.
+        """
+        if not self.is_active:
+            return
+        gram = self._gram if gram is None else gram
+        values = self._by_task("weight", self.weights * self._factors) | self._values
+        is_unread = self._is_measured
+        self._unread.append(StepValues(values, self._present, gram if is_unread else None))
+        self._values = {}
         self._steps += 1
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the gradients of the tasks are measured in the step at hand."""
+        return self.is_active and self._is_measured
+
+    @property
+    def gram(self) -> Gram:
+        """The Gram matrix of the step at hand, on the device."""
+        return self._gram
 
     @property
     def is_fixed(self) -> bool:

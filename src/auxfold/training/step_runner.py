@@ -1,0 +1,182 @@
+"""Run the steps of an epoch: prepare batches ahead of the device, and replay captured steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+
+from auxfold.config import Train
+from auxfold.data.packing import Capacity
+from auxfold.data.prefetch import map_tensors, prefetch
+from auxfold.model.fast.encoder import FastEncoder
+from auxfold.model.fast.regions import compile_regions
+from auxfold.training.loop import StepTrainer
+from auxfold.training.objective import StepLoss
+from auxfold.training.step_graphs import (
+    Capture,
+    CaptureFailed,
+    CudaCapture,
+    StepGraphs,
+    StepTensors,
+    fill_up,
+)
+from auxfold.training.step_log import StepResult
+from auxfold.training.weighting.gram import Gram
+
+DEPTH = 8  # steps that are prepared ahead
+LONG_TRAINING = 3_000  # optimizer steps that pay for the compilation of a few operations
+
+
+class StepRunner:
+    """Makes the steps of :class:`StepTrainer` as fast as the device allows.
+
+    A step whose rows are one micro-batch on one GPU is captured in a CUDA graph. Every other one
+    (several processes or micro-batches, fp16 with its gradient scaler, task weights that adapt)
+    runs operation by operation.
+
+    Args:
+        stepper: makes the steps.
+        encoder: the forward pass over packed tokens; None: nothing is captured.
+        capture: :class:`CudaCapture`, a stand-in for tests, or None to capture nothing.
+
+    Attributes:
+        notices: what a person should know, a line each, until somebody has shown it.
+    """
+
+    def __init__(
+        self, stepper: StepTrainer, encoder: FastEncoder | None, capture: Capture | None
+    ) -> None:
+        self.stepper, self.encoder = stepper, encoder
+        accelerator = stepper.accelerator
+        can_capture = (
+            accelerator.num_processes == 1
+            and accelerator.scaler is None
+            and stepper.weighting.is_fixed
+        )
+        self.graphs: StepGraphs | None = None
+        if encoder is not None and capture is not None and can_capture:
+            self.graphs = StepGraphs(accelerator.device, capture)
+        self.notices: list[str] = []
+        self._gram = Gram.zeros(len(stepper.objective.cells), accelerator.device)
+        self._ahead: Iterator[tuple[np.ndarray, Capacity, StepTensors]] | None = None
+
+    def start_epoch(self, steps: Sequence[np.ndarray], swapped: np.ndarray | None) -> None:
+        """Start to prepare steps ahead, on another thread.
+
+        Args:
+            steps: the rows of every step that follows, in order.
+            swapped: as in :class:`StepTrainer`.
+        """
+        self.stepper.swapped = swapped
+        self.close()
+        if self.graphs is not None:
+            captured = (indices for indices in steps if self._is_one_micro_batch(indices))
+            self._ahead = prefetch(self._prepare, captured, DEPTH)
+
+    def close(self) -> None:
+        """Stop to prepare steps."""
+        if self._ahead is not None:
+            self._ahead.close()  # type: ignore[attr-defined]
+        self._ahead = None
+
+    def train_step(self, indices: np.ndarray) -> StepResult:
+        """As :meth:`StepTrainer.train_step`."""
+        if self.graphs is None or not self._is_one_micro_batch(indices):
+            return self.stepper.train_step(indices)
+        stepper, weighting = self.stepper, self.stepper.weighting
+        capacity, tensors = self._take(indices)
+        present = stepper.objective.present(indices)
+        weighting.start_step(list(present.values()))
+        is_measured = weighting.is_measured
+
+        def step(tensors: StepTensors) -> None:
+            self._run_static(tensors, present)
+
+        try:
+            self.graphs.run(capacity, tensors, (*present.values(), is_measured), step)
+        except CaptureFailed as error:
+            self._stop_capturing(error)
+            step(tensors.to(stepper.accelerator.device))
+        assert self.encoder is not None
+        self.encoder.mark_stale()
+        gram = Gram(self._gram.products.clone(), self._gram.shared.clone())
+        weighting.end_step(gram if is_measured else None)
+        return stepper.log.add(indices, present)
+
+    def _run_static(self, tensors: StepTensors, present: dict[str, bool]) -> None:
+        """One step over tensors of a fixed size, which touches nothing but the device.
+
+        The same as :meth:`StepTrainer.train_step` with a single micro-batch.
+        """
+        stepper, weighting = self.stepper, self.stepper.weighting
+        assert self.encoder is not None
+        self.encoder.refresh()
+        step_loss = StepLoss(stepper.objective, tensors.rows, present, tensors.is_real)
+        with weighting.capture_gradients(stepper.unwrapped_model):
+            logits = stepper.model(packed=tensors.packed)
+            losses = stepper.losses(step_loss, logits, tensors.rows)
+            stepper.accelerator.backward(weighting.total(losses))
+        stepper.update({name: loss.detach() for name, loss in losses.items()}, step_loss)
+        if weighting.is_measured:
+            self._gram.copy_(weighting.gram)
+
+    def _is_one_micro_batch(self, indices: np.ndarray) -> bool:
+        return len(self.stepper.micro_batches(indices)) == 1
+
+    def _prepare(self, indices: np.ndarray) -> tuple[np.ndarray, Capacity, StepTensors]:
+        stepper = self.stepper
+        assert self.encoder is not None
+        capacity, tensors = fill_up(
+            stepper.dataset,
+            indices,
+            stepper.swapped_at(indices),
+            stepper.settings.batch_size,
+            self.encoder.max_length_step,
+        )
+        if stepper.accelerator.device.type == "cuda":  # a copy from pinned memory does not block
+            tensors = map_tensors(torch.Tensor.pin_memory, tensors)
+        return indices, capacity, tensors
+
+    def _take(self, indices: np.ndarray) -> tuple[Capacity, StepTensors]:
+        """The tensors of a step: those that were prepared ahead, if these are its rows."""
+        ahead = None if self._ahead is None else next(self._ahead, None)
+        if ahead is None or ahead[0] is not indices:
+            self.close()
+            ahead = self._prepare(indices)
+        return ahead[1:]
+
+    def _stop_capturing(self, error: CaptureFailed) -> None:
+        self.graphs = None
+        self.close()
+        self.stepper.optimizer.zero_grad()
+        self.notices.append(
+            f"train.cuda_graphs: a step cannot be captured ({error}); steps run operation by "
+            f"operation, which is slower"
+        )
+
+
+def make_step_runner(stepper: StepTrainer, settings: Train, n_steps: int) -> StepRunner:
+    """The runner for the present device, ``train.cuda_graphs`` and ``train.compile``.
+
+    Args:
+        stepper: makes the steps.
+        settings: the ``[train]`` section.
+        n_steps: optimizer steps of the whole training.
+    """
+    encoder = stepper.unwrapped_model.fast_encoder() if stepper.padding_free else None
+    is_long = settings.compile == "auto" and n_steps >= LONG_TRAINING
+    compile_regions(encoder is not None and (settings.compile == "on" or is_long))
+    uses_graphs = settings.cuda_graphs == "auto" and stepper.accelerator.device.type == "cuda"
+    return StepRunner(stepper, encoder, CudaCapture() if uses_graphs else None)
+
+
+def training_stream(device: torch.device) -> AbstractContextManager[object]:
+    """The stream on which a fold is trained: CUDA graphs cannot be captured on the default one."""
+    if device.type != "cuda":
+        return nullcontext()
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    return torch.cuda.stream(stream)
