@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -176,8 +177,10 @@ class _PositionBias(torch.autograd.Function):
         mask: torch.Tensor,
         scale: float,
     ) -> torch.Tensor:
-        n_rows, length, _ = mask.shape
         ctx.has_scores, ctx.scale = (c2p is not None, p2c is not None), scale
+        if (kernels := _kernels(mask.device)) is not None:
+            return kernels.add_scores(c2p, p2c, mask, scale)
+        n_rows, length, _ = mask.shape
         views = []
         if c2p is not None:
             views.append(_by_distance_to_key(c2p, n_rows, length))
@@ -194,6 +197,8 @@ class _PositionBias(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        if (kernels := _kernels(grad.device)) is not None:
+            return *kernels.divide_gradient(grad, ctx.scale, *ctx.has_scores), None, None
         n_rows, heads, length, _ = grad.shape
         grads: list[torch.Tensor | None] = []
         for has_scores, by_row in zip(ctx.has_scores, (grad, grad.transpose(2, 3)), strict=True):
@@ -204,6 +209,21 @@ class _PositionBias(torch.autograd.Function):
                 torch.mul(by_row, ctx.scale, out=view)
             grads.append(scores)
         return *grads, None, None
+
+
+@cache
+def _kernels(device: torch.device) -> Any:
+    """The module of Triton kernels; None where they do not run."""
+    if device.type != "cuda":
+        return None
+    try:
+        from auxfold.model.fast import position_kernels
+
+        scores = torch.zeros(1, 16, 32, dtype=torch.float16, device=device)
+        position_kernels.add_scores(scores, scores, scores[:, :, :16], 1.0)
+    except Exception:  # no Triton, no compiler for it, or a card that it does not support
+        return None
+    return position_kernels
 
 
 def _by_distance_to_key(scores: torch.Tensor, n_rows: int, length: int) -> torch.Tensor:
