@@ -12,6 +12,8 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
+from benchmarks.rows import SYLLABLES
+
 BERT_TOKENS = {"pad": (0, "[PAD]"), "unk": (1, "[UNK]"), "cls": (2, "[CLS]"), "sep": (3, "[SEP]")}
 ROBERTA_TOKENS = {"cls": (0, "<s>"), "pad": (1, "<pad>"), "sep": (2, "</s>"), "unk": (3, "<unk>")}
 DEBERTA_TOKENS = {
@@ -24,7 +26,6 @@ MODERNBERT_TOKENS = {
     "unk": (50280, "[UNK]"), "cls": (50281, "[CLS]"), "sep": (50282, "[SEP]"),
     "pad": (50283, "[PAD]"),
 }  # fmt: skip
-SYLLABLES = [a + b for a in "bcdfghjklmnprstvwxyz" for b in "aeiou"]
 
 
 @dataclass(frozen=True)

@@ -23,32 +23,29 @@ def make_experiment(args: argparse.Namespace, backbone: str, **sections: Any) ->
     Raises:
         InputError: an override of ``--set`` does not fit the schema.
     """
-    model: dict[str, Any] = {
-        "backbone": backbone,
-        "max_length": args.max_length,
-        "pooling": args.pooling,
-    }
+    raw = experiment_content(backbone)
+    raw["seed"] = args.seed
+    raw["model"] |= {"max_length": args.max_length, "pooling": args.pooling}
     if args.dropout == "off":
-        model |= {"hidden_dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0}
-    raw: dict[str, Any] = {
-        "name": "benchmark",
-        "seed": args.seed,
-        "data": {"train": "generated.csv"},
-        "model": model,
-        "tasks": [
-            {"name": "main", "kind": "binary", "columns": LABELS[:1], "main": True},
-            {"name": "auxiliary", "kind": "binary", "columns": LABELS[1:]},
-        ],
-        "train": {
-            "epochs": 1000,  # the learning rate does not reach 0
-            "batch_size": args.batch_size,
-            "precision": args.precision,
-            "learning_rate": 1e-5,
-        },
-        "tracking": {"wandb": "off"},
-    }
+        raw["model"] |= {"hidden_dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0}
+    raw["train"] |= {"batch_size": args.batch_size, "precision": args.precision}
     for name, keys in sections.items():
         raw[name] = {**raw.get(name, {}), **keys}
     for override in args.set:
         apply_override(raw, override)
     return experiment_from_dict(raw, "benchmark")
+
+
+def experiment_content(backbone: str) -> dict[str, Any]:
+    """The experiment file of benchmarks, as a dictionary."""
+    return {
+        "name": "benchmark",
+        "data": {"train": "generated.csv"},
+        "model": {"backbone": backbone},
+        "tasks": [
+            {"name": "main", "kind": "binary", "columns": LABELS[:1], "main": True},
+            {"name": "auxiliary", "kind": "binary", "columns": LABELS[1:]},
+        ],
+        "train": {"epochs": 1000, "learning_rate": 1e-5},  # which does not reach 0
+        "tracking": {"wandb": "off"},
+    }

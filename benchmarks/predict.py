@@ -19,6 +19,7 @@ from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
 from auxfold.inference.predict import predict_logits
 from auxfold.inference.predictor import Predictor
 from auxfold.model.amp import DTYPES, choose_amp_dtype
+from auxfold.model.backbone import runs_padding_free
 from auxfold.storage.run_folder import FULL
 from auxfold.training.fold import train_fold
 from benchmarks.experiment import LABELS, N_LABELS, make_experiment
@@ -224,13 +225,15 @@ def predict_tokens(
     predictor: Predictor, dataset: TokenizedDataset, indices: np.ndarray, amp_dtype: str
 ) -> dict[str, np.ndarray]:
     """Our logits of rows that are tokenized already."""
+    model = predictor.models[0][0]
     return predict_logits(
-        predictor.models[0][0],
+        model,
         dataset,
         indices,
         tasks=predictor.ensemble.tasks.names,
         max_tokens=predictor.experiment.inference.max_tokens_per_batch,
         amp_dtype=amp_dtype,
+        packed=runs_padding_free(model, predictor.experiment.model, model.device.type),
     )
 
 

@@ -72,6 +72,9 @@ def describe_record(record: dict[str, Any]) -> str:
         for name, value in record.get(section, {}).items():
             text = f"{value:,.4g}" if isinstance(value, float) else str(value)
             lines.append(f"  {section:10}  {name:28} {text}")
+    for part in record.get("parts", []):
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in part["medians"].items())
+        lines.append(f"  {part['case']['what']}: {figures}")
     return "\n".join(lines)
 
 

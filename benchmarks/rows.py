@@ -15,6 +15,7 @@ from auxfold.errors import InputError, nearest
 # The spread of comments' lengths: with a mean of 50 tokens the median is 35, as in Civil Comments.
 LOG_STD = 0.85
 MIN_TOKENS = 3
+SYLLABLES = [a + b for a in "bcdfghjklmnprstvwxyz" for b in "aeiou"]
 VOCABULARY_SAMPLE = 30_000  # token ids that are tried for words
 
 
@@ -103,7 +104,9 @@ def read_texts(path: str, column: str, n_rows: int, seed: int = 0) -> list[str]:
         else pd.read_csv(path, sep="\t" if ".tsv" in path else ",")
     )
     if column not in frame:
-        raise InputError(f"{path} has no column {column!r}{nearest(column, frame)}; --text-column")
+        raise InputError(
+            f"{path} has no column {column!r}{nearest(column, map(str, frame))}; --text-column"
+        )
     texts = frame[column].dropna().astype(str)
     return texts.sample(min(n_rows, len(texts)), random_state=seed).tolist()
 

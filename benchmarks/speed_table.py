@@ -37,7 +37,8 @@ def add_rows(page: Path, records: list[Record]) -> None:
     """
     text = page.read_text(encoding="utf-8")
     for record in records:
-        text = _with_row(text, record, page)
+        for part in record.get("parts", [{}]):
+            text = _with_row(text, {**record, **part}, page)
     page.write_text(text, encoding="utf-8")
 
 
@@ -95,6 +96,16 @@ def _measured_with(record: Record) -> str:
 
 MEASURED_WITH = Column("measured with", _measured_with)
 
+_PARTS = [
+    _case("what", "what"),
+    Column("rows", lambda record: format(record["case"]["rows"], ","), is_key=True),
+    _number("auxfold, s", "medians", "auxfold_seconds", ".3g"),
+    _number("baseline, s", "medians", "baseline_seconds", ".3g"),
+    Column("which", lambda record: record["case"]["baseline"]),
+    _number("×", "ratios", "baseline", ".2f"),
+    MEASURED_WITH,
+]
+
 COLUMNS: dict[str, list[Column]] = {
     "train": [
         _case("backbone", "backbone"),
@@ -137,4 +148,5 @@ COLUMNS: dict[str, list[Column]] = {
         _number("idle", "medians", "idle_share", ".1%"),
         MEASURED_WITH,
     ],
+    **dict.fromkeys(("evaluate", "metric", "folds", "load", "start"), _PARTS),
 }
