@@ -189,7 +189,9 @@ def test_losses_that_are_not_finite_end_the_training(work_dir, backbone, monkeyp
     with pytest.raises(InputError, match=message):
         train_fold(experiment, 0)
     assert not Path("outputs/tiny/fold_0").exists()
-    lines = re.findall("epoch 1, step (.) was not taken: the loss is .* [(]rows '.*' and", capsys.readouterr().out)
+    lines = re.findall(
+        "epoch 1, step (.) was not taken: the loss is .* [(]rows '.*' and", capsys.readouterr().out
+    )
     assert lines == list("1234")
 
 

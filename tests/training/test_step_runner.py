@@ -16,6 +16,7 @@ from accelerate.state import AcceleratorState
 from auxfold.data.loading import read_training_table
 from auxfold.tasks import TaskSet
 from auxfold.training.build import FoldParts, build_fold
+from auxfold.training.loop import StepTrainer
 from auxfold.training.step_graphs import EAGER_STEPS
 from auxfold.training.step_runner import StepRunner
 from conftest import make_experiment
@@ -158,3 +159,21 @@ def test_weights_that_adapt_run_in_the_loop(work_dir, backbone, method):
     plain, fast, stand_in = train_both(backbone, task_weighting={"method": method})
     assert stand_in.captured == 0
     assert_equal_weights(plain, fast)
+
+
+def test_the_optimizer_divides_the_gradient_instead_of_clipping_it_first(
+    work_dir, backbone, monkeypatch
+):
+    clipped = {"train": {"max_grad_norm": 0.05}}
+    plain = make_parts(backbone, **clipped)
+    steps = plain.epochs.steps(0)
+    for indices in steps:
+        plain.stepper.train_step(indices)
+    monkeypatch.setattr(StepTrainer, "clips_in_step", True)
+    fast = make_parts(backbone, **clipped)
+    for indices in steps:
+        fast.stepper.train_step(indices)
+    assert_equal_weights(plain, fast)
+    norms = [record.grad_norm for record in plain.stepper.log.read()]
+    assert norms == pytest.approx([record.grad_norm for record in fast.stepper.log.read()], 1e-5)
+    assert min(norms) > 0.05, "every step is clipped"

@@ -97,7 +97,8 @@ class StepTrainer:
         grad_norm = self.clip_gradients()
         is_finite = torch.stack([*losses.values(), grad_norm]).isfinite().all()
         self.weighting.learn(losses, is_finite)
-        guarded_step(self.optimizer, is_finite)
+        divisor = self.clip_divisor(grad_norm) if self.clips_in_step else None
+        guarded_step(self.optimizer, is_finite, divisor)
         self.optimizer.zero_grad()
         is_taken = is_finite
         if self.optimizer.scaler is not None:  # which decides by the unscaled gradient alone
@@ -198,8 +199,21 @@ class StepTrainer:
             return values
         return self.accelerator.reduce(values, reduction="sum")
 
+    @property
+    def clips_in_step(self) -> bool:
+        """Whether the optimizer's step divides the gradient, rather than a pass of its own."""
+        return self.accelerator.device.type == "cuda" and self.optimizer.scaler is None
+
+    def clip_divisor(self, grad_norm: torch.Tensor) -> torch.Tensor:
+        """What the gradient is divided by, so that its norm is at most ``max_grad_norm``."""
+        limit = self.settings.max_grad_norm or float("inf")
+        return ((grad_norm + 1e-6) / limit).clamp(min=1.0)  # as in torch.nn.utils.clip_grad_norm_
+
     def clip_gradients(self) -> torch.Tensor:
         """Clip to ``max_grad_norm``; the norm before. Accelerate unscales fp16 gradients first."""
+        if self.clips_in_step:
+            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            return torch.nn.utils.get_total_norm(gradients)
         limit = self.settings.max_grad_norm or float("inf")
         return self.accelerator.clip_grad_norm_(self.model.parameters(), limit)
 

@@ -86,7 +86,9 @@ def make_optimizer(
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True, capturable=on_gpu)
 
 
-def guarded_step(optimizer: AcceleratedOptimizer, is_finite: torch.Tensor) -> None:
+def guarded_step(
+    optimizer: AcceleratedOptimizer, is_finite: torch.Tensor, divisor: torch.Tensor | None = None
+) -> None:
     """Take a step where ``is_finite`` is true, else leave parameters and moments as they are.
 
     The decision is made on the device, by the input that fused AdamW has for gradient scalers, so
@@ -95,14 +97,16 @@ def guarded_step(optimizer: AcceleratedOptimizer, is_finite: torch.Tensor) -> No
     Args:
         optimizer: fused AdamW, prepared by accelerate.
         is_finite: bool scalar on the device.
+        divisor: what the gradient is divided by first, a scalar on the device; None: nothing.
     """
     if optimizer.scaler is not None:
         optimizer.step()
         return
     adamw: Any = optimizer.optimizer
     adamw.found_inf = (~is_finite).float()
+    adamw.grad_scale = divisor
     optimizer.step()
-    del adamw.found_inf
+    del adamw.found_inf, adamw.grad_scale
 
 
 class MovingAverage(nn.Module):

@@ -102,8 +102,7 @@ class StepRunner:
             step(tensors.to(stepper.accelerator.device))
         assert self.encoder is not None
         self.encoder.mark_stale()
-        gram = Gram(self._gram.products.clone(), self._gram.shared.clone())
-        weighting.end_step(gram if is_measured else None)
+        weighting.end_step(self._gram.clone() if is_measured else None)
         return stepper.log.add(indices, present)
 
     def _run_static(self, tensors: StepTensors, present: dict[str, bool]) -> None:

@@ -47,6 +47,10 @@ class Gram:
     def __add__(self, other: Gram) -> Gram:
         return Gram(self.products + other.products, self.shared + other.shared)
 
+    def clone(self) -> Gram:
+        """A copy of the matrix."""
+        return Gram(self.products.clone(), self.shared.clone())
+
     def copy_(self, other: Gram) -> None:
         """Overwrite this matrix with another one."""
         self.products.copy_(other.products)
