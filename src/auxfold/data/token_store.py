@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from auxfold.data.text_column import hash_strings
 from auxfold.data.tokenizer_files import tokenizer_fingerprint
 
 CHUNK = 20_000  # texts per call of the tokenizer: bounds memory, keeps its threads busy
@@ -45,7 +46,7 @@ class TokenColumn:
         return np.diff(self.offsets)
 
 
-def tokenize_column(texts: list[str], tokenizer: Any, cache: Path | None) -> TokenColumn:
+def tokenize_column(texts: Sequence[str], tokenizer: Any, cache: Path | None) -> TokenColumn:
     """The stored tokens of ``texts`` below ``cache``; they are computed if they are missing.
 
     ``cache=None`` keeps the tokens in memory and stores nothing.
@@ -61,13 +62,18 @@ def tokenize_column(texts: list[str], tokenizer: Any, cache: Path | None) -> Tok
     )
 
 
-def _fingerprint(texts: list[str], tokenizer: Any) -> str:
-    digest = hashlib.sha256(pd.util.hash_array(np.array(texts, dtype=object)).tobytes())
+def has_stored_tokens(texts: Sequence[str], tokenizer: Any, cache: Path) -> bool:
+    """Whether :func:`tokenize_column` has these tokens already."""
+    return (cache / _fingerprint(texts, tokenizer)).is_dir()
+
+
+def _fingerprint(texts: Sequence[str], tokenizer: Any) -> str:
+    digest = hashlib.sha256(hash_strings(texts).tobytes())
     digest.update(tokenizer_fingerprint(tokenizer).encode())
     return digest.hexdigest()[:16]
 
 
-def _tokenize(texts: list[str], tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
+def _tokenize(texts: Sequence[str], tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:
     """Token ids of all texts, one after the other, and the ``(rows + 1,)`` offsets."""
     dtype = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
     chunks, lengths = [np.empty(0, dtype=dtype)], [0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,100 +19,79 @@ from auxfold.storage.run_folder import FULL, RunFolder
 from auxfold.tasks import TaskSet
 from auxfold.training.build import FoldParts, build_fold, start_accelerator
 from auxfold.training.epochs import EpochPlan, evaluation_steps
+from auxfold.training.fold_time import (
+    FoldTime,
+    draw_sample,
+    measure_evaluation,
+    measure_tokenizing,
+    settings_for_sample,
+)
 from auxfold.training.selection_check import split_and_check
+from auxfold.training.speed import StepSpeed, measure_steps
 from auxfold.training.split import load_training_table
 
-SAMPLE_ROWS = 2_000  # rows that are tokenized, and from which steps are made and timed
-MAX_SECONDS = 20.0  # of timed steps
 
-
-def plan_fold(experiment: Experiment, fold: int | str, n_folds: int = 1) -> str:
+def plan_fold(
+    experiment: Experiment, fold: int | str, n_folds: int = 1, verify: bool = False
+) -> str:
     """What training a fold would do, with steps, memory, time and disk, line by line.
 
-    A few real steps are run on rows of the table: first the longest rows, which show the memory,
-    then as many steps as fit into 20 seconds.
+    A few real steps are run on rows of the table: first the longest one, which shows the memory,
+    then steps of every length, for about 20 seconds; then some predictions.
 
     Args:
         experiment: what would be trained.
         fold: which fold, or ``full``.
         n_folds: how many such folds would be trained one after the other.
+        verify: read the training files in any case.
 
     Raises:
         InputError: whatever would end the training at its start.
     """
+    started = time.perf_counter()
     tasks = TaskSet.from_experiment(experiment)
-    table = load_training_table(experiment, tasks)
+    table = load_training_table(experiment, tasks, verify, store=False)
     train_indices, valid_indices, notes = split_and_check(experiment, tasks, table, fold, plan=True)
-    random = np.random.default_rng(experiment.seed)
-    sample = train_indices[random.permutation(len(train_indices))[:SAMPLE_ROWS]]
-    sample_table, accelerator = table.take(sample), start_accelerator(experiment)
+    epochs = EpochPlan.for_rows(experiment, tasks, table, None, train_indices)
+    sample = draw_sample(experiment, table, epochs, valid_indices)
+    accelerator = start_accelerator(experiment)
     parts = build_fold(
-        _with_all_negatives(experiment),
+        settings_for_sample(experiment, sample, epochs),
         tasks,
-        sample_table,
-        np.arange(len(sample)),
+        sample.table,
+        sample.train,
         accelerator,
         experiment.seed,
     )
-    # The plan of the whole fold, whose tokens nobody needs here.
-    dataset = parts.stepper.dataset
-    epochs = EpochPlan.for_rows(experiment, tasks, table, dataset, train_indices)
-    speed = measure_speed(parts)
+    seconds_to_start = time.perf_counter() - started
+    speed = measure_steps(parts, experiment.train.ema)
+    gigabytes = _peak_gigabytes()
+    fold_time = FoldTime(
+        start=seconds_to_start + speed.warm_up_seconds,
+        tokenizing=measure_tokenizing(experiment, table, sample, parts.tokenizer),
+        training=experiment.train.epochs * epochs.rows_per_epoch * speed.seconds_per_row,
+        evaluation=measure_evaluation(
+            experiment, tasks, table, valid_indices, epochs.steps_per_epoch, parts, sample, speed
+        ),
+    )
     files = describe_data_files(experiment.data, experiment.training_paths)
     return "\n".join(
         [
             f"fold {fold} of {experiment.name}; nothing is written",
             *_describe_rows(tasks, table, train_indices, valid_indices),
             *_describe_identities(experiment, table, train_indices),
-            _describe_texts(dataset, experiment),
+            _describe_texts(parts.stepper.dataset, experiment),
             _describe_model(experiment, tasks, parts),
             *(f"note       {note}" for note in [*files, *table.notes, *parts.notes, *notes]),
             *(f"warning    {line}" for line in summarize_data(experiment, tasks, table).warnings()),
             *_describe_sources(experiment, epochs),
             *_describe_negatives(experiment, epochs),
             _describe_steps(experiment, tasks, epochs.steps_per_epoch),
-            f"memory     {speed.gigabytes:.1f} GB at the longest batch, on "
-            f"{accelerator.device.type}",
-            _describe_time(experiment, speed, epochs.rows_per_epoch, len(valid_indices), n_folds),
+            f"memory     {gigabytes:.1f} GB at the longest batch, on {accelerator.device.type}",
+            *_describe_time(experiment, speed, fold_time, n_folds),
             _describe_disk(experiment, fold, count_trainable_parameters(parts.model)),
         ]
     )
-
-
-def _with_all_negatives(experiment: Experiment) -> Experiment:
-    """The experiment for the sampled rows, which may hold no negative one."""
-    train = experiment.train.model_copy(update={"negative_sample_rate": 1.0})
-    return experiment.model_copy(update={"train": train})
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What a few steps measured: rows per second, over how many steps, and the peak memory."""
-
-    rows_per_second: float
-    n_steps: int
-    gigabytes: float
-
-
-def measure_speed(parts: FoldParts) -> Speed:
-    """Time steps of the first epoch; the one with the longest rows first, which warms up."""
-    stepper = parts.stepper
-    stepper.model.train()
-    steps, lengths = parts.epochs.steps(0), stepper.dataset.lengths()
-    longest = max(steps, key=lambda indices: int(lengths[indices].sum()))
-    for _ in range(2):
-        stepper.train_step(longest)
-        stepper.log.read()
-    started, n_rows, n_steps = time.perf_counter(), 0, 0
-    for indices in steps:
-        stepper.train_step(indices)
-        stepper.log.read()
-        n_rows, n_steps = n_rows + len(indices), n_steps + 1
-        if time.perf_counter() - started > MAX_SECONDS:
-            break
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return Speed(n_rows / (time.perf_counter() - started), n_steps, _peak_gigabytes())
 
 
 def _peak_gigabytes() -> float:
@@ -215,17 +193,25 @@ def _describe_steps(experiment: Experiment, tasks: TaskSet, n_steps: int) -> str
 
 
 def _describe_time(
-    experiment: Experiment, speed: Speed, n_epoch: int, n_valid: int, n_folds: int
-) -> str:
-    train = experiment.train
-    # A prediction is the forward third of a training step.
-    evaluated = (train.epochs * train.evaluations_per_epoch + 1) * n_valid / 3
-    seconds = (train.epochs * n_epoch + evaluated) / speed.rows_per_second
-    folds = f", {n_folds} folds {_format_duration(n_folds * seconds)}" if n_folds > 1 else ""
-    return (
-        f"time       about {_format_duration(seconds)} a fold{folds}, at "
-        f"{speed.rows_per_second:.0f} rows/s in {speed.n_steps} steps on this machine"
+    experiment: Experiment, speed: StepSpeed, fold_time: FoldTime, n_folds: int
+) -> list[str]:
+    folds = (
+        f", {n_folds} folds {_format_duration(fold_time.of_folds(n_folds))}" if n_folds > 1 else ""
     )
+    limit = "at most" if experiment.selection.early_stopping else "about"
+    parts = [
+        f"{_format_duration(fold_time.training)} of training",
+        f"{_format_duration(fold_time.evaluation)} of evaluation",
+        f"{_format_duration(fold_time.start)} to start",
+    ]
+    if fold_time.tokenizing:
+        parts.append(f"{_format_duration(fold_time.tokenizing)} to tokenize all texts once")
+    return [
+        f"time       {limit} {_format_duration(fold_time.of_folds(1))} a fold{folds}: "
+        f"{', '.join(parts)}",
+        f"speed      {1 / speed.seconds_per_row:.0f} rows/s in {speed.n_steps} steps on this "
+        f"machine",
+    ]
 
 
 def _format_duration(seconds: float) -> str:

@@ -10,7 +10,12 @@ from auxfold.config import Train
 from auxfold.config.experiment import Experiment
 from auxfold.data.batches import swap_mask
 from auxfold.data.dataset import TokenizedDataset
-from auxfold.data.sampling import epoch_rows_per_source, epoch_steps, steps_per_epoch
+from auxfold.data.sampling import (
+    epoch_rows_per_source,
+    epoch_steps,
+    sample_epoch_indices,
+    steps_per_epoch,
+)
 from auxfold.data.table import Table
 from auxfold.tasks import TaskSet
 from auxfold.training.split import all_negative_mask
@@ -21,7 +26,7 @@ class EpochPlan:
     """The steps of a training, which depend on seed and epoch alone.
 
     Attributes:
-        dataset: the tokens of all rows of the table.
+        dataset: the tokens of all rows of the table; None where nobody asks for steps.
         indices: the rows to train on.
         sources: ``(len(indices),)`` the data set that each row comes from; None if there is one.
         negatives: ``(len(indices),)`` bool, the rows of which an epoch has only
@@ -30,7 +35,7 @@ class EpochPlan:
 
     settings: Train
     seed: int
-    dataset: TokenizedDataset
+    dataset: TokenizedDataset | None
     indices: np.ndarray
     sources: np.ndarray | None = None
     negatives: np.ndarray | None = None
@@ -41,7 +46,7 @@ class EpochPlan:
         experiment: Experiment,
         tasks: TaskSet,
         table: Table,
-        dataset: TokenizedDataset,
+        dataset: TokenizedDataset | None,
         indices: np.ndarray,
     ) -> EpochPlan:
         """The plan for these rows of a table.
@@ -72,15 +77,24 @@ class EpochPlan:
         """Optimizer steps of one epoch."""
         return steps_per_epoch(self.settings, len(self.indices), self.sources, self.negatives)
 
+    def rows(self, epoch: int) -> np.ndarray:
+        """The rows of the table in an epoch, each as often as it comes."""
+        if self.sources is None and self.negatives is None:
+            return self.indices
+        sources = np.zeros(len(self.indices), int) if self.sources is None else self.sources
+        positions = sample_epoch_indices(self.settings, sources, self.seed, epoch, self.negatives)
+        return self.indices[positions]
+
     def steps(self, epoch: int) -> list[np.ndarray]:
         """The rows of the table in every step of an epoch."""
+        assert self.dataset is not None, "steps depend on the lengths of rows"
         lengths = self.dataset.lengths()[self.indices]
         steps = epoch_steps(lengths, self.sources, self.settings, self.seed, epoch, self.negatives)
         return [self.indices[positions] for positions in steps]
 
     def swapped(self, epoch: int) -> np.ndarray | None:
         """``(rows,)`` bool: the rows whose two texts are swapped, under ``symmetric_pairs``."""
-        if not self.dataset.symmetric_pairs:
+        if self.dataset is None or not self.dataset.symmetric_pairs:
             return None
         return swap_mask(len(self.dataset), self.seed, epoch)
 
