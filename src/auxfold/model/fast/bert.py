@@ -16,7 +16,7 @@ from auxfold.model.fast.attention import attend, packed_attention_runs
 from auxfold.model.fast.context import ForwardContext
 from auxfold.model.fast.encoder import FastEncoder, dropout_of
 from auxfold.model.fast.linear import FusedLinear
-from auxfold.model.fast.regions import add_norm, norm
+from auxfold.model.fast.regions import activate, add_norm, norm
 from auxfold.model.pooling import AttentionPool
 
 # Whether positions are counted from the padding index, and without the padding in a row.
@@ -91,7 +91,7 @@ class FastBert(FastEncoder):
         hidden, low = norm(total, embeddings.LayerNorm, p, context.dtype)
         if self.project is not None:
             low = self.project(low)
-            hidden = low
+            hidden = low.to(total.dtype)
         return hidden, low
 
     def _position_ids(self, context: ForwardContext) -> torch.Tensor:
@@ -176,10 +176,11 @@ def after_attention(
         The output of the layer, and the same in the number format of matrix products.
     """
     attended_p, output_p = (dropout_of(d, context) for d in layer.dropouts[1:])
-    projected = layer.attention_output(attended)
-    hidden, low = add_norm(projected, hidden, layer.attention_norm, attended_p, context.dtype)
-    output = layer.down(layer.activation(layer.up(low)))
-    return add_norm(output, hidden, layer.output_norm, output_p, context.dtype)
+    hidden, low = add_norm(
+        layer.attention_output, attended, hidden, layer.attention_norm, attended_p, context
+    )
+    inner = activate(layer.up, low, layer.activation, context)
+    return add_norm(layer.down, inner, hidden, layer.output_norm, output_p, context)
 
 
 def _lookup(table: Any, ids: torch.Tensor) -> torch.Tensor:

@@ -33,6 +33,17 @@ class ForwardContext:
         self.dtype = dtype
         self.training = training
         self.eager_attention = eager_attention
+        self._seeds: list[torch.Tensor] = []
+
+    def next_seed(self) -> torch.Tensor:
+        """An int64 number on the device, ``(1,)``, for the dropout of one kernel.
+
+        Many are drawn at once, from the generator of the device, which a CUDA graph advances.
+        """
+        if not self._seeds:
+            device = self.packed.rows.device
+            self._seeds = list(torch.randint(2**62, (128,), device=device).split(1))
+        return self._seeds.pop()
 
     @cached_property
     def lengths(self) -> torch.Tensor:

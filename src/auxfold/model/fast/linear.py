@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -57,16 +58,31 @@ class FusedLinear:
         parts = zip(output.split(widths, dim=1), updates, strict=True)
         return torch.cat([p if u is None else (p + u).to(p.dtype) for p, u in parts], dim=1)
 
-    def _base_output(self, x: torch.Tensor, first: int, last: int) -> torch.Tensor:
+    def product_and_bias(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The output without its bias, and the fp32 bias ``(out features,)``, if that is apart.
+
+        It is where this is one ``nn.Linear``. Else the output has the bias, and the second is None.
+
+        Args:
+            x: ``(tokens, in features)``.
+        """
+        (module,) = self.modules
+        if not isinstance(module, nn.Linear) or module.bias is None:
+            return self(x), None
+        return self._base_output(x, 0, 1, has_bias=False), module.bias
+
+    def _base_output(
+        self, x: torch.Tensor, first: int, last: int, has_bias: bool = True
+    ) -> torch.Tensor:
         layers = self.base_layers[first:last]
         weights = [layer.weight for layer in layers]
-        biases = [layer.bias for layer in layers if layer.bias is not None]
+        biases = [layer.bias for layer in layers if has_bias and layer.bias is not None]
         if x.dtype == weights[0].dtype:
             weight = weights[0] if len(weights) == 1 else torch.cat(weights)
             return F.linear(x, weight, _concatenated(biases))
         assert self.half_weight is not None and self.half_weight.dtype == x.dtype
         rows = slice(self.ends[first - 1] if first else 0, self.ends[last - 1])
-        bias = None if self.half_bias is None else self.half_bias[rows]
+        bias = self.half_bias[rows] if biases and self.half_bias is not None else None
         return _HalfPrecisionLinear.apply(
             x, self.half_weight[rows], bias, len(weights), *weights, *biases
         )
@@ -130,7 +146,7 @@ class _HalfPrecisionLinear(torch.autograd.Function):
         if any(needed[:n]):
             grads[:n] = _fp32_product(grad.t(), x).split(sizes[:n])
         if any(needed[n:]):
-            grads[n:] = grad.sum(0, dtype=torch.float32).split(sizes[n:])
+            grads[n:] = _column_sums(grad).split(sizes[n:])
         masked = [g if is_needed else None for g, is_needed in zip(grads, needed, strict=True)]
         return grad_x, None, None, None, *masked
 
@@ -143,6 +159,25 @@ def _fp32_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if a.is_cuda and _HAS_OUT_DTYPE:
         return torch.mm(a, b, out_dtype=torch.float32)
     return torch.mm(a, b).float()
+
+
+def _column_sums(x: torch.Tensor) -> torch.Tensor:
+    kernels = load_kernels(x.device)
+    return x.sum(0, dtype=torch.float32) if kernels is None else kernels.column_sums(x)
+
+
+@cache
+def load_kernels(device: torch.device) -> Any:
+    """The module ``region_kernels``; None where Triton does not run on a device."""
+    if device.type != "cuda":
+        return None
+    try:
+        from auxfold.model.fast import region_kernels
+
+        region_kernels.try_all(device)
+    except Exception:  # no Triton, no compiler for it, or a card that it does not support
+        return None
+    return region_kernels
 
 
 class HalfPrecisionCopies:

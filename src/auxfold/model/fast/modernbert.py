@@ -72,22 +72,23 @@ class FastModernBert(FastEncoder):
         p = dropout_of(embeddings.drop, context)
         hidden, low = norm(total, embeddings.norm, p, context.dtype)
         angles = self._angles(hidden, context)
-        output: torch.Tensor | None = None
+        previous: tuple[FusedLinear, torch.Tensor] | None = None
         for layer in self.layers:
-            if output is not None:  # the first layer has no norm before attention
+            if previous is not None:  # the first layer has no norm before attention
                 attn_norm = layer.module.attn_norm
-                hidden, low = add_before_norm(output, hidden, attn_norm, 0.0, context.dtype)
+                hidden, low = add_before_norm(*previous, hidden, attn_norm, 0.0, context)
             first_only = self.first_only and layer is self.layers[-1]
             layer_angles = angles[layer.module.attention_type]
-            attended = self._attention(layer, low, layer_angles, context, first_only)
+            attended = self._attend(layer, low, layer_angles, context, first_only)
             if first_only:
                 hidden = hidden.index_select(0, context.first_tokens)
             p = dropout_of(layer.module.attn.out_drop, context)
-            mlp_norm = layer.module.mlp_norm
-            hidden, low = add_before_norm(attended, hidden, mlp_norm, p, context.dtype)
-            output = self._feed_forward(layer, low, context)
-        assert output is not None
-        return add_norm(output, hidden, self.backbone.final_norm, 0.0, context.dtype)
+            hidden, low = add_before_norm(
+                layer.attention_output, attended, hidden, layer.module.mlp_norm, p, context
+            )
+            previous = layer.down, self._gated(layer, low, context)
+        assert previous is not None
+        return add_norm(*previous, hidden, self.backbone.final_norm, 0.0, context)
 
     def _angles(self, hidden: torch.Tensor, context: ForwardContext) -> dict[str, Angles]:
         positions = context.packed.positions[None]
@@ -97,7 +98,7 @@ class FastModernBert(FastEncoder):
             angles[layer_type] = (cos[0], sin[0])
         return angles
 
-    def _attention(
+    def _attend(
         self,
         layer: ModernBertLayer,
         low: torch.Tensor,
@@ -105,7 +106,7 @@ class FastModernBert(FastEncoder):
         context: ForwardContext,
         first_only: bool,
     ) -> torch.Tensor:
-        """The output of attention, before dropout."""
+        """What the output projection of attention reads."""
         attn, config = layer.module.attn, self.backbone.config
         projected = layer.qkv(low)
         query, key, value = projected.view(len(projected), 3, self.n_heads, -1).unbind(1)
@@ -120,10 +121,11 @@ class FastModernBert(FastEncoder):
             attn.attention_dropout if context.training else 0.0,
             window=config.sliding_window if attn.sliding_window is not None else None,
         )
-        return layer.attention_output(attended.flatten(1))
+        return attended.flatten(1)
 
-    def _feed_forward(
+    def _gated(
         self, layer: ModernBertLayer, low: torch.Tensor, context: ForwardContext
     ) -> torch.Tensor:
+        """What the second layer of the feed-forward reads."""
         mlp = layer.module.mlp
-        return layer.down(gated(layer.up(low), mlp.act, dropout_of(mlp.drop, context)))
+        return gated(layer.up(low), mlp.act, dropout_of(mlp.drop, context))

@@ -1,8 +1,9 @@
-"""The elementwise operations between matrix products, which ``torch.compile`` can fuse.
+"""The elementwise operations between matrix products.
 
-Compiled, each is about one kernel forward and one backward. Sums with the residual and layer norms
-are computed in fp32, as under autocast, and come with a copy in the number format of the matrix
-product that follows.
+Sums with the residual and layer norms are computed in fp32, as under autocast, and come with a copy
+in the number format of the matrix product that follows. On a GPU under half precision, the two of
+each layer are Triton kernels, where Triton runs, which also add the bias of the product before
+them. ``torch.compile`` can fuse the others.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
+from transformers.activations import GELUActivation
+
+from auxfold.model.fast.context import ForwardContext
+from auxfold.model.fast.linear import FusedLinear, load_kernels
 
 _compiled: dict[str, Callable[..., Any]] = {}
 
@@ -61,30 +66,91 @@ def norm(
 
 
 def add_norm(
-    x: torch.Tensor, residual: torch.Tensor, layer_norm: nn.Module, p: float, dtype: torch.dtype
+    linear: FusedLinear,
+    x: torch.Tensor,
+    residual: torch.Tensor,
+    layer_norm: nn.Module,
+    p: float,
+    context: ForwardContext,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """``LayerNorm(dropout(x) + residual)`` ``(tokens, hidden)``, and the same in ``dtype``.
+    """``LayerNorm(dropout(linear(x)) + residual)`` ``(tokens, hidden)``, also in half precision.
 
     Args:
-        x: ``(tokens, hidden)``, the output of a sublayer.
+        linear: the last layer of a sublayer.
+        x: ``(tokens, width)``, its input.
         residual: ``(tokens, hidden)``.
         layer_norm: an ``nn.LayerNorm``.
         p: the probability of dropout; 0 where it is not active.
-        dtype: the number format of the copy.
+        context: of this forward pass; the copy has its number format.
     """
-    weight, bias, eps = layer_norm.weight, layer_norm.bias, layer_norm.eps
-    return _run(_add_norm, x, residual, weight, bias, eps, p, dtype)
+    return _sum_and_norm(_add_norm, linear, x, residual, layer_norm, p, context)
 
 
 def add_before_norm(
-    x: torch.Tensor, residual: torch.Tensor, layer_norm: nn.Module, p: float, dtype: torch.dtype
+    linear: FusedLinear,
+    x: torch.Tensor,
+    residual: torch.Tensor,
+    layer_norm: nn.Module,
+    p: float,
+    context: ForwardContext,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The sum ``dropout(x) + residual``, and its layer norm in ``dtype``; else as :func:`add_norm`.
+    """The sum ``dropout(linear(x)) + residual``, and its layer norm in half precision.
 
-    This is what a backbone needs whose layer norms precede the sublayers.
+    This is what a backbone needs whose layer norms precede the sublayers. The arguments are those
+    of :func:`add_norm`.
     """
+    return _sum_and_norm(_add_before_norm, linear, x, residual, layer_norm, p, context)
+
+
+def _sum_and_norm(
+    region: Callable[..., Any],
+    linear: FusedLinear,
+    x: torch.Tensor,
+    residual: torch.Tensor,
+    layer_norm: Any,
+    p: float,
+    context: ForwardContext,
+) -> tuple[torch.Tensor, torch.Tensor]:
     weight, bias, eps = layer_norm.weight, layer_norm.bias, layer_norm.eps
-    return _run(_add_before_norm, x, residual, weight, bias, eps, p, dtype)
+    kernels = _kernels_for(residual, context)
+    if kernels is None:
+        return _run(region, linear(x), residual, weight, bias, eps, p, context.dtype)
+    return kernels.add_norm(
+        *linear.product_and_bias(x),
+        residual,
+        weight,
+        bias,
+        eps=eps,
+        p=p,
+        seed=context.next_seed() if p > 0 else context.packed.rows,
+        returns_sum=region is _add_before_norm,
+    )
+
+
+def activate(
+    linear: FusedLinear,
+    x: torch.Tensor,
+    activation: Callable[[torch.Tensor], torch.Tensor],
+    context: ForwardContext,
+) -> torch.Tensor:
+    """``activation(linear(x))`` ``(tokens, width)``."""
+    kernels = _kernels_for(linear.base_layers[0].weight, context)
+    if kernels is None or not _is_gelu(activation):
+        return activation(linear(x))
+    return kernels.gelu(*linear.product_and_bias(x))
+
+
+def _is_gelu(activation: Any) -> bool:
+    """Whether an activation is the exact GELU."""
+    if isinstance(activation, nn.GELU):
+        return activation.approximate == "none"
+    return isinstance(activation, GELUActivation) and activation.act is F.gelu
+
+
+def _kernels_for(tensor: torch.Tensor, context: ForwardContext) -> Any:
+    """The Triton kernels, where they run and ``tensor`` is fp32 next to half-precision products."""
+    is_mixed = tensor.dtype == torch.float32 and context.dtype != torch.float32
+    return load_kernels(tensor.device) if is_mixed else None
 
 
 def gated(

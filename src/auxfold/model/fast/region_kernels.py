@@ -1,0 +1,353 @@
+"""The regions between matrix products as Triton kernels, each with its bias and its gradients.
+
+A region is one kernel forward and two backward: one goes over the tokens and keeps sums for the
+gradients of biases and layer norms in registers, the other adds the sums of all its programs. The
+masks of dropout are not stored. They follow from a seed on the device, so that each replay of a
+CUDA graph has its own.
+
+Only imported where Triton is installed and runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch.autograd.function import once_differentiable
+
+# Programs that go over the tokens; each leaves a row of sums.
+_MAX_PROGRAMS = 256
+# Tiles of the kernels without a reduction over the width.
+_TILE_ROWS, _TILE_COLUMNS = 32, 128
+
+
+@triton.jit
+def _uniform(seed, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Numbers in [0, 1): the finalizer of MurmurHash3 over both halves of a seed and an index."""
+    number = index.to(tl.uint32) * 0x9E3779B1 ^ (seed & 0xFFFFFFFF).to(tl.uint32)
+    number = (number ^ (number >> 16)) * 0x85EBCA6B
+    number = number ^ (number >> 13) ^ ((seed >> 32) & 0xFFFFFFFF).to(tl.uint32)
+    number = number * 0xC2B2AE35
+    number = (number ^ (number >> 16)) * 0x85EBCA6B
+    number = number ^ (number >> 13)
+    return (number >> 8).to(tl.float32) * (1.0 / 16777216.0)
+
+
+@triton.jit
+def _residual_sum(  # type: ignore[no-untyped-def]  # noqa: ANN202
+    x, x_bias, residual, seed, p, index, columns, mask,  # noqa: ANN001
+    HAS_X_BIAS: tl.constexpr, HAS_DROPOUT: tl.constexpr,
+):  # fmt: skip
+    """``dropout(x + x_bias) + residual`` of one token, and the factors of dropout."""
+    value = tl.load(x + index, mask=mask, other=0.0).to(tl.float32)
+    if HAS_X_BIAS:
+        value += tl.load(x_bias + columns, mask=mask, other=0.0).to(tl.float32)
+    factor = tl.where(mask, 1.0, 0.0)
+    if HAS_DROPOUT:
+        factor = tl.where(_uniform(tl.load(seed), index) >= p, 1.0 / (1.0 - p), 0.0)
+    total = value * factor + tl.load(residual + index, mask=mask, other=0.0).to(tl.float32)
+    return total, factor
+
+
+@triton.jit
+def _add_norm_forward(  # type: ignore[no-untyped-def]  # noqa: ANN202
+    x, x_bias, residual, weight, bias, seed,  # noqa: ANN001
+    hidden, low, means, scales, p, eps, width,  # noqa: ANN001
+    HAS_X_BIAS: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_DROPOUT: tl.constexpr,
+    RETURNS_SUM: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0)
+    columns = tl.arange(0, BLOCK)
+    mask = columns < width
+    index = row * width + columns
+    total, _ = _residual_sum(
+        x, x_bias, residual, seed, p, index, columns, mask, HAS_X_BIAS, HAS_DROPOUT
+    )
+    mean = tl.sum(total, axis=0) / width
+    centered = tl.where(mask, total - mean, 0.0)
+    scale = 1.0 / tl.sqrt(tl.sum(centered * centered, axis=0) / width + eps)
+    normed = centered * scale * tl.load(weight + columns, mask=mask, other=0.0)
+    if HAS_BIAS:
+        normed += tl.load(bias + columns, mask=mask, other=0.0)
+    tl.store(means + row, mean)
+    tl.store(scales + row, scale)
+    tl.store(hidden + index, total if RETURNS_SUM else normed, mask=mask)
+    tl.store(low + index, normed.to(low.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def _add_norm_backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
+    d_hidden, d_low, x, x_bias, residual, weight, seed, means, scales,  # noqa: ANN001
+    d_x, d_residual, sums, p, n_rows, width,  # noqa: ANN001
+    HAS_D_HIDDEN: tl.constexpr, HAS_D_LOW: tl.constexpr, HAS_X_BIAS: tl.constexpr,
+    HAS_DROPOUT: tl.constexpr, RETURNS_SUM: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    program = tl.program_id(0)
+    columns = tl.arange(0, BLOCK)
+    mask = columns < width
+    gain = tl.load(weight + columns, mask=mask, other=0.0)
+    d_weight = tl.zeros([BLOCK], tl.float32)
+    d_bias = tl.zeros([BLOCK], tl.float32)
+    d_x_bias = tl.zeros([BLOCK], tl.float32)
+    for row in range(program, n_rows, tl.num_programs(0)):
+        index = row * width + columns
+        total, factor = _residual_sum(
+            x, x_bias, residual, seed, p, index, columns, mask, HAS_X_BIAS, HAS_DROPOUT
+        )
+        scale = tl.load(scales + row)
+        normed = tl.where(mask, (total - tl.load(means + row)) * scale, 0.0)
+        d_normed = tl.zeros([BLOCK], tl.float32)
+        if HAS_D_LOW:
+            d_normed += tl.load(d_low + index, mask=mask, other=0.0).to(tl.float32)
+        if HAS_D_HIDDEN and not RETURNS_SUM:
+            d_normed += tl.load(d_hidden + index, mask=mask, other=0.0)
+        d_weight += d_normed * normed
+        d_bias += d_normed
+        scaled = d_normed * gain
+        along = tl.sum(scaled * normed, axis=0) / width
+        d_total = (scaled - tl.sum(scaled, axis=0) / width - normed * along) * scale
+        if HAS_D_HIDDEN and RETURNS_SUM:
+            d_total += tl.load(d_hidden + index, mask=mask, other=0.0)
+        dropped = d_total * factor
+        d_x_bias += dropped
+        tl.store(d_residual + index, d_total, mask=mask)
+        tl.store(d_x + index, dropped.to(d_x.dtype.element_ty), mask=mask)
+    start = sums + program * 3 * width
+    tl.store(start + columns, d_weight, mask=mask)
+    tl.store(start + width + columns, d_bias, mask=mask)
+    tl.store(start + 2 * width + columns, d_x_bias, mask=mask)
+
+
+@triton.jit
+def _gelu_forward(  # type: ignore[no-untyped-def]  # noqa: ANN202
+    x, bias, y, n_rows, width,  # noqa: ANN001
+    HAS_BIAS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    columns = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    mask = (rows < n_rows)[:, None] & (columns < width)[None, :]
+    index = rows[:, None] * width + columns[None, :]
+    value = tl.load(x + index, mask=mask, other=0.0).to(tl.float32)
+    if HAS_BIAS:
+        value += tl.load(bias + columns, mask=columns < width, other=0.0)[None, :]
+    output = value * 0.5 * (1.0 + tl.math.erf(value * 0.7071067811865476))
+    tl.store(y + index, output.to(y.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def _sum_columns(  # type: ignore[no-untyped-def]  # noqa: ANN202
+    d_y, x, bias, d_x, sums, n_rows, width,  # noqa: ANN001
+    IS_GELU: tl.constexpr, HAS_BIAS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """Sums of ``d_y`` over some of the rows; with ``IS_GELU`` of its product with GELU's slope."""
+    columns = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    in_width = columns < width
+    total = tl.zeros([COLUMNS], tl.float32)
+    shift = tl.zeros([COLUMNS], tl.float32)
+    if IS_GELU and HAS_BIAS:
+        shift = tl.load(bias + columns, mask=in_width, other=0.0)
+    for block in range(tl.program_id(0), tl.cdiv(n_rows, ROWS), tl.num_programs(0)):
+        rows = block * ROWS + tl.arange(0, ROWS)
+        mask = (rows < n_rows)[:, None] & in_width[None, :]
+        index = rows[:, None] * width + columns[None, :]
+        slope = tl.load(d_y + index, mask=mask, other=0.0).to(tl.float32)
+        if IS_GELU:
+            value = tl.load(x + index, mask=mask, other=0.0).to(tl.float32) + shift[None, :]
+            share = 0.5 * (1.0 + tl.math.erf(value * 0.7071067811865476))
+            density = 0.3989422804014327 * tl.exp(-0.5 * value * value)
+            slope = slope * (share + value * density)
+            tl.store(d_x + index, slope.to(d_x.dtype.element_ty), mask=mask)
+        total += tl.sum(slope, axis=0)
+    tl.store(sums + tl.program_id(0) * width + columns, total, mask=in_width)
+
+
+@triton.jit
+def _add_sums(  # type: ignore[no-untyped-def]  # noqa: ANN202
+    sums, output, n_sums, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr  # noqa: ANN001
+):  # fmt: skip
+    columns = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
+    total = tl.zeros([ROWS, COLUMNS], tl.float32)
+    for start in range(0, n_sums, ROWS):
+        rows = start + tl.arange(0, ROWS)
+        mask = (rows < n_sums)[:, None] & (columns < width)[None, :]
+        total += tl.load(sums + rows[:, None] * width + columns[None, :], mask=mask, other=0.0)
+    tl.store(output + columns, tl.sum(total, axis=0), mask=columns < width)
+
+
+def _added(sums: torch.Tensor) -> torch.Tensor:
+    """The sum ``(width,)`` over the rows of ``(programs, width)``."""
+    n_sums, width = sums.shape
+    output = sums.new_empty(width)
+    _add_sums[(triton.cdiv(width, 32),)](sums, output, n_sums, width, ROWS=64, COLUMNS=32)
+    return output
+
+
+def column_sums(x: torch.Tensor) -> torch.Tensor:
+    """The sum over the tokens of ``x`` ``(tokens, width)``, fp32 ``(width,)``."""
+    return _slopes(x.contiguous(), None, None)[1]
+
+
+def _slopes(
+    d_y: torch.Tensor, x: torch.Tensor | None, bias: torch.Tensor | None
+) -> tuple[torch.Tensor | None, torch.Tensor]:
+    n_rows, width = d_y.shape
+    n_programs = max(min(triton.cdiv(n_rows, _TILE_ROWS), 64), 1)
+    d_x = None if x is None else torch.empty_like(x)
+    sums = d_y.new_empty(n_programs, width, dtype=torch.float32)
+    _sum_columns[(n_programs, triton.cdiv(width, _TILE_COLUMNS))](
+        d_y, d_y if x is None else x, d_y if bias is None else bias, d_y if d_x is None else d_x,
+        sums, n_rows, width, IS_GELU=x is not None, HAS_BIAS=bias is not None,
+        ROWS=_TILE_ROWS, COLUMNS=_TILE_COLUMNS,
+    )  # fmt: skip
+    return d_x, _added(sums)
+
+
+class _Gelu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        ctx.save_for_backward(x, bias)
+        n_rows, width = x.shape
+        y = torch.empty_like(x)
+        grid = (max(triton.cdiv(n_rows, _TILE_ROWS), 1), triton.cdiv(width, _TILE_COLUMNS))
+        _gelu_forward[grid](
+            x, x if bias is None else bias, y, n_rows, width,
+            HAS_BIAS=bias is not None, ROWS=_TILE_ROWS, COLUMNS=_TILE_COLUMNS,
+        )  # fmt: skip
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_y: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, bias = ctx.saved_tensors
+        d_x, d_bias = _slopes(d_y.contiguous(), x, bias)
+        return d_x, d_bias if ctx.needs_input_grad[1] else None
+
+
+def gelu(x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """``GELU(x + bias)``, exact and not by tanh.
+
+    Args:
+        x: ``(tokens, width)`` in half precision.
+        bias: fp32 ``(width,)`` or None.
+    """
+    output: torch.Tensor = _Gelu.apply(x, bias)
+    return output
+
+
+class _AddNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        x_bias: torch.Tensor | None,
+        residual: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        eps: float,
+        p: float,
+        seed: torch.Tensor,
+        returns_sum: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        n_rows, width = x.shape
+        hidden, low = torch.empty_like(residual), torch.empty_like(x)
+        means, scales = residual.new_empty(2, n_rows).unbind()
+        block = triton.next_power_of_2(width)
+        _add_norm_forward[(n_rows,)](
+            x, x if x_bias is None else x_bias, residual, weight,
+            weight if bias is None else bias, seed, hidden, low, means, scales, p, eps, width,
+            HAS_X_BIAS=x_bias is not None, HAS_BIAS=bias is not None, HAS_DROPOUT=p > 0,
+            RETURNS_SUM=returns_sum, BLOCK=block, num_warps=_n_warps(block),
+        )  # fmt: skip
+        ctx.save_for_backward(x, x_bias, residual, weight, means, scales, seed)
+        ctx.p, ctx.returns_sum = p, returns_sum
+        ctx.set_materialize_grads(False)
+        return hidden, low
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, d_hidden: torch.Tensor | None, d_low: torch.Tensor | None
+    ) -> tuple[torch.Tensor | None, ...]:
+        x, x_bias, residual, weight, means, scales, seed = ctx.saved_tensors
+        if d_hidden is None and d_low is None:
+            return (None,) * 9
+        d_hidden = None if d_hidden is None else d_hidden.contiguous()
+        d_low = None if d_low is None else d_low.contiguous()
+        n_rows, width = x.shape
+        d_x, d_residual = torch.empty_like(x), torch.empty_like(residual)
+        n_programs = min(n_rows, _MAX_PROGRAMS)
+        sums = residual.new_empty(n_programs, 3 * width)
+        block = triton.next_power_of_2(width)
+        _add_norm_backward[(n_programs,)](
+            residual if d_hidden is None else d_hidden, x if d_low is None else d_low, x,
+            x if x_bias is None else x_bias, residual, weight, seed, means, scales,
+            d_x, d_residual, sums, ctx.p, n_rows, width,
+            HAS_D_HIDDEN=d_hidden is not None, HAS_D_LOW=d_low is not None,
+            HAS_X_BIAS=x_bias is not None, HAS_DROPOUT=ctx.p > 0, RETURNS_SUM=ctx.returns_sum,
+            BLOCK=block, num_warps=_n_warps(block),
+        )  # fmt: skip
+        d_weight, d_bias, d_x_bias = _added(sums).split(width)
+        needed = ctx.needs_input_grad
+        return (
+            d_x,
+            d_x_bias if needed[1] else None,
+            d_residual if needed[2] else None,
+            d_weight if needed[3] else None,
+            d_bias if needed[4] else None,
+            None,
+            None,
+            None,
+            None,
+        )
+
+
+def add_norm(
+    x: torch.Tensor,
+    x_bias: torch.Tensor | None,
+    residual: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    *,
+    eps: float,
+    p: float,
+    seed: torch.Tensor,
+    returns_sum: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``LayerNorm(dropout(x + x_bias) + residual)``, in fp32 and in the dtype of ``x``.
+
+    Args:
+        x: ``(tokens, hidden)`` in half precision.
+        x_bias: fp32 ``(hidden,)`` or None.
+        residual: fp32 ``(tokens, hidden)``.
+        weight: fp32 ``(hidden,)``, of the layer norm.
+        bias: fp32 ``(hidden,)`` or None, of the layer norm.
+        eps: of the layer norm.
+        p: the probability of dropout; 0 where it is not active.
+        seed: int64 ``(1,)`` on the device.
+        returns_sum: whether the first output is the sum before the layer norm.
+    """
+    hidden, low = _AddNorm.apply(
+        x, x_bias, residual.contiguous(), weight, bias, eps, p, seed, returns_sum
+    )
+    return hidden, low
+
+
+def try_all(device: torch.device) -> None:
+    """Run every kernel once, forward and backward, on a few numbers.
+
+    Raises:
+        Exception: what Triton raises where it cannot compile or run one.
+    """
+    with torch.enable_grad():
+        x = torch.ones(2, 16, dtype=torch.float16, device=device, requires_grad=True)
+        vector = torch.ones(16, device=device, requires_grad=True)
+        seed = torch.zeros(1, dtype=torch.int64, device=device)
+        inner = gelu(x, vector)
+        hidden, low = add_norm(inner, vector, x.float(), vector, vector, eps=1e-5, p=0.1, seed=seed)
+        (hidden + low).sum().backward()
+
+
+def _n_warps(block: int) -> int:
+    return min(max(block // 256, 1), 8)
