@@ -66,7 +66,9 @@ def fill_up(
     lengths = dataset.lengths()[indices]
     max_length = dataset.max_length
     if max_length_step:
-        max_length = -(-int(lengths.max()) // max_length_step) * max_length_step
+        longest = -(-int(lengths.max()) // max_length_step) * max_length_step
+        # Blocks are padded to multiples of 16.
+        max_length = min(longest, -(-max_length // 16) * 16)
     capacity = choose_capacity(int(lengths.sum()), n_rows, max_length)
     rows = np.zeros(capacity.rows, dtype=np.int64)
     rows[: len(indices)] = indices
