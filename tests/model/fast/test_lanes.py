@@ -19,7 +19,7 @@ def test_rows_fill_lanes_in_their_order():
     lanes = fill_lanes(pack([3, 2, 4, 1]), 5, torch.float32)
     assert lanes.n_lanes == 4
     # Two rows in the first lane, two in the next, and nothing in the others.
-    assert lanes.index.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert lanes.slots.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     pairs = (lanes.mask == 0).long()
     assert pairs[0].tolist() == [
         [1, 1, 1, 0, 0],
@@ -33,7 +33,7 @@ def test_rows_fill_lanes_in_their_order():
 
 def test_a_row_that_does_not_fit_starts_a_lane():
     lanes = fill_lanes(pack([3, 3, 1]), 5, torch.float32)
-    assert lanes.index.tolist() == [0, 1, 2, 5, 6, 7, 8]
+    assert lanes.slots.tolist() == [0, 1, 2, 5, 6, 7, 8]
     assert (lanes.mask[0] == 0).tolist() == [
         [True, True, True, False, False],
         [True, True, True, False, False],
@@ -54,7 +54,7 @@ def test_lanes_hold_any_lengths(seed: int):
     capacity = Capacity(n_tokens + int(random.integers(0, 3 * length)), len(lengths) + 8, length)
     packed = pack(lengths, capacity if seed % 2 else None)
     lanes = fill_lanes(packed, length, torch.float32)
-    index = lanes.index.numpy()
+    index = lanes.slots.numpy()
     assert len(np.unique(index)) == len(index) and index.max() < lanes.n_lanes * length
     rows, positions = packed.rows.numpy(), packed.positions.numpy()
     row_starts = index[positions == 0][np.searchsorted(np.unique(rows), rows)]

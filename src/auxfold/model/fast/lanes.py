@@ -18,14 +18,14 @@ class Lanes(NamedTuple):
     Attributes:
         n_lanes: how many lanes.
         length: the tokens of a lane.
-        index: ``(tokens,)`` int64, where each token is among the ``n_lanes * length``.
+        slots: ``(tokens,)`` int64, where each token is among the ``n_lanes * length``.
         mask: ``(n_lanes, length, length)``, 0 for pairs of tokens of one row (and for pairs of
             padding, since a softmax over nothing is not a number), else minus infinity.
     """
 
     n_lanes: int
     length: int
-    index: torch.Tensor
+    slots: torch.Tensor
     mask: torch.Tensor
 
 
@@ -48,12 +48,12 @@ def fill_lanes(packed: PackedTokens, length: int, dtype: torch.dtype) -> Lanes:
     lanes = torch.searchsorted(first_rows, packed.rows, right=True) - 1
     starts = offsets.index_select(0, first_rows).index_select(0, lanes)
     tokens = torch.arange(n_tokens, device=offsets.device)
-    index = lanes * length + tokens - starts
+    slots = lanes * length + tokens - starts
     row_of = torch.full((n_lanes * length,), -1, device=offsets.device)
-    row_of = row_of.index_copy_(0, index, packed.rows).view(n_lanes, length)
+    row_of = row_of.index_copy_(0, slots, packed.rows).view(n_lanes, length)
     is_other = row_of[:, :, None] != row_of[:, None]
     mask = torch.zeros(is_other.shape, dtype=dtype, device=offsets.device)
-    return Lanes(n_lanes, length, index, mask.masked_fill_(is_other, -torch.inf))
+    return Lanes(n_lanes, length, slots, mask.masked_fill_(is_other, -torch.inf))
 
 
 def _first_rows(offsets: torch.Tensor, length: int, n_lanes: int) -> torch.Tensor:
