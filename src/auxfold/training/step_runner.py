@@ -88,6 +88,8 @@ class StepRunner:
             return self.stepper.train_step(indices)
         stepper, weighting = self.stepper, self.stepper.weighting
         capacity, tensors = self._take(indices)
+        assert self.encoder is not None
+        self.encoder.prepare(capacity.max_length)
         present = stepper.objective.present(indices)
         weighting.start_step(list(present.values()))
         is_measured = weighting.is_measured
@@ -100,7 +102,6 @@ class StepRunner:
         except CaptureFailed as error:
             self._stop_capturing(error)
             step(tensors.to(stepper.accelerator.device))
-        assert self.encoder is not None
         self.encoder.mark_stale()
         weighting.end_step(self._gram.clone() if is_measured else None)
         return stepper.log.add(indices, present)

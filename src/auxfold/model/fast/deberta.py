@@ -98,6 +98,11 @@ class FastDeberta(FastEncoder):
             layers += [layer.attention_output, layer.up, layer.down]
         return layers
 
+    def prepare(self, max_length: int) -> None:
+        """See :class:`FastEncoder`."""
+        if self.attention_types:
+            self._rows_and_lookup(_block_length(max_length), self.backbone.device)
+
     def encode(self, context: ForwardContext) -> tuple[torch.Tensor, torch.Tensor]:
         """See :class:`FastEncoder`."""
         hidden, low = self._embed(context)
@@ -124,7 +129,7 @@ class FastDeberta(FastEncoder):
 
     def _positions(self, context: ForwardContext) -> _Positions:
         packed, encoder = context.packed, self.backbone.encoder
-        length = max(-(-packed.max_length // _LENGTH_STEP), 1) * _LENGTH_STEP
+        length = _block_length(packed.max_length)
         rows, lookup = self._rows_and_lookup(length, packed.rows.device)
         layer_norm = encoder.LayerNorm if "layer_norm" in encoder.norm_rel_ebd else nn.Identity()
         table, _ = norm(encoder.rel_embeddings.weight[rows], layer_norm, 0.0, context.dtype)
@@ -137,7 +142,7 @@ class FastDeberta(FastEncoder):
     def _rows_and_lookup(self, length: int, device: torch.device) -> tuple[slice, torch.Tensor]:
         """The rows of the table of positions for a length, and the lookup in :class:`_Positions`.
 
-        They are computed once for each length, before a CUDA graph is captured for it.
+        They are computed once for each length, which waits for the device.
         """
         if (length, device) not in self._lookups:
             attention = self.backbone.encoder.layer[0].attention.self
@@ -225,6 +230,10 @@ class FastDeberta(FastEncoder):
     def _heads(self, projected: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Queries, keys and values ``(tokens, heads, dim)``."""
         return projected.view(len(projected), 3, self.n_heads, -1).unbind(1)
+
+
+def _block_length(max_length: int) -> int:
+    return max(-(-max_length // _LENGTH_STEP), 1) * _LENGTH_STEP
 
 
 def _attention_types(backbone: Any) -> tuple[str, ...]:

@@ -90,6 +90,9 @@ class FastEncoder(ABC):
         with torch.autocast(device_type, enabled=False):
             return self._pooled(*self.encode(context), context)
 
+    def prepare(self, max_length: int) -> None:  # noqa: B027  # most have nothing to prepare
+        """Compute what depends only on a ``max_length``, before a CUDA graph is captured for it."""
+
     def refresh(self) -> None:
         """Copy the parameters to their half-precision copies, in one launch; see the class."""
         self.copies.refresh()

@@ -12,11 +12,16 @@ import triton.language as tl
 _TILE = 64
 
 
-@triton.jit
+# One compilation serves all sizes, so that nothing is compiled while a CUDA graph is captured.
+_jit = triton.jit(do_not_specialize=["n_rows", "units"])
+
+
+@_jit
 def _add_scores(  # type: ignore[no-untyped-def]  # noqa: ANN202
-    c2p, p2c, mask, bias, n_rows, length, scale,  # noqa: ANN001
+    c2p, p2c, mask, bias, n_rows, units, scale,  # noqa: ANN001
     HAS_C2P: tl.constexpr, HAS_P2C: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
+    length = units * 16
     tiles = tl.cdiv(length, TILE)
     queries = (tl.program_id(0) // tiles) * TILE + tl.arange(0, TILE)
     keys = (tl.program_id(0) % tiles) * TILE + tl.arange(0, TILE)
@@ -40,12 +45,13 @@ def _add_scores(  # type: ignore[no-untyped-def]  # noqa: ANN202
     tl.store(bias + block * length * length + pair, total.to(bias.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@_jit
 def _divide_gradient(  # type: ignore[no-untyped-def]  # noqa: ANN202
-    d_bias, d_c2p, d_p2c, row_stride, head_stride, n_rows, length, scale,  # noqa: ANN001
+    d_bias, d_c2p, d_p2c, n_rows, units, scale,  # noqa: ANN001
     HAS_C2P: tl.constexpr, HAS_P2C: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """Each program also writes the zeros of the distances that do not occur in its rows."""
+    length = units * 16
     tiles = tl.cdiv(length, TILE)
     queries = (tl.program_id(0) // tiles) * TILE + tl.arange(0, TILE)
     keys = (tl.program_id(0) % tiles) * TILE + tl.arange(0, TILE)
@@ -53,7 +59,8 @@ def _divide_gradient(  # type: ignore[no-untyped-def]  # noqa: ANN202
     inside = is_query[:, None] & is_key[None, :]
     block = tl.program_id(1).to(tl.int64)
     width = 2 * length
-    start = (block % n_rows) * row_stride + (block // n_rows) * head_stride
+    n_heads = tl.num_programs(1) // n_rows
+    start = ((block % n_rows) * n_heads + block // n_rows) * length * length
     pair = queries[:, None] * length + keys[None, :]
     slope = tl.load(d_bias + start + pair, mask=inside, other=0.0).to(tl.float32) * scale
     if HAS_C2P:
@@ -80,7 +87,7 @@ def add_scores(
     Args:
         c2p: ``(heads, rows * length, 2 * length)``, contiguous, by descending distance; or None.
         p2c: the same by ascending distance; or None.
-        mask: ``(rows, length, length)``.
+        mask: ``(rows, length, length)``; the length is a multiple of 16.
         scale: the factor of both scores.
     """
     scores = p2c if c2p is None else c2p
@@ -89,7 +96,7 @@ def add_scores(
     bias = scores.new_empty(len(scores), n_rows, length, length)
     _add_scores[_grid(length, len(scores) * n_rows)](
         scores if c2p is None else c2p, scores if p2c is None else p2c, mask.contiguous(), bias,
-        n_rows, length, scale,
+        n_rows, length // 16, scale,
         HAS_C2P=c2p is not None, HAS_P2C=p2c is not None, TILE=_TILE,
     )  # fmt: skip
     return bias.transpose(0, 1)
@@ -100,14 +107,13 @@ def divide_gradient(
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     """The gradients of both scores from that of the bias ``(rows, heads, queries, keys)``."""
     n_rows, heads, length, _ = d_bias.shape
-    if d_bias.stride()[2:] != (length, 1):
-        d_bias = d_bias.contiguous()
+    d_bias = d_bias.contiguous()
     shape = (heads, n_rows * length, 2 * length)
     d_c2p = d_bias.new_empty(shape) if has_c2p else None
     d_p2c = d_bias.new_empty(shape) if has_p2c else None
     _divide_gradient[_grid(length, heads * n_rows)](
         d_bias, d_bias if d_c2p is None else d_c2p, d_bias if d_p2c is None else d_p2c,
-        d_bias.stride(0), d_bias.stride(1), n_rows, length, scale,
+        n_rows, length // 16, scale,
         HAS_C2P=has_c2p, HAS_P2C=has_p2c, TILE=_TILE,
     )  # fmt: skip
     return d_c2p, d_p2c
