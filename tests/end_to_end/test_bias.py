@@ -169,10 +169,14 @@ def test_a_prediction_file_is_scored_by_identity(trained_cwd, capsys):
                  "guesses.csv", "--metric", "jigsaw_bias/score")  # fmt: skip
     call_main("evaluate", *arguments, "--json")
     metrics = json.loads(capsys.readouterr().out)
+    interval = metrics.pop("intervals")["jigsaw_bias/score"]
+    low, high = interval["low"], interval["high"]
     assert metrics == expected(labels.rename(columns={"toxicity": "target"}), guesses)
+    assert low < metrics["jigsaw_bias/score"] < high and interval["method"] == "bootstrap"
     call_main("evaluate", *arguments, "--heatmap", "bias.svg")
     output = capsys.readouterr().out
     assert f"jigsaw_bias/score {metrics['jigsaw_bias/score']:.4f}" in output
+    assert f"95 % interval of jigsaw_bias/score: {low:.4f} to {high:.4f} (bootstrap)" in output
     assert Path("bias.svg").read_text().startswith("<svg")
 
 
@@ -194,6 +198,7 @@ def test_a_table_of_texts_is_scored_by_the_terms_in_them(trained_cwd, capsys):
     arguments += ["--rename", "text=comment_text", "--rename", "label=target", "--without-ids"]
     call_main("evaluate", *arguments, "--json")
     metrics = json.loads(capsys.readouterr().out)
+    metrics.pop("intervals")
     names = ["gay", "deaf", "nowhere"]
     flags = np.tile(np.column_stack([flags, np.zeros(6)]), (20, 1))
     assert metrics == expected_metrics(

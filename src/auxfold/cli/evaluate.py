@@ -216,7 +216,7 @@ def evaluate_files(args: argparse.Namespace, experiment: Experiment) -> None:
         compute_scores,
         read_scored_columns,
     )
-    from auxfold.report.tables import format_score
+    from auxfold.report.tables import describe_intervals
 
     pair = read_labeled_predictions(
         args.labels, args.predictions, experiment, parse_renames(args.rename), args.without_ids
@@ -238,9 +238,8 @@ def evaluate_files(args: argparse.Namespace, experiment: Experiment) -> None:
         print_json(args, experiment, {**scores, "intervals": intervals})
         return
     print_scores(scores)
-    for name, bounds in intervals.items():
-        low, high = format_score(bounds["low"]), format_score(bounds["high"])
-        print(f"95 % interval of {name}: {low} to {high} ({bounds['method']})")
+    for line in describe_intervals(intervals):
+        print(line)
     print_placement(pair, scores, leaderboard)
 
 
@@ -251,28 +250,34 @@ def evaluate_bias(
     leaderboard: Leaderboard | None,
 ) -> None:
     """Print the table by identity, or all of its numbers as JSON; draw the heat map if asked."""
-    from auxfold.evaluation.bias import bias_of_predictions
+    from auxfold.evaluation.bias import read_bias_columns
     from auxfold.evaluation.prediction_scores import score_labeled_predictions
     from auxfold.fairness.bias_table import format_bias_table
     from auxfold.report.bias_plot import plot_bias
+    from auxfold.report.tables import describe_intervals
 
     identities: Sequence[str] = experiment.identities.columns
     if leaderboard and not (args.metric and identities):
         identities = leaderboard.identities  # as the leaderboard does
-    bias = bias_of_predictions(pair, experiment, args.identity_terms, identities)
+    columns = read_bias_columns(pair, experiment, args.identity_terms, identities)
+    bias = columns.bias()
     metrics, metric = bias.metrics(), args.metric or f"{BIAS}/score"
     if metric not in metrics:
         raise InputError(f"no metric {metric!r}{nearest(metric, metrics)}; {', '.join(metrics)}")
     if args.heatmap:
         write_text(Path(args.heatmap), plot_bias(bias).svg)
+    interval = columns.interval(metric)
+    intervals = {} if interval is None else {metric: interval}
     if args.json:
         needs_more = not (args.metric or args.identity_terms)
         more = score_labeled_predictions(pair, None, experiment) if needs_more else {}
-        print_json(args, experiment, metrics | more)
+        print_json(args, experiment, metrics | more | {"intervals": intervals})
         return
     print(format_bias_table(bias))
     if metric != f"{BIAS}/score":
         print_scores({metric: metrics[metric]})
+    for line in describe_intervals(intervals):
+        print(line)
     print_placement(pair, metrics, leaderboard, identities)
     if args.heatmap:
         print(f"heat map: {args.heatmap}")

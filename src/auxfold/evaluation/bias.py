@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,19 +12,50 @@ import pandas as pd
 from auxfold.config.experiment import Experiment
 from auxfold.data.cells import parse_identities
 from auxfold.errors import InputError, nearest
+from auxfold.evaluation.intervals import BIAS_COLUMNS, Sampler
 from auxfold.evaluation.labeled_predictions import LabeledPredictions
 from auxfold.fairness.identity_terms import flag_terms, read_terms
 from auxfold.fairness.jigsaw_bias import Bias, jigsaw_bias
 from auxfold.tasks import create_task
 
 
-def bias_of_predictions(
+@dataclass(frozen=True)
+class BiasColumns:
+    """What the bias metric of a prediction file is computed from.
+
+    Attributes:
+        labels: ``(rows,)``, NaN where not labeled.
+        predictions: ``(rows,)``.
+        identities: ``(rows, identities)`` in [0, 1], NaN where not annotated.
+        names: the identities.
+    """
+
+    labels: np.ndarray
+    predictions: np.ndarray
+    identities: np.ndarray
+    names: list[str]
+
+    def bias(self) -> Bias:
+        """The metric of all rows, and its parts."""
+        return jigsaw_bias(self.labels, self.predictions, self.identities, self.names)
+
+    def interval(self, metric: str) -> dict[str, Any] | None:
+        """The 95 % interval of one of :meth:`Bias.metrics`, as in ``cv.json``; None: undefined."""
+
+        def score(indices: np.ndarray, _: dict[str, np.ndarray]) -> float | None:
+            rows = (values[indices] for values in (self.labels, self.predictions, self.identities))
+            return jigsaw_bias(*rows, self.names).metrics()[metric]
+
+        return Sampler(score, np.zeros(len(self.labels), dtype=int), BIAS_COLUMNS).interval({})
+
+
+def read_bias_columns(
     labeled: LabeledPredictions,
     experiment: Experiment,
     terms_path: str | None = None,
     identities: Sequence[str] | None = None,
-) -> Bias:
-    """The bias metric of the main column's predictions.
+) -> BiasColumns:
+    """The main column's predictions, its labels and the identities of the rows.
 
     Args:
         labeled: labels and predictions of the same rows.
@@ -48,7 +81,7 @@ def bias_of_predictions(
     else:
         terms = read_terms(terms_path)
         names, flags = list(terms), flag_terms(_read_texts(labeled, experiment), terms)
-    return jigsaw_bias(labels, scores, flags, names)
+    return BiasColumns(labels, scores, flags, names)
 
 
 def _read_identities(labeled: LabeledPredictions, names: list[str]) -> np.ndarray:

@@ -28,6 +28,7 @@ from auxfold.tasks.metrics import higher_is_better
 
 MIN_DRAWS, MAX_DRAWS = 200, 1000
 MAX_CELLS = 50_000_000  # predictions of all draws together; some seconds
+BIAS_COLUMNS = 2  # what a row costs: one sort of all rows, and identities that few rows have
 SEED = 0
 Predictions = dict[str, np.ndarray]
 
@@ -109,7 +110,7 @@ class MetricIntervals:
         self._sign = 1 if higher_is_better(metric) else -1
         columns = sum(task.n_outputs for task in self._tasks)
         if metric.startswith(f"{BIAS}/"):
-            columns = 2  # one sort of all rows, and identities that few rows have
+            columns = BIAS_COLUMNS
         score = create_score(experiment, table, self._tasks, metric)
         self._sampler = Sampler(score, folds, columns)
 

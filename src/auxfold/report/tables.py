@@ -111,6 +111,15 @@ def format_interval(interval: dict[str, Any]) -> str:
     return f"{format_score(interval['low'])}–{format_score(interval['high'])}"
 
 
+def describe_intervals(intervals: dict[str, dict[str, Any]]) -> list[str]:
+    """One line per metric with a 95 % interval."""
+    return [
+        f"95 % interval of {name}: {format_score(bounds['low'])} to "
+        f"{format_score(bounds['high'])} ({bounds['method']})"
+        for name, bounds in intervals.items()
+    ]
+
+
 def describe_baselines(record: dict[str, Any]) -> str:
     """What the baselines are, and how many rows they have, in one line.
 
