@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from auxfold.cli.experiment_options import (
     add_experiment_options,
+    add_verify,
     announce,
     check_trained,
     check_training_files,
@@ -94,6 +95,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="leave out the baselines (the majority, and TF-IDF with linear models)",
     )
+    add_verify(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args(argv)
 
@@ -113,7 +115,7 @@ def check_args(args: argparse.Namespace) -> list[float]:
         refuse(args, only_labels, "goes with --labels")
         return target_precisions
     refuse(args, ["target_precision"], "tunes thresholds out of fold, without --labels")
-    refuse(args, ["no_baseline"], "is about scores out of fold, without --labels")
+    refuse(args, ["no_baseline", "verify"], "is about scores out of fold, without --labels")
     if args.heatmap and not args.heatmap.endswith(".svg"):
         raise InputError(f"--heatmap {args.heatmap}: give a .svg file")
     check_exists(args.predictions)
@@ -136,7 +138,7 @@ def evaluate_out_of_fold(
     from auxfold.training.split import create_folds
 
     tasks = TaskSet.from_experiment(experiment)
-    table, folds = create_folds(experiment)
+    table, folds = create_folds(experiment, verify=args.verify)
     record, oof = cross_validate(experiment, tasks, table, folds, target_precisions)
     if not args.no_baseline:
         add_baselines(args, experiment, tasks, table, folds, oof, record)

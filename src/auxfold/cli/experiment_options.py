@@ -49,6 +49,15 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """``--verify``."""
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read the training table even where the run's copy of it is up to date",
+    )
+
+
 def read_experiment(
     args: argparse.Namespace, as_json: bool = False, with_tags: bool = True
 ) -> Experiment:

@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     from auxfold.training.split import create_folds
 
     tasks = TaskSet.from_experiment(experiment)
-    table, folds = create_folds(experiment, args.overwrite, tasks)
+    table, folds = create_folds(experiment, args.overwrite, tasks, verify=True)
     folder = RunFolder.of(experiment)
     store_experiment(folder, experiment, args.overwrite)
     lines = describe_data_files(experiment.data, experiment.training_paths)

@@ -134,7 +134,7 @@ def write_checked(output: Path, text: str) -> tuple[Experiment, DataSummary]:
     try:
         experiment = learn_tags(load_experiment(draft))
         tasks = TaskSet.from_experiment(experiment)
-        table = load_training_table(experiment, tasks)
+        table = load_training_table(experiment, tasks, store=False)
         draft.rename(output)
     finally:
         draft.unlink(missing_ok=True)

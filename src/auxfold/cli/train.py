@@ -8,6 +8,7 @@ import os
 from auxfold.cli.experiment_options import (
     ANNOUNCED,
     add_experiment_options,
+    add_verify,
     announce,
     check_training_files,
     experiment_arguments,
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.dry_run:
         from auxfold.training.dry_run import plan_fold
 
-        print(plan_fold(experiment, folds[0], len(folds)))
+        print(plan_fold(experiment, folds[0], len(folds), args.verify))
         return
     check_untrained(experiment, folds, args)
     check_other_folds(experiment, folds, args.overwrite)
@@ -63,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     from auxfold.training.fold import train_fold
 
-    folder = train_fold(experiment, folds[0], args.resume, args.overwrite)
+    folder = train_fold(experiment, folds[0], args.resume, args.overwrite, args.verify)
     print(f"fold folder: {folder.path}")
 
 
@@ -79,6 +80,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="say what would happen, with steps, memory and time; write nothing",
     )
+    add_verify(parser)
     args = parser.parse_args(argv)
     if args.resume and args.overwrite:
         raise InputError("--resume and --overwrite contradict each other; give one")
@@ -158,4 +160,5 @@ def train_all(args: argparse.Namespace, folds: list[int | str]) -> None:
     options += [f"--{name}" for name in ("resume", "overwrite") if getattr(args, name)]
     environment = {**os.environ, ANNOUNCED: "1"}
     for fold in folds:
-        call_command("train", *options, "--fold", str(fold), environment=environment)
+        verify = ["--verify"] if args.verify and fold == folds[0] else []
+        call_command("train", *options, "--fold", str(fold), *verify, environment=environment)

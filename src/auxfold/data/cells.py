@@ -46,18 +46,22 @@ def parse_numbers(
     """
     parsed = np.empty((len(frame), len(columns)))
     for index, column in enumerate(columns):
-        values = frame[column].str.strip()
+        # Every text is parsed once: a label has few different ones.
+        codes, texts = pd.factorize(frame[column], use_na_sentinel=False)
+        values = pd.Series(texts).str.strip()
         lower = values.str.lower()
         empty = lower.isin(MISSING_LABELS)
         digits = lower.replace({"true": "1", "false": "0"})
-        numbers = pd.to_numeric(digits.where(~empty), errors="coerce")
-        invalid = np.flatnonzero((numbers.isna() & ~empty) | np.isinf(numbers.astype(float)))
-        if len(invalid):
+        numbers = pd.to_numeric(digits.where(~empty), errors="coerce").astype(float)
+        is_invalid = ((numbers.isna() & ~empty) | np.isinf(numbers)).to_numpy()
+        if is_invalid.any():
+            invalid = np.flatnonzero(is_invalid[codes])
             raise InputError(
                 f"{path}: column {column!r}, row {invalid[0] + 1}: "
-                f"{values.iloc[invalid[0]]!r} is not a number ({len(invalid)} such rows){advice}"
+                f"{values.iloc[codes[invalid[0]]]!r} is not a number ({len(invalid)} such "
+                f"rows){advice}"
             )
-        parsed[:, index] = numbers.to_numpy(dtype=np.float64)
+        parsed[:, index] = numbers.to_numpy()[codes]
     return parsed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -156,12 +157,15 @@ class TokenizedDataset:
 
 
 def tokenize_dataset(
-    texts: list[list[str]], tokenizer: Any, settings: Model, cache: Path | None = None
+    texts: Sequence[Sequence[str]],
+    tokenizer: Any,
+    settings: Model,
+    cache: Path | None = None,
 ) -> TokenizedDataset:
     """The one or two text columns of a table as rows of token ids.
 
     Args:
-        texts: one list of strings per text column.
+        texts: one sequence of strings per text column.
         tokenizer: a tokenizer of Hugging Face.
         settings: ``[model]``, which holds the maximal length and the rule of truncation.
         cache: the folder of stored tokens; None stores nothing.

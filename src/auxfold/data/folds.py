@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from iterstrat.ml_stratifiers import IterativeStratification
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from auxfold.data.table import Table
 from auxfold.errors import InputError
@@ -106,7 +104,7 @@ def stratified_sample_indices(strata: np.ndarray, n: int, seed: int) -> np.ndarr
     random = np.random.RandomState(seed)
     order = random.permutation(len(strata))
     shares = np.array([n, len(strata) - n]) / len(strata)
-    parts = IterativeStratification(binarize_strata(strata)[order], shares, random)
+    parts = _stratify(binarize_strata(strata)[order], shares, random)
     return np.sort(order[parts == 0])
 
 
@@ -132,6 +130,9 @@ def row_units(table: Table, group_duplicates: bool) -> np.ndarray:
         return np.arange(len(table))
     if len(keys) == 1:
         return keys[0]
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     # In a graph whose nodes are rows, groups and texts, the units are the connected components.
     rows = np.arange(len(table))
     first, second = len(table) + keys[0], len(table) + keys[0].max() + 1 + keys[1]
@@ -148,11 +149,11 @@ def _separate_empty_groups(groups: np.ndarray) -> np.ndarray:
     return np.where(groups == "", single, groups)
 
 
-def duplicate_keys(texts: list[list[str]]) -> list[str]:
+def duplicate_keys(texts: Sequence[Sequence[str]]) -> list[str]:
     """A key per row; rows whose texts differ in case, white space and punctuation only share it.
 
     Args:
-        texts: one list of ``(rows,)`` strings per text column.
+        texts: one sequence of ``(rows,)`` strings per text column.
     """
     return ["\x1f".join(normalize_text(text) for text in row) for row in zip(*texts, strict=True)]
 
@@ -199,5 +200,14 @@ def _assign_single_rows(
     random = np.random.RandomState(seed)
     order = random.permutation(len(flags))
     single_folds = np.empty(len(flags), dtype=int)
-    single_folds[order] = IterativeStratification(flags[order], remaining / remaining.sum(), random)
+    single_folds[order] = _stratify(flags[order], remaining / remaining.sum(), random)
     return single_folds
+
+
+def _stratify(flags: np.ndarray, shares: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    """``(rows,)`` the part of every row, so that each part has its share of every flag."""
+    # Trainings import this module, too, and need neither this package nor scikit-learn.
+    from iterstrat.ml_stratifiers import IterativeStratification
+
+    parts: np.ndarray = IterativeStratification(flags, shares, random)
+    return parts

@@ -6,6 +6,7 @@ names the file, the column and the row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from auxfold.data.reader import read_data_columns, read_data_header
 from auxfold.data.sample_weights import scheme_weights
 from auxfold.data.sources import ColumnSpec, read_sources
 from auxfold.data.table import Table, append_validation_rows, join_tables
+from auxfold.data.text_column import TextColumn
 from auxfold.errors import InputError, nearest
 
 
@@ -226,8 +228,8 @@ def _parse_ids(frame: pd.DataFrame, column: str, path: str) -> np.ndarray:
     return ids
 
 
-def _text_columns(frame: pd.DataFrame, columns: list[str]) -> list[list[str]]:
-    return [frame[column].tolist() for column in columns]
+def _text_columns(frame: pd.DataFrame, columns: list[str]) -> list[Sequence[str]]:
+    return [TextColumn.from_strings(frame[column]) for column in columns]
 
 
 def _parse_row_weights(

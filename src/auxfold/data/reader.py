@@ -8,9 +8,12 @@ names. The module is imported like any Python module, also from the current dire
 from __future__ import annotations
 
 import importlib
+import inspect
 import shutil
 import sys
+import time
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -97,6 +100,23 @@ def copy_reader(name: str, folder: Path) -> None:
     target = folder.joinpath(*module.__name__.split(".")).with_suffix(".py")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(str(module.__file__), target)
+
+
+def read_reader_source(name: str) -> str:
+    """The source of the module that defines a reader, as it was when the reader was imported.
+
+    Raises:
+        InputError: there is no such reader.
+    """
+    return _read_source(type(_load_reader(name)))
+
+
+@cache
+def _read_source(reader: type) -> str:
+    try:
+        return Path(inspect.getfile(reader)).read_text(encoding="utf-8")
+    except (OSError, TypeError, ValueError):
+        return f"unknown at {time.time_ns()}"  # so that it never equals a stored one
 
 
 def _file_header(data: Data, path: str) -> list[str]:

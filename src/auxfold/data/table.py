@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 
 import numpy as np
-import pandas as pd
 
+from auxfold.data.text_column import TextColumn, hash_strings
 from auxfold.errors import InputError
 
 
@@ -20,7 +21,7 @@ class Table:
     Attributes:
         path: the file that the rows were read from.
         ids: ``(rows,)`` strings, unique.
-        texts: one list of strings per text column, each of length ``rows``.
+        texts: one sequence of strings per text column, each of length ``rows``.
         labels: ``(rows, columns)`` float32, NaN where not labeled; columns as in
             ``Experiment.label_columns``; no columns for a test file.
         sample_weights: ``(rows,)`` float32, for every task.
@@ -38,7 +39,7 @@ class Table:
 
     path: str
     ids: np.ndarray
-    texts: list[list[str]]
+    texts: Sequence[Sequence[str]]
     labels: np.ndarray
     sample_weights: np.ndarray
     task_weights: dict[str, np.ndarray]
@@ -61,7 +62,7 @@ class Table:
         return Table(
             path=self.path,
             ids=self.ids[indices],
-            texts=[[column[index] for index in indices] for column in self.texts],
+            texts=[_take_texts(column, indices) for column in self.texts],
             labels=self.labels[indices],
             sample_weights=self.sample_weights[indices],
             task_weights={name: weights[indices] for name, weights in self.task_weights.items()},
@@ -77,13 +78,17 @@ class Table:
         """A digest of ids, texts, labels, weights, groups, identities, sources, in file order."""
         return self._fingerprint
 
+    def set_fingerprint(self, fingerprint: str) -> None:
+        """Take a digest that was computed before, instead of computing it again."""
+        vars(self)["_fingerprint"] = fingerprint
+
     @cached_property
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         strings = [self.ids, *self.texts, *([] if self.groups is None else [self.groups])]
         for column in strings:
             # Values are hashed rather than joined text, since a text may contain any separator.
-            digest.update(pd.util.hash_array(np.asarray(column, dtype=object)).tobytes())
+            digest.update(hash_strings(column).tobytes())
         weights = (self.sample_weights, *self.task_weights.values(), *self.pos_weights.values())
         for numbers in (self.labels, *weights, self.identities):
             # An array without identities has no bytes and so does not change the digest.
@@ -92,6 +97,12 @@ class Table:
             if integers is not None:
                 digest.update(integers.astype(np.int64).tobytes())
         return digest.hexdigest()[:16]
+
+
+def _take_texts(column: Sequence[str], indices: np.ndarray) -> Sequence[str]:
+    if isinstance(column, TextColumn):
+        return column.take(indices)
+    return [column[index] for index in indices]
 
 
 def append_validation_rows(train: Table, held_out: Table, numbered_ids: bool) -> Table:
@@ -145,7 +156,7 @@ def join_tables(tables: list[Table], names: list[str] | None) -> Table:
         path=" + ".join(table.path for table in tables),
         ids=np.concatenate(ids),
         texts=[
-            list(chain.from_iterable(columns))
+            TextColumn.from_strings(list(chain.from_iterable(columns)))
             for columns in zip(*(t.texts for t in tables), strict=True)
         ],
         labels=np.concatenate([table.labels for table in tables]),

@@ -99,6 +99,8 @@ def read_folds(
             f"file back as it was, or {remedy}"
         )
     frame = pd.read_parquet(folder.folds)
+    if len(frame) == len(ids) and (frame["id"].to_numpy() == ids).all():
+        return frame["fold"].to_numpy(dtype=int)  # in the same order, as they are usually
     by_id = frame.set_index("id")["fold"]
     return by_id.loc[ids].to_numpy(dtype=int)
 

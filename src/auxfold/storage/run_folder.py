@@ -12,6 +12,7 @@ from auxfold.storage.records import read_record
 
 OUTPUTS = Path("outputs")
 FULL = "full"  # the "fold" that is trained on all rows
+SOUP = "soup"  # the "fold" of a bundle that has the mean of the folds' weights
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,11 @@ class RunFolder:
         return self.path / "tokens"
 
     @property
+    def table(self) -> Path:
+        """The checked training table, for commands and folds that follow."""
+        return self.path / "table"
+
+    @property
     def oof(self) -> Path:
         """The out-of-fold predictions of all rows."""
         return self.path / "oof.parquet"
@@ -174,6 +180,11 @@ class RunFolder:
     def test_by_fold(self) -> Path:
         """The main task's predictions of the test file, fold by fold."""
         return self.path / "test_by_fold.parquet"
+
+    @property
+    def test_by_soup(self) -> Path:
+        """The main task's predictions of the test file by the mean of the folds' weights."""
+        return self.path / "test_by_soup.parquet"
 
     @property
     def submission(self) -> Path:
@@ -227,7 +238,7 @@ class RunFolder:
         return read_record(self.blend, "blend its runs again")
 
     def finished(self) -> list[int | str]:
-        """The folds that are trained, by number; ``"full"`` last."""
+        """The folds that are trained, by number; ``"full"`` and a bundle's ``"soup"`` last."""
         names = [p.parent.name.removeprefix("fold_") for p in self.path.glob("fold_*/run.json")]
         numbers = sorted(int(name) for name in names if name.isdecimal())
-        return [*numbers, *([FULL] if FULL in names else [])]
+        return [*numbers, *(name for name in (FULL, SOUP) if name in names)]

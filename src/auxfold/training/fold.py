@@ -39,9 +39,20 @@ FULL_FOLD_NUMBER = 999  # seeds the model that is trained on all rows
 
 
 def train_fold(
-    experiment: Experiment, fold: int | str, resume: bool = False, overwrite: bool = False
+    experiment: Experiment,
+    fold: int | str,
+    resume: bool = False,
+    overwrite: bool = False,
+    verify: bool = False,
 ) -> FoldFolder:
     """Train fold ``k``, or one model on all rows (``fold="full"``), and fill its folder.
+
+    Args:
+        experiment: what is trained.
+        fold: its number, or ``full``.
+        resume: continue where a training of the fold stopped.
+        overwrite: train a finished fold again.
+        verify: read the training files in any case, see :func:`load_training_table`.
 
     Raises:
         InputError: bad input, no or foreign folds, or the fold exists (see ``resume`` and
@@ -49,7 +60,7 @@ def train_fold(
     """
     folder = RunFolder.of(experiment).fold(fold)
     tasks = TaskSet.from_experiment(experiment)
-    table = load_training_table(experiment, tasks)
+    table = load_training_table(experiment, tasks, verify)
     if resume and folder.exists() and not folder.working.exists():
         check_trained_with([folder], experiment, table.fingerprint())
         print(f"{folder.path} is finished already")

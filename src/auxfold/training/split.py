@@ -10,23 +10,44 @@ from auxfold.config.experiment import Experiment
 from auxfold.data.folds import make_folds, make_validation_split, stratified_sample_indices
 from auxfold.data.loading import read_training_table
 from auxfold.data.table import Table
+from auxfold.data.table_store import TableSource, open_table, store_table
 from auxfold.errors import InputError
 from auxfold.storage.folds import check_fold, folds_settings, read_folds, write_folds
 from auxfold.storage.run_folder import FULL, RunFolder
 from auxfold.tasks import TaskSet
 
 
-def load_training_table(experiment: Experiment, tasks: TaskSet | None = None) -> Table:
+def load_training_table(
+    experiment: Experiment,
+    tasks: TaskSet | None = None,
+    verify: bool = False,
+    store: bool = True,
+) -> Table:
     """The training table, or ``data.rows`` of it, with every task's labels checked.
+
+    A run keeps a copy of the table. It is opened in place of the files as long as these, the
+    settings that read them and the code are unchanged.
 
     Args:
         experiment: names the files and columns.
         tasks: its tasks; made from the experiment when left out.
+        verify: read the files in any case.
+        store: store the table, where the folder of the run exists.
 
     Raises:
         InputError: anything in the file that cannot be trained on.
     """
-    tasks = TaskSet.from_experiment(experiment) if tasks is None else tasks
+    folder = RunFolder.of(experiment)
+    source = TableSource(experiment)
+    table = None if verify else open_table(folder.table, source)
+    if table is None:
+        table = _read_checked_table(experiment, tasks or TaskSet.from_experiment(experiment))
+        if store and folder.path.is_dir():
+            store_table(folder.table, source, experiment, table)
+    return table
+
+
+def _read_checked_table(experiment: Experiment, tasks: TaskSet) -> Table:
     table = read_training_table(experiment)
     paths = [source.path for source in experiment.data.sources]
     _check_labels(table, tasks, paths)
@@ -103,7 +124,10 @@ def folds_info(experiment: Experiment, table: Table) -> dict[str, Any]:
 
 
 def create_folds(
-    experiment: Experiment, overwrite: bool = False, tasks: TaskSet | None = None
+    experiment: Experiment,
+    overwrite: bool = False,
+    tasks: TaskSet | None = None,
+    verify: bool = False,
 ) -> tuple[Table, np.ndarray]:
     """Make and store the folds of an experiment; existing folds of the same rows are kept.
 
@@ -111,6 +135,7 @@ def create_folds(
         experiment: what the folds are for.
         overwrite: replace existing folds.
         tasks: its tasks; made from the experiment when left out.
+        verify: read the files in any case.
 
     Returns:
         The table and the fold of each of its rows.
@@ -120,10 +145,13 @@ def create_folds(
     """
     tasks = TaskSet.from_experiment(experiment) if tasks is None else tasks
     folder = RunFolder.of(experiment)
-    table = load_training_table(experiment, tasks)
+    source = TableSource(experiment)
+    table = load_training_table(experiment, tasks, verify)
     info = folds_info(experiment, table)
     if overwrite or not folder.folds_info.exists():  # it is written last: without it, no folds
         write_folds(folder, table.ids, assign_folds(experiment, tasks, table), info)
+    if not folder.table.exists():  # before, there was no folder for it
+        store_table(folder.table, source, experiment, table)
     return table, read_folds(folder, table.ids, experiment, table.fingerprint())
 
 

@@ -1,0 +1,234 @@
+"""The checked training table of a run, stored so that later commands open it instead of reading it.
+
+A stored table is used only while everything that it was read from is as it was: the files by path,
+size and times, the settings that read them, and the code. Otherwise the files are read and checked
+again. Two files hold it: ``train.arrow`` the rows, memory-mapped, and ``train.json`` what they were
+read from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+import auxfold
+from auxfold.config.experiment import Experiment
+from auxfold.data.paths import check_exists
+from auxfold.data.reader import read_reader_source
+from auxfold.data.table import Table
+from auxfold.data.text_column import TextColumn
+from auxfold.storage.atomic import atomic_write, read_json, write_json
+
+NAME = "train"
+# A file that was changed this short a time ago may change again without another time: file systems
+# count time in steps of up to two seconds.
+RECENT = 2 * 10**9  # nanoseconds
+# Sections of an experiment that do not change its table.
+_WITHOUT_INFLUENCE = {
+    "name", "model", "train", "task_weighting", "selection", "inference", "tracking"
+}  # fmt: skip
+_PACKAGES = ("config", "data", "tasks", "training")  # whose code reads and checks a table
+_ARRAYS = ("labels", "sample_weights", "identities", "sources", "held_out")  # fields of a table
+_PER_TASK = ("task_weights", "pos_weights")  # fields with an array per task
+
+
+class TableSource:
+    """What the training table of an experiment is read from, as it is now.
+
+    Args:
+        experiment: names the files and the settings.
+
+    Raises:
+        InputError: a file is missing, or there is no such reader.
+    """
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.read_at = time.time_ns()
+        self.files = [_file_state(path) for path in experiment.training_paths]
+        reader = experiment.data.reader
+        code = [_code_state(), "" if reader is None else read_reader_source(reader)]
+        settings = _settings(experiment)
+        self.key = {
+            "files": self.files,
+            "settings": hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16],
+            "code": hashlib.sha256("\n".join(code).encode()).hexdigest()[:16],
+        }
+
+    def is_settled(self) -> bool:
+        """Whether no file was changed so recently that another change could go unnoticed."""
+        newest = max(max(file["modified"], file["changed"]) for file in self.files)
+        return newest < self.read_at - RECENT
+
+
+def open_table(folder: Path, source: TableSource) -> Table | None:
+    """The stored table, if it is what would be read now.
+
+    Args:
+        folder: where it is stored.
+        source: what it would be read from.
+    """
+    info_path, rows_path = _paths(folder)
+    try:
+        info = read_json(info_path)
+        if info["key"] != source.key:
+            return None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # there is none, or it is of another version
+    try:
+        rows = _open_rows(rows_path, info["checksum"])
+        return _to_table(rows, info)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        print(f"note: {rows_path} cannot be used ({reason}); reading the files", file=sys.stderr)
+        return None
+
+
+def store_table(folder: Path, source: TableSource, experiment: Experiment, table: Table) -> None:
+    """Store a table that was read from ``source``, unless a later change could go unnoticed.
+
+    Args:
+        folder: where it is stored, in place of another one.
+        source: what it was read from, as it was before.
+        experiment: the experiment that it was read for.
+        table: the table.
+    """
+    if not source.is_settled() or TableSource(experiment).key != source.key:
+        return
+    info_path, rows_path = _paths(folder)
+    rows = _to_rows(table)
+
+    def write(path: Path) -> None:
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
+            writer.write_table(rows)
+
+    try:
+        info_path.unlink(missing_ok=True)
+        atomic_write(rows_path, write)
+        info = {
+            "key": source.key,
+            "checksum": _checksum(pa.memory_map(str(rows_path)).read_buffer()),
+            "fingerprint": table.fingerprint(),
+            "path": table.path,
+            "notes": table.notes,
+            "texts": len(table.texts),
+        }
+        write_json(info_path, info)
+    except OSError as error:  # a full disk does not matter here
+        print(f"note: {rows_path} cannot be stored ({error})", file=sys.stderr)
+
+
+def _paths(folder: Path) -> tuple[Path, Path]:
+    return folder / f"{NAME}.json", folder / f"{NAME}.arrow"
+
+
+def _settings(experiment: Experiment) -> dict[str, Any]:
+    """The parts of an experiment that its table depends on."""
+    settings = experiment.model_dump(mode="json", exclude=_WITHOUT_INFLUENCE)
+    for key in ("test", "test_labels", "sample_submission"):
+        settings["data"].pop(key)
+    return settings
+
+
+def _file_state(path: str) -> dict[str, Any]:
+    real_path = os.path.realpath(check_exists(path))  # a link may point to another file by now
+    state = os.stat(real_path)
+    return {
+        "path": real_path,
+        "size": state.st_size,
+        "modified": state.st_mtime_ns,
+        "changed": state.st_ctime_ns,  # unlike the other time, nobody can set it back
+    }
+
+
+@cache
+def _code_state() -> str:
+    """The version of auxfold and of what it reads files with; its files, for those who edit it."""
+    root = Path(auxfold.__file__).parent
+    states = [auxfold.__version__, pd.__version__, pa.__version__, np.__version__]
+    for package in _PACKAGES:
+        for file in sorted((root / package).rglob("*.py")):
+            state = file.stat()
+            states.append(f"{file.relative_to(root)} {state.st_size} {state.st_mtime_ns}")
+    return "\n".join(states)
+
+
+def _to_rows(table: Table) -> pa.Table:
+    """The arrays of a table as columns."""
+    columns = {"ids": TextColumn.from_strings(table.ids).values}
+    if table.groups is not None:
+        columns["groups"] = TextColumn.from_strings(table.groups).values
+    for number, texts in enumerate(table.texts):
+        column = TextColumn.from_strings(texts)
+        columns |= {f"texts/{number}": column.values, f"hashes/{number}": pa.array(column.hashes)}
+    for field in _PER_TASK:
+        columns |= {f"{field}/{task}": pa.array(x) for task, x in getattr(table, field).items()}
+    for field in _ARRAYS:
+        array = getattr(table, field)
+        if array is not None and array.shape[1:] != (0,):
+            columns[field] = _to_column(array)
+    return pa.table(columns)
+
+
+def _to_column(array: np.ndarray) -> pa.Array:
+    """Numbers, or lists of numbers, of equal length, in a column."""
+    values = np.ascontiguousarray(array).ravel()
+    column = pa.array(values.view(np.uint8) if values.dtype == bool else values)
+    return column if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(column, array.shape[1])
+
+
+def _open_rows(path: Path, checksum: str) -> pa.Table:
+    content = pa.memory_map(str(path)).read_buffer()
+    if _checksum(content) != checksum:
+        raise ValueError("its content is damaged")
+    return pa.ipc.open_file(pa.BufferReader(content)).read_all()
+
+
+def _checksum(content: pa.Buffer) -> str:
+    """The length of a file and the sum of its bytes, taken eight at a time."""
+    words = np.frombuffer(content, np.uint64, count=len(content) // 8)
+    return f"{len(content)}-{words.sum(dtype=np.uint64):016x}"
+
+
+def _to_table(rows: pa.Table, info: dict[str, Any]) -> Table:
+    """The table of stored rows; its arrays are read-only and lie in the file."""
+    arrays = {name: rows[name].chunk(0) for name in rows.column_names}
+
+    def numbers(name: str) -> np.ndarray:
+        column = arrays[name]
+        is_list = pa.types.is_fixed_size_list(column.type)
+        values: np.ndarray = (column.flatten() if is_list else column).to_numpy()
+        return values.reshape(len(column), -1) if is_list else values
+
+    def per_task(field: str) -> dict[str, np.ndarray]:
+        names = [name for name in arrays if name.startswith(f"{field}/")]
+        return {name.removeprefix(f"{field}/"): numbers(name) for name in names}
+
+    nothing = np.empty((len(rows), 0), dtype=np.float32)
+    table = Table(
+        path=info["path"],
+        ids=arrays["ids"].to_numpy(zero_copy_only=False),
+        texts=[
+            TextColumn(arrays[f"texts/{number}"], numbers(f"hashes/{number}"))
+            for number in range(info["texts"])
+        ],
+        labels=numbers("labels"),
+        sample_weights=numbers("sample_weights"),
+        groups=arrays["groups"].to_numpy(zero_copy_only=False) if "groups" in arrays else None,
+        identities=numbers("identities") if "identities" in arrays else nothing,
+        sources=numbers("sources") if "sources" in arrays else None,
+        held_out=numbers("held_out").view(bool) if "held_out" in arrays else None,
+        notes=info["notes"],
+        **{field: per_task(field) for field in _PER_TASK},
+    )
+    table.set_fingerprint(info["fingerprint"])
+    return table
