@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -18,7 +19,7 @@ DEPTH = 2  # batches ahead: one that waits, and one that is being made
 
 def prefetch(
     make: Callable[[Item], Result], items: Iterable[Item], depth: int = DEPTH
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """The results of ``make(item)``, in order, made in a background thread.
 
     The thread starts with the first result that is asked for. It ends with the last one, and after
@@ -84,8 +85,12 @@ def _copy_ahead(
             consumer = torch.cuda.current_stream(device)
             consumer.wait_event(is_copied)
             # The memory belongs to the stream of the copies, which must not reuse it too early.
-            map_tensors(lambda tensor, consumer=consumer: tensor.record_stream(consumer), batch)
+            map_tensors(partial(_record_stream, stream=consumer), batch)
             yield batch
+
+
+def _record_stream(tensor: torch.Tensor, stream: torch.cuda.Stream) -> None:
+    tensor.record_stream(stream)
 
 
 def map_tensors(function: Callable[[torch.Tensor], Any], batch: Any) -> Any:
