@@ -32,16 +32,6 @@ def stop(*_: Any, **__: Any) -> NoReturn:
 
 def train(backbone: str) -> None:
     """``auxfold train``, until its first step."""
-
-    def end_after_first_step(module: Any) -> None:
-        take_step = module.FoldTrainer.take_step
-
-        def take_first_step(*args: Any, **options: Any) -> NoReturn:
-            take_step(*args, **options)
-            stop()
-
-        module.FoldTrainer.take_step = take_first_step
-
     after_import("auxfold.training.fold", end_after_first_step)
     from auxfold.cli.main import main as run_command
 
@@ -49,11 +39,22 @@ def train(backbone: str) -> None:
     run_command()
 
 
+def end_after_first_step(module: Any) -> None:
+    """Change ``auxfold.training.fold`` so that a training ends after its first step."""
+    take_step = module.FoldTrainer.take_step
+
+    def take_first_step(*args: Any, **options: Any) -> NoReturn:
+        take_step(*args, **options)
+        stop()
+
+    module.FoldTrainer.take_step = take_first_step
+
+
 def predict(backbone: str) -> None:
     """The first prediction of a loaded model."""
     import auxfold
 
-    auxfold.load("outputs/trained").predict(["so this is a text"], tasks="all")
+    auxfold.load("outputs/trained").predict(["so this is a text"])
     stop()
 
 

@@ -5,6 +5,8 @@ Those of auxfold also keep rows with equal texts in one fold.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
@@ -48,7 +50,7 @@ def make_parts(n_rows: int, seed: int) -> list[Part]:
     return [
         Part(
             f"{N_FOLDS} folds, {N_LABELS} labels{', equal texts together' if together else ''}",
-            lambda together=together: make_folds(table, table.labels, N_FOLDS, together, seed),
+            partial(make_folds, table, table.labels, N_FOLDS, together, seed),
             "iterative-stratification",
             split,
         )

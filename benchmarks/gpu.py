@@ -189,7 +189,7 @@ def row_arguments(row: Row, args: argparse.Namespace) -> list[str]:
 
 def summarize(record: dict[str, Any]) -> str:
     """The figures of a record in one line."""
-    figures = {**record["ratios"], **record["medians"]}
+    figures = {**record["ratios"], **record.get("medians", {})}
     figures |= {f"{name} GiB": value for name, value in record.get("memory_gib", {}).items()}
     return ", ".join(f"{name} {v:.4g}" for name, v in figures.items() if v is not None)
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from auxfold.config.experiment import experiment_from_dict, to_toml
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         prepare(backbone, args.rows, args.seed)
         timed: dict[str, Callable[[], float]] = {
-            name: lambda name=name: run_probe(name, backbone) for name in PAIRS | BASELINE_NAMES
+            name: partial(run_probe, name, backbone) for name in [*PAIRS, *BASELINES]
         }
         for run in timed.values():
             run()
@@ -72,7 +73,7 @@ PAIRS = {
     "train": ("auxfold train, to the first step", "trainer", "transformers.Trainer"),
     "predict": ("auxfold.load, to the first prediction", "pipeline", "transformers.pipeline"),
 }
-BASELINE_NAMES = {baseline: "" for _, baseline, _ in PAIRS.values()}
+BASELINES = [baseline for _, baseline, _ in PAIRS.values()]
 
 
 def prepare(backbone: str, n_rows: int, seed: int) -> None:

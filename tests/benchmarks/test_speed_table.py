@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from auxfold.errors import InputError
-from benchmarks.speed_table import add_rows
+from benchmarks import table
+from benchmarks.speed_table import COLUMNS, add_rows
 
 PAGE = """# Speed
 
@@ -89,8 +91,26 @@ def test_a_table_with_other_columns_is_refused(page):
 
 
 def test_the_shipped_page_has_a_marker_for_every_kind(tmp_path):
-    from benchmarks.speed_table import COLUMNS
-
     text = (Path(__file__).parents[2] / "docs/results/speed.md").read_text()
     for kind in COLUMNS:
         assert f"<!-- other devices: {kind} -->\n" in text
+
+
+def test_records_become_rows_and_failures_are_skipped(tmp_path, capsys):
+    page, results = tmp_path / "speed.md", tmp_path / "gpu.jsonl"
+    page.write_text(PAGE)
+    lines = [make_record(), {"failed": "train", "error": ["out of memory"]}, make_record("H200")]
+    results.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    table.main([str(results), "--page", str(page)])
+    assert capsys.readouterr().out == f"2 rows written into {page}\n"
+    assert "<!-- train on H100 -->" in page.read_text()
+    assert "<!-- train on H200 -->" in page.read_text()
+
+
+def test_a_missing_or_broken_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no file nothing.jsonl"):
+        table.main(["nothing.jsonl"])
+    path = tmp_path / "broken.jsonl"
+    path.write_text("{}\n{\n")
+    with pytest.raises(InputError, match="broken.jsonl, line 2 is no JSON object"):
+        table.main([str(path)])
