@@ -8,7 +8,13 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from auxfold.data.packing import Capacity, choose_capacity, pack_rows
+from auxfold.data.packing import (
+    Capacity,
+    choose_capacity,
+    choose_lanes,
+    count_lanes,
+    pack_rows,
+)
 
 
 def pack(lengths: list[int], capacity: Capacity | None = None, type_ids: bool = False):
@@ -98,3 +104,25 @@ def test_every_batch_fits_into_its_capacity(data, n_rows, max_length):
     assert packed.offsets.diff()[:rows].tolist() == lengths.tolist()
     assert capacity.tokens - lengths.sum() <= max(63, lengths.sum() / 8)
     assert capacity.rows == choose_capacity(1, n_rows, max_length).rows
+
+
+def test_count_lanes():
+    assert count_lanes(np.array([3, 2, 4, 1]), 5) == 2
+    assert count_lanes(np.array([3, 3, 1, 5, 0]), 5) == 3
+    assert count_lanes(np.array([1] * 10), 5) == 2
+
+
+def test_lanes_of_a_capacity_depend_on_its_size_alone():
+    capacity = Capacity(tokens=100, rows=40, max_length=10)
+    short, long = np.full(30, 3), np.full(16, 6)
+    # 13 lanes hold 130 tokens, and one more; three rows of three tokens fill a lane.
+    assert choose_lanes(capacity, short) == capacity._replace(lanes=14)
+    assert choose_lanes(capacity, short[:20]) == capacity._replace(lanes=14)
+    # Each of 16 rows needs a lane: not counted, enough for any rows.
+    assert choose_lanes(capacity, long) == capacity
+    packed = pack_rows(
+        np.ones(90, dtype=np.int64), None, short, pad_token_id=0,
+        capacity=choose_lanes(capacity, short),
+    )  # fmt: skip
+    assert packed.lanes == 14
+    assert packed.to("cpu").lanes == 14

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from auxfold.data.dataset import TokenizedDataset
-from auxfold.data.packing import Capacity, PackedTokens, choose_capacity
+from auxfold.data.packing import Capacity, PackedTokens, choose_capacity, choose_lanes
 from auxfold.data.prefetch import map_tensors
 
 # Captures the operations of a function without running them; returns what runs them again.
@@ -70,6 +70,8 @@ def fill_up(
         # Blocks are padded to multiples of 16.
         max_length = min(longest, -(-max_length // 16) * 16)
     capacity = choose_capacity(int(lengths.sum()), n_rows, max_length)
+    if max_length_step:
+        capacity = choose_lanes(capacity, lengths)
     rows = np.zeros(capacity.rows, dtype=np.int64)
     rows[: len(indices)] = indices
     is_real = np.arange(capacity.rows) < len(indices)

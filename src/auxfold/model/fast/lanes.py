@@ -32,8 +32,8 @@ class Lanes(NamedTuple):
 def fill_lanes(packed: PackedTokens, length: int, dtype: torch.dtype) -> Lanes:
     """Put each row into the lane of the row before it, or into the next lane where it does not fit.
 
-    The number of lanes does not depend on the rows' lengths: it suffices for any. All of it runs on
-    the device.
+    Where nobody has counted the lanes (``packed.lanes``), there are enough for rows of any lengths.
+    All of it runs on the device.
 
     Args:
         packed: the tokens.
@@ -42,7 +42,7 @@ def fill_lanes(packed: PackedTokens, length: int, dtype: torch.dtype) -> Lanes:
     """
     n_tokens, n_rows = len(packed.input_ids), packed.n_rows
     # Two neighboring lanes together hold more tokens than one lane has.
-    n_lanes = max(min(n_rows, 2 * n_tokens // length + 1), 1)
+    n_lanes = packed.lanes or max(min(n_rows, 2 * n_tokens // length + 1), 1)
     offsets = packed.offsets.long()
     first_rows = _first_rows(offsets, length, n_lanes)
     lanes = torch.searchsorted(first_rows, packed.rows, right=True) - 1
