@@ -15,6 +15,7 @@ def load(
     path: str | Path,
     folds: list[int | str] | None = None,
     devices: list[str] | None = None,
+    average: str | None = None,
 ) -> Predictor | BlendPredictor:
     """The trained folds of an experiment or the runs of a blend, ready to score texts.
 
@@ -24,6 +25,8 @@ def load(
         path: a run folder (``outputs/<name>``), one of its fold folders, or a blend's folder.
         folds: which folds to average; all of them when left out. A blend has all of its runs'.
         devices: e.g. ``["cuda:0"]``; every CUDA device, or the CPU, when left out.
+        average: how the folds are averaged; as the experiment says when left out. ``"soup"``: one
+            model with the mean of the folds' weights is loaded instead of all of them.
 
     Raises:
         InputError: nothing trained there, a fold is missing, or folds do not belong together.
@@ -36,7 +39,10 @@ def load(
     from auxfold.storage.run_folder import RunFolder
 
     if RunFolder(Path(path)).blend.is_file():
-        if folds is not None:
-            raise InputError(f"{path} is a blend: its runs predict with all of their folds")
+        if folds is not None or average is not None:
+            raise InputError(
+                f"{path} is a blend: its runs predict with all of their folds, averaged as their "
+                f"experiments say; leave out folds and average"
+            )
         return BlendPredictor.load(Blend.from_folder(path), devices)
-    return Predictor.load(Ensemble.from_folder(path, folds), devices)
+    return Predictor.load(Ensemble.from_folder(path, folds), devices, average)

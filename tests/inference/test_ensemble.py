@@ -60,12 +60,12 @@ def count_models(monkeypatch) -> list[int]:
     """A list that gets the number of models in memory whenever one was loaded."""
     alive, counts, load = [], [], ensemble_module.load_fold
 
-    def record(folder, device):
-        model, tokenizer = load(folder, device)
+    def record(folder, device, amp_dtype):
+        model = load(folder, device, amp_dtype)
         alive.append(weakref.ref(model))
         gc.collect()
         counts.append(sum(reference() is not None for reference in alive))
-        return model, tokenizer
+        return model
 
     monkeypatch.setattr(ensemble_module, "load_fold", record)
     return counts

@@ -38,7 +38,8 @@ EXAMPLES = """\
   auxfold inference --blend outputs/my_blend              # the submission
   auxfold blend --predictions a.csv,b.csv --weights 2,1 --method rank --output out.csv
 """
-AVERAGES = get_args(Inference.model_fields["average"].annotation)
+# Of predictions: the weights of different runs have no mean.
+AVERAGES = [n for n in get_args(Inference.model_fields["average"].annotation) if n != "soup"]
 # Options that are fields of BlendOptions, options of one of the two uses, and least values.
 FIELDS = ("average", "power", "negative", "step", "draws", "seed")
 ONLY_RUNS = (

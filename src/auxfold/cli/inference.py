@@ -27,7 +27,7 @@ from auxfold.config.experiment import Experiment
 from auxfold.data.paths import check_exists
 from auxfold.errors import InputError, nearest
 from auxfold.storage.atomic import write_frame
-from auxfold.storage.run_folder import RunFolder
+from auxfold.storage.run_folder import SOUP, RunFolder
 
 if TYPE_CHECKING:
     from auxfold.inference.ensemble import Ensemble
@@ -192,21 +192,24 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
     output = Path(args.output or default_output(folder, experiment, tasks, sample))
     started = time.perf_counter()
     by_fold = FoldPredictions(ensemble)
-    predictions = ensemble.predict(table, tasks, average, on_fold=by_fold.add)
+    means = ensemble.predict(table, tasks, average, on_fold=by_fold.add)
     seconds = time.perf_counter() - started
-    predictions = postprocess.apply(tasks, predictions)
+    predictions = postprocess.apply(tasks, means)
     frame = tasks.prediction_frame(experiment.data.id_column, table.ids, predictions)
     frame = sample.fill(frame) if sample else frame
     write_frame(output, frame)
     if args.input is None and args.folds is None:
         by_fold.write(table.ids)
+        if average == SOUP:
+            by_fold.write_soup(table.ids, means)
     for line in describe_data_files(experiment.data, [source]):
         print(line)
     if line := ensemble.measure_tokens(table).language_warning():
         print(f"warning: {line}")
     if postprocess.note:
         print(postprocess.note)
-    print(f"{len(frame):,} rows, {len(ensemble.folders)} models averaged: {output}")
+    averaged = "the weights of {} models" if average == SOUP else "{} models"
+    print(f"{len(frame):,} rows, {averaged.format(len(ensemble.folders))} averaged: {output}")
     log_speed(experiment, ensemble, len(table), seconds)
 
 

@@ -72,6 +72,25 @@ def check_sources(data: Data, folds: Folds, train: Train) -> None:
         )
 
 
+def check_soup(model: Model) -> None:
+    """The weights of folds have a mean.
+
+    A module that every fold starts from other random numbers, and that has a nonlinearity inside,
+    does not have units that correspond to each other. Heads are linear, and may start anywhere.
+    LoRA, DoRA and IA3 become part of the backbone's weights before.
+    """
+    reason = ""
+    if model.pooling == "attention":
+        reason = "model.pooling = 'attention'"
+    elif model.adapter is not None and model.adapter.kind not in ("lora", "dora", "ia3"):
+        reason = f"model.adapter.kind = {model.adapter.kind!r}"
+    if reason:
+        raise ValueError(
+            f"inference.average = 'soup' averages the weights of the folds, but with {reason} each "
+            f"of them starts from other random weights; take 'probability' or 'logit'"
+        )
+
+
 def check_evaluations(train: Train, selection: Selection) -> None:
     """An average of weights has at least two evaluations to average."""
     if selection.keep == "average" and train.epochs * train.evaluations_per_epoch < 2:

@@ -74,6 +74,8 @@ class Experiment(Section):
         consistency.check_tasks(self.data, self.model, self.tasks)
         consistency.check_sources(self.data, self.folds, self.train)
         consistency.check_evaluations(self.train, self.selection)
+        if self.inference.average == "soup":
+            consistency.check_soup(self.model)
         consistency.check_group_sizes(self.data, self.tasks)
         consistency.check_negative_sampling(self.train, self.tasks)
         consistency.check_identities(

@@ -12,12 +12,13 @@ from auxfold.config.section import PositiveInt, Section
 class Inference(Section):
     """``[inference]``: how fold models become one prediction."""
 
-    average: Literal["probability", "logit", "rank", "power"] = Field(
+    average: Literal["probability", "logit", "rank", "power", "soup"] = Field(
         "probability",
         description='How the predictions of the folds are averaged. `"probability"`: their mean. '
         '`"logit"`: the mean of logits. `"rank"`: the mean of ranks among the rows that are '
         'predicted together, for metrics of order such as AUC. `"power"`: the mean of p^power, to '
-        "the power 1/power (Jigsaw 2019, 2nd place).",
+        'the power 1/power (Jigsaw 2019, 2nd place). `"soup"`: instead of predictions the weights '
+        "of the folds are averaged, and one model predicts (Wortsman et al. 2022).",
     )
     power: Annotated[float, Field(gt=0.0)] = Field(
         3.5,

@@ -15,7 +15,7 @@ from auxfold.data.table import Table
 from auxfold.evaluation.fold_ensemble import score_fold_ensembles
 from auxfold.evaluation.fold_ranks import scores_of_fold_ranks
 from auxfold.evaluation.intervals import MetricIntervals, main_metrics
-from auxfold.evaluation.score_notes import few_rows_notes, fold_scale_notes
+from auxfold.evaluation.score_notes import few_rows_notes, fold_scale_notes, soup_notes
 from auxfold.evaluation.scores import evaluate_rows
 from auxfold.postprocessing.fitting import evaluate_postprocess
 from auxfold.storage.run_folder import FoldFolder, RunFolder
@@ -130,6 +130,7 @@ def _certainty(
     }
     notes = few_rows_notes(tasks, table.labels)
     notes += fold_scale_notes({**record, "rank_within_folds": ranked})
+    notes += soup_notes(experiment.inference.average)
     return {"intervals": intervals, "rank_within_folds": ranked, "notes": notes}
 
 

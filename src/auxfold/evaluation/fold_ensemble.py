@@ -1,8 +1,9 @@
-"""The fold ensemble against its single folds, on test rows that none of them was trained on."""
+"""The fold ensemble, its single folds and their soup, on test rows that none was trained on."""
 
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from auxfold.evaluation.labeled_predictions import (
     parse_released_labels,
 )
 from auxfold.storage.run_folder import RunFolder
-from auxfold.tasks import TaskSet
+from auxfold.tasks import Task, TaskSet
 from auxfold.tasks.metrics import class_numbers
 
 MAX_SUBSETS = 10  # of each number of folds, how many are averaged and scored
@@ -28,36 +29,53 @@ def score_fold_ensembles(experiment: Experiment, tasks: TaskSet) -> dict[str, An
     """The scores of one fold, of two averaged folds, …, of all of them, on the test rows.
 
     Needs ``data.test_labels`` and the predictions of every fold, which ``scripts/inference.py``
-    leaves next to the submission. Without them the result is None.
+    leaves next to the submission, or those of a soup (``inference.average = "soup"``). Without
+    them the result is None.
 
     Returns:
-        ``metric`` (the main task's default, of its first column), ``rows`` (how many are scored)
-        and ``scores``: number of averaged folds to the scores of up to ten choices of that many.
+        ``metric`` (the main task's default, of its first column), ``rows`` (how many are scored),
+        ``scores``: number of averaged folds to the scores of up to ten choices of that many, and
+        ``soup``: the score of the mean of the folds' weights. Each where it is predicted.
     """
-    labels_path, by_fold = experiment.data.test_labels, RunFolder.of(experiment).test_by_fold
-    if labels_path is None or not by_fold.is_file():
+    labels_path, run_folder = experiment.data.test_labels, RunFolder.of(experiment)
+    paths = [run_folder.test_by_fold, run_folder.test_by_soup]
+    if labels_path is None or not any(path.is_file() for path in paths):
         return None
     task = tasks.main
     target, id_column = task.settings.targets[0], experiment.data.id_column
+    metric = task.metrics[task.default_metric]
+    ids, truth = _read_truth(experiment, task, target, labels_path)
+
+    def predictions_of(frame: pd.DataFrame, path: Path) -> np.ndarray:
+        check_prediction_ids(ids, frame[id_column], labels_path, str(path))
+        return frame.set_index(id_column).loc[ids, task.prediction_columns].to_numpy()
+
+    def score(predictions: np.ndarray) -> float | None:
+        return metric(truth, task.column_predictions(predictions, 0))
+
+    n_rows = int((~np.isnan(class_numbers(truth))).sum())
+    record = {"metric": f"{task.name}/{task.default_metric}", "rows": n_rows, "scores": {}}
+    by_fold, by_soup = paths
+    if by_fold.is_file():
+        frames = pd.read_parquet(by_fold).groupby("fold")
+        folds = [predictions_of(frame, by_fold) for _, frame in frames]
+        for count in range(1, len(folds) + 1):
+            subsets = list(combinations(folds, count))[:MAX_SUBSETS]
+            record["scores"][str(count)] = [score(np.mean(subset, axis=0)) for subset in subsets]
+    if by_soup.is_file():
+        record["soup"] = score(predictions_of(pd.read_parquet(by_soup), by_soup))
+    return record
+
+
+def _read_truth(
+    experiment: Experiment, task: Task, target: str, labels_path: str
+) -> tuple[pd.Series, np.ndarray]:
+    """The ids and the labels of the test rows."""
     columns = task.for_column(target).settings.label_columns
-    frame = pd.read_parquet(by_fold)
     labels = read_columns(labels_path)
     if experiment.data.marks_test_rows(labels_path):
         labels = select_test_rows(labels, str(experiment.data.split), labels_path)
     labels = match_label_columns(labels, columns, experiment.data, labels_path)
     labels, _ = expand_label_cells(labels, experiment, labels_path)
-    ids = labels[id_column]
-    check_prediction_ids(ids, frame.loc[frame["fold"] == "0", id_column], labels_path, str(by_fold))
     truth = parse_released_labels(task, target, labels, labels_path)
-    folds = [
-        rows.set_index(id_column).loc[ids, task.prediction_columns].to_numpy()
-        for _, rows in frame.groupby("fold")
-    ]
-    metric = task.metrics[task.default_metric]
-    scores = {}
-    for count in range(1, len(folds) + 1):
-        subsets = list(combinations(folds, count))[:MAX_SUBSETS]
-        means = (task.column_predictions(np.mean(subset, axis=0), 0) for subset in subsets)
-        scores[str(count)] = [metric(truth, mean) for mean in means]
-    name = f"{task.name}/{task.default_metric}"
-    return {"metric": name, "rows": int((~np.isnan(class_numbers(truth))).sum()), "scores": scores}
+    return labels[experiment.data.id_column], truth

@@ -34,6 +34,20 @@ def few_rows_notes(tasks: TaskSet, labels: np.ndarray) -> list[str]:
     return [f"{_enumerate(texts)}: fewer than {FEW_ROWS}, so that scores are mostly chance"]
 
 
+def soup_notes(average: str) -> list[str]:
+    """Under ``inference.average = "soup"``: what the scores out of fold are of.
+
+    Args:
+        average: the setting.
+    """
+    if average != "soup":
+        return []
+    return [
+        "these are the scores of the single folds; their soup (inference.average = 'soup') has "
+        "seen every row of them, so that only labeled test rows (data.test_labels) can score it"
+    ]
+
+
 def _count_rows(task: Task, labels: np.ndarray, position: int) -> tuple[int, str]:
     if isinstance(task, ClassTask):
         return int(task.is_labeled(labels).sum()), "labeled"

@@ -12,17 +12,18 @@ import numpy as np
 import torch
 
 from auxfold.config.experiment import Experiment
-from auxfold.data.dataset import tokenize_dataset
+from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
 from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
 from auxfold.evaluation.token_statistics import TokenStatistics, measure_tokens
 from auxfold.inference.predict import predict_fold_logits
-from auxfold.model.amp import choose_amp_dtype, default_device
+from auxfold.inference.soup import check_soup, make_soup
+from auxfold.model.amp import cast_linear_layers, choose_amp_dtype, default_device
 from auxfold.model.backbone import runs_padding_free
 from auxfold.model.memory import free_memory, models_fit
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.postprocessing.averaging import check_average, from_scale, to_scale
-from auxfold.storage.run_folder import FULL, FoldFolder, RunFolder
+from auxfold.storage.run_folder import FULL, SOUP, FoldFolder, RunFolder
 from auxfold.storage.trained import check_together, check_trained_with, trained_folds
 from auxfold.tasks import Task, TaskSet
 from auxfold.tracking.progress import Display
@@ -92,6 +93,11 @@ class Ensemble:
         folders = trained_folds(run_folder, folds)
         return cls(check_together(folders), folders)
 
+    @property
+    def run_folder(self) -> RunFolder:
+        """The folder in which the folds are."""
+        return RunFolder(self.folders[0].path.parent)
+
     @cached_property
     def tasks(self) -> TaskSet:
         """All tasks of the experiment."""
@@ -127,26 +133,33 @@ class Ensemble:
         Args:
             table: ids and texts.
             tasks: the tasks to predict; no other head is computed.
-            average: one of ``auxfold.postprocessing.averaging.AVERAGES``.
+            average: one of ``auxfold.postprocessing.averaging.AVERAGES``, or ``soup``: one model
+                with the mean of the folds' weights predicts.
             show: whether to show a progress bar.
-            on_fold: called with each fold and its logits by task name.
+            on_fold: called with each fold and its logits by task name; not for a soup.
 
         Raises:
-            InputError: the average does not suit one of the tasks, or a single row.
+            InputError: the average does not suit one of the tasks, a single row, or the folds.
         """
-        check_average(average, tasks, len(table))
-        display = Display("predict", len(self.folders) * len(table), quiet=not show)
+        check_average(prediction_average(average), tasks, len(table))
+        is_soup = average == SOUP
+        if is_soup:
+            check_soup(self.experiment)
+        n_models = 1 if is_soup else len(self.folders)
+        display = Display("predict", n_models * len(table), quiet=not show)
         try:
-            fold_logits = self._iterate_folds(table, tasks, display, on_fold)
+            fold_logits = (
+                self._predict_soup(table, tasks, display)
+                if is_soup
+                else self._iterate_folds(table, tasks, display, on_fold)
+            )
             return average_folds(fold_logits, tasks, average, self.experiment.inference.power)
         finally:
             display.close()
 
     def measure_tokens(self, table: Table) -> TokenStatistics:
         """How the tokenizer of the folds reads the texts of a table."""
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(self.folders[0].path)
+        tokenizer = load_fold_tokenizer(self.folders[0])
         return measure_tokens(table.texts, tokenizer, self.experiment.model)
 
     def _iterate_folds(
@@ -154,28 +167,52 @@ class Ensemble:
     ) -> Iterator[dict[str, np.ndarray]]:
         """The logits of each fold by task name, in the order of the folds."""
         first, device = self.folders[0], default_device()
-        model, tokenizer = load_fold(first, device)
-        cache = RunFolder(first.path.parent).tokens
-        # The tokenizer is the same in all folds of one experiment.
-        dataset = tokenize_dataset(table.texts, tokenizer, self.experiment.model, cache)
+        amp_dtype = choose_amp_dtype(self.experiment.train.precision, device)
+        dataset, model = self._tokenize(table), load_fold(first, device, amp_dtype)
         groups, loaded = self._split_by_memory(model), {first.path: model}
         del model
         for folders in groups:
-            models = [loaded.pop(f.path, None) or load_fold(f, device)[0] for f in folders]
-            fold_logits = predict_fold_logits(
-                models,
-                dataset,
-                np.arange(len(table)),
-                tasks=tasks.names,
-                max_tokens=self.experiment.inference.max_tokens_per_batch,
-                amp_dtype=choose_amp_dtype(self.experiment.train.precision, device),
-                packed=runs_padding_free(models[0], self.experiment.model, device.type),
-                on_batch=display.advance,
-            )
+            models = [loaded.pop(f.path, None) or load_fold(f, device, amp_dtype) for f in folders]
+            fold_logits = self._predict_together(models, dataset, tasks, amp_dtype, display)
             del models  # before the next one is loaded
             for folder, logits in zip(folders, fold_logits, strict=True):
                 on_fold(folder, logits)
                 yield logits
+
+    def _predict_soup(
+        self, table: Table, tasks: TaskSet, display: Display
+    ) -> list[dict[str, np.ndarray]]:
+        """The logits of the mean of the folds' weights, by task name."""
+        device = default_device()
+        amp_dtype = choose_amp_dtype(self.experiment.train.precision, device)
+        model = prepare_model(make_soup(self.folders), device, amp_dtype)
+        return self._predict_together([model], self._tokenize(table), tasks, amp_dtype, display)
+
+    def _tokenize(self, table: Table) -> TokenizedDataset:
+        """The rows as tokens, which are stored next to the folds."""
+        # The tokenizer is the same in all folds of one experiment.
+        tokenizer, cache = load_fold_tokenizer(self.folders[0]), self.run_folder.tokens
+        return tokenize_dataset(table.texts, tokenizer, self.experiment.model, cache)
+
+    def _predict_together(
+        self,
+        models: list[MultiTaskModel],
+        dataset: TokenizedDataset,
+        tasks: TaskSet,
+        amp_dtype: str,
+        display: Display,
+    ) -> list[dict[str, np.ndarray]]:
+        """For every model its logits by task name; the models are on one device."""
+        return predict_fold_logits(
+            models,
+            dataset,
+            np.arange(len(dataset)),
+            tasks=tasks.names,
+            max_tokens=self.experiment.inference.max_tokens_per_batch,
+            amp_dtype=amp_dtype,
+            packed=runs_padding_free(models[0], self.experiment.model, models[0].device.type),
+            on_batch=display.advance,
+        )
 
     def _split_by_memory(self, model: MultiTaskModel) -> list[list[FoldFolder]]:
         """The folds whose models are in memory together: all of them, or one after the other.
@@ -204,13 +241,14 @@ def average_folds(
         fold_logits: for every fold, task name to logits ``(rows, n_outputs)``; only one fold is in
             memory at a time.
         tasks: the predicted tasks.
-        average: one of ``auxfold.postprocessing.averaging.AVERAGES``.
+        average: one of ``auxfold.postprocessing.averaging.AVERAGES``; or ``soup``, with the logits
+            of one model.
         power: the exponent of the average ``power``.
 
     Returns:
         Task name to predictions ``(rows, n_outputs)``.
     """
-    tasks = list(tasks)
+    tasks, average = list(tasks), prediction_average(average)
     sums: dict[str, np.ndarray] = {}
     n_folds = 0
     for logits in fold_logits:
@@ -225,11 +263,31 @@ def average_folds(
     }
 
 
-def load_fold(folder: FoldFolder, device: torch.device) -> tuple[MultiTaskModel, Any]:
-    """The model of a fold in fp32 on ``device``, in evaluation mode, and its tokenizer."""
+def prediction_average(average: str) -> str:
+    """How predictions are averaged under ``inference.average``: a soup has those of one model."""
+    return "probability" if average == SOUP else average
+
+
+def load_fold(folder: FoldFolder, device: torch.device, amp_dtype: str) -> MultiTaskModel:
+    """The model of a fold for predictions on ``device``; see :func:`prepare_model`."""
+    model = MultiTaskModel.from_pretrained(folder.path, dtype=torch.float32)
+    return prepare_model(model, device, amp_dtype)
+
+
+def prepare_model(model: MultiTaskModel, device: torch.device, amp_dtype: str) -> MultiTaskModel:
+    """Bring a model to the device that it predicts on, in evaluation mode.
+
+    A GPU gets linear layers in the number format of the forward pass, unless the fast encoder runs,
+    which has copies of them in it.
+    """
+    if device.type == "cuda" and model.fast_encoder() is None:
+        cast_linear_layers(model.backbone, amp_dtype)
+    model.to(device)  # type: ignore[arg-type]  # the wrapper of transformers hides the overloads
+    return model.eval()
+
+
+def load_fold_tokenizer(folder: FoldFolder) -> Any:
+    """The tokenizer of a fold."""
     from transformers import AutoTokenizer
 
-    model = MultiTaskModel.from_pretrained(folder.path, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(folder.path)
-    model.to(device)  # type: ignore[arg-type]  # the wrapper of transformers hides the overloads
-    return model.eval(), tokenizer
+    return AutoTokenizer.from_pretrained(folder.path)

@@ -28,6 +28,13 @@ class FoldPredictions:
             fold = folder.path.name.removeprefix("fold_")
             self.by_fold[fold] = self.task.activate(logits[self.task.name])
 
+    def write_soup(self, ids: np.ndarray, predictions: dict[str, np.ndarray]) -> None:
+        """Write the main task's predictions of a soup of the folds, where they are among these."""
+        if self.task.name in predictions:
+            id_column = self.experiment.data.id_column
+            frame = self.tasks.prediction_frame(id_column, ids, predictions)
+            write_frame(RunFolder.of(self.experiment).test_by_soup, frame)
+
     def write(self, ids: np.ndarray) -> None:
         """Write one table of all folds, with a column ``fold`` after the id."""
         if not self.by_fold:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,22 @@ from auxfold.data.typed_cells import describe_lone_surrogate, find_lone_surrogat
 from auxfold.errors import InputError, nearest
 from auxfold.evaluation.token_statistics import SAMPLE_ROWS, measure_tokens
 from auxfold.inference.blend import Blend
-from auxfold.inference.ensemble import Ensemble, average_folds, load_fold
+from auxfold.inference.ensemble import (
+    Ensemble,
+    average_folds,
+    load_fold,
+    load_fold_tokenizer,
+    prediction_average,
+    prepare_model,
+)
 from auxfold.inference.postprocess import Postprocess
 from auxfold.inference.predict import concatenate_logits, predict_fold_logits, split_logits
+from auxfold.inference.soup import check_soup, make_soup
 from auxfold.model.amp import all_devices, choose_amp_dtype
 from auxfold.model.backbone import runs_padding_free
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.postprocessing.averaging import check_average
+from auxfold.storage.run_folder import SOUP
 from auxfold.tasks import TaskSet
 
 # Rows that are tokenized and predicted together. This bounds the memory in addition to the texts.
@@ -36,9 +46,10 @@ class Predictor:
 
     Args:
         ensemble: the folds.
-        models: for every device, the models of all folds.
+        models: for every device, the models of all folds, or a soup of them.
         tokenizer: the tokenizer, which is the same in all folds of one experiment.
         devices: each of them predicts a part of the rows.
+        average: how the folds are averaged, unless a call says otherwise.
     """
 
     def __init__(
@@ -47,26 +58,42 @@ class Predictor:
         models: list[list[MultiTaskModel]],
         tokenizer: Any,
         devices: list[torch.device],
+        average: str,
     ) -> None:
-        self.ensemble, self.experiment = ensemble, ensemble.experiment
+        self.ensemble, self.experiment, self.average = ensemble, ensemble.experiment, average
         self.models, self.tokenizer, self.devices = models, tokenizer, devices
         self._has_checked_texts = False
 
     @classmethod
-    def load(cls, ensemble: Ensemble, devices: list[str] | None = None) -> Predictor:
+    def load(
+        cls, ensemble: Ensemble, devices: list[str] | None = None, average: str | None = None
+    ) -> Predictor:
         """Load the models of an ensemble.
 
         Args:
             ensemble: the folds.
             devices: names of the devices; None: every CUDA device, or the CPU.
+            average: how the folds are averaged; None: as the experiment says. With ``soup`` every
+                device has one model, with the mean of the folds' weights.
+
+        Raises:
+            InputError: the weights have no mean.
         """
+        average = average or ensemble.experiment.inference.average
         torch_devices = [torch.device(name) for name in devices] if devices else all_devices()
+        if average == SOUP:
+            check_soup(ensemble.experiment)
+            soup = make_soup(ensemble.folders)
         models = []
         for device in torch_devices:
-            folds = [load_fold(folder, device) for folder in ensemble.folders]
-            models.append([model for model, _ in folds])
-            tokenizer = folds[0][1]
-        return cls(ensemble, models, tokenizer, torch_devices)
+            amp_dtype = choose_amp_dtype(ensemble.experiment.train.precision, device)
+            models.append(
+                [prepare_model(deepcopy(soup), device, amp_dtype)]
+                if average == SOUP
+                else [load_fold(folder, device, amp_dtype) for folder in ensemble.folders]
+            )
+        tokenizer = load_fold_tokenizer(ensemble.folders[0])
+        return cls(ensemble, models, tokenizer, torch_devices, average)
 
     def predict(
         self,
@@ -82,8 +109,8 @@ class Predictor:
             texts: a string, several strings, or a table with the experiment's text columns. For an
                 experiment on text pairs: a list of pairs, or such a table.
             tasks: the name of a task, several names, or ``"all"``; None: the main task.
-            average: ``probability``, ``logit``, ``rank`` or ``power``; None: as the experiment
-                says. Ranks are those within the texts of this call.
+            average: ``probability``, ``logit``, ``rank`` or ``power``; None: as it was loaded.
+                Ranks are those within the texts of this call. A soup is chosen by loading it.
             calibrate: ``temperature`` or ``isotonic``, as fitted by ``scripts/evaluate.py``.
             threshold: ``f1`` or ``precision=P``: predict 1 or 0 with the thresholds that
                 ``scripts/evaluate.py`` tuned.
@@ -102,13 +129,22 @@ class Predictor:
             names = self.ensemble.tasks.names
         task_set = self.ensemble.select_tasks(names)
         columns, index = _text_columns(texts, self.experiment.data.text_columns)
-        average = average or self.experiment.inference.average
-        check_average(average, task_set, len(index))
+        average = average or self.average
+        self._check_average(average, task_set, len(index))
         postprocess = Postprocess.for_ensemble(
             self.ensemble, task_set, calibrate, threshold, average
         )
         predictions = self.predict_means(columns, task_set, average)
         return _prediction_frame(task_set, postprocess.apply(task_set, predictions), index)
+
+    def _check_average(self, average: str, tasks: TaskSet, n_rows: int) -> None:
+        if (average == SOUP) != (self.average == SOUP):
+            loaded = "a soup" if self.average == SOUP else "each fold's model"
+            raise InputError(
+                f"average = {average!r}: {loaded} was loaded; give auxfold.load(…, "
+                f"average={average!r})"
+            )
+        check_average(prediction_average(average), tasks, n_rows)
 
     def predict_means(
         self, texts: list[list[str]], tasks: TaskSet, average: str
@@ -125,7 +161,7 @@ class Predictor:
         """
         self._check_texts(texts)
         n_rows, n_outputs = len(texts[0]), sum(task.n_outputs for task in tasks)
-        logits = np.empty((len(self.ensemble.folders), n_rows, n_outputs), dtype=np.float32)
+        logits = np.empty((len(self.models[0]), n_rows, n_outputs), dtype=np.float32)
         for start in range(0, n_rows, CHUNK_SIZE):
             chunk = [column[start : start + CHUNK_SIZE] for column in texts]
             logits[:, start : start + CHUNK_SIZE] = self._predict_chunk(chunk, tasks)
@@ -195,7 +231,12 @@ class BlendPredictor:
             devices: names of the devices; None: every CUDA device, or the CPU.
         """
         weighted = blend.weighted_members()
-        return cls(blend, {i: Predictor.load(blend.members[i], devices) for i in weighted})
+        members = {index: blend.members[index] for index in weighted}
+        predictors = {
+            index: Predictor.load(member, devices, blend.fold_average(member))
+            for index, member in members.items()
+        }
+        return cls(blend, predictors)
 
     def predict(
         self, texts: Texts, calibrate: str | None = None, threshold: str | None = None

@@ -19,17 +19,19 @@ from auxfold.errors import InputError
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.merge import refers_to_backbone, write_merged_fold
+from auxfold.inference.soup import write_soup
 from auxfold.inference.submission import match_columns
 from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
 from auxfold.kaggle.names import KaggleNames, path_in_competition
 from auxfold.kaggle.versions import installed_versions
 from auxfold.storage.atomic import atomic_write, write_json, write_text
 from auxfold.storage.records import write_record
-from auxfold.storage.run_folder import FoldFolder, RunFolder
+from auxfold.storage.run_folder import SOUP, FoldFolder, RunFolder
 
 NOTEBOOK = "kaggle_inference.ipynb"
 # Files of a fold that people read, and that predictions do not need.
 EXCLUDED_FILES = ("oof.parquet", "history.jsonl", "README.md")
+SOUP_FOLD = f"fold_{SOUP}"
 
 
 def write_bundle(
@@ -116,9 +118,19 @@ class BundledRun:
     index: int = 0
     predicts: bool = True
 
+    @property
+    def is_soup(self) -> bool:
+        """Whether one model with the mean of the folds' weights predicts."""
+        return self.predicts and self.ensemble.experiment.inference.average == SOUP
+
+    @property
+    def fold_names(self) -> list[str]:
+        """The names of the folds' folders; a soup is one fold."""
+        return [SOUP_FOLD] if self.is_soup else [f.path.name for f in self.ensemble.folders]
+
     def folds(self) -> list[str]:
         """The paths of the folds within the dataset."""
-        return [(Path(self.path) / fold.path.name).as_posix() for fold in self.ensemble.folders]
+        return [(Path(self.path) / name).as_posix() for name in self.fold_names]
 
 
 def _bundled_runs(source: Ensemble | Blend) -> list[BundledRun]:
@@ -141,8 +153,12 @@ def _write_dataset(
 ) -> None:
     runs = _bundled_runs(source)
     for run in runs:
-        for fold in run.ensemble.folders:
-            _copy_fold(fold, folder / run.path / fold.path.name, dtype_name)
+        if run.is_soup:
+            write_soup(run.ensemble.folders, folder / run.path / SOUP_FOLD)
+            _shrink_fold(folder / run.path / SOUP_FOLD, dtype_name)
+        else:
+            for fold in run.ensemble.folders:
+                _copy_fold(fold, folder / run.path / fold.path.name, dtype_name)
         write_text(folder / run.path / EXPERIMENT, to_toml(run.ensemble.experiment))
         if reader := run.ensemble.experiment.data.reader:
             copy_reader(reader, folder / "src")
@@ -158,7 +174,7 @@ def _write_dataset(
         "auxfold": auxfold.__version__,
         "experiment": source_name(source),
         "competition": names.competition,
-        "runs": {run.path: [fold.path.name for fold in run.ensemble.folders] for run in runs},
+        "runs": {run.path: run.fold_names for run in runs},
         "folds": [fold for folds in rounds for fold in folds if fold is not None],
         "precision": dtype_name,
         "versions": installed_versions(),
@@ -211,6 +227,11 @@ def _copy_fold(fold: FoldFolder, target: Path, dtype_name: str) -> None:
         write_merged_fold(fold, target)
     else:
         shutil.copytree(fold.path, target)
+    _shrink_fold(target, dtype_name)
+
+
+def _shrink_fold(target: Path, dtype_name: str) -> None:
+    """Leave out what predictions do not need, and store the weights in ``dtype_name``."""
     for name in EXCLUDED_FILES:
         (target / name).unlink(missing_ok=True)
     for path in target.glob("*.safetensors") if dtype_name == "fp16" else ():

@@ -16,7 +16,7 @@ import pandas as pd
 from auxfold.data.files import read_columns, read_header
 from auxfold.data.table import Table
 from auxfold.errors import InputError
-from auxfold.inference.ensemble import average_folds
+from auxfold.inference.ensemble import average_folds, prediction_average
 from auxfold.inference.submission import SampleSubmission, map_submission_columns
 from auxfold.kaggle.inputs import find_inputs
 from auxfold.kaggle.loaded_bundle import LoadedBundle, check_bundle
@@ -66,7 +66,7 @@ def predict(
     ids = table.ids
     run_tasks = {run: loaded.run_tasks(run, tasks) for run in loaded.runs}
     for run, tasks_of_run in run_tasks.items():
-        check_average(loaded.fold_average(run), tasks_of_run, len(ids))
+        check_average(prediction_average(loaded.fold_average(run)), tasks_of_run, len(ids))
     submission = None
     if sample:
         submission = SampleSubmission.read(str(sample), ids, tasks, loaded.experiment)

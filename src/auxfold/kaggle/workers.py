@@ -19,7 +19,7 @@ import torch
 from auxfold.config.experiment import Experiment
 from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
 from auxfold.data.table import Table
-from auxfold.inference.ensemble import load_fold
+from auxfold.inference.ensemble import load_fold, load_fold_tokenizer
 from auxfold.inference.predict import concatenate_logits, predict_logits, split_logits
 from auxfold.kaggle.loaded_bundle import LoadedBundle
 from auxfold.model.amp import choose_amp_dtype
@@ -159,16 +159,17 @@ def _predict_fold(
     """
     run = loaded.run_of_fold(fold)
     experiment, device = loaded.runs[run].experiment, torch.device(shard.device)
-    model, tokenizer = load_fold(FoldFolder(loaded.path / fold), device)
+    folder, amp_dtype = FoldFolder(loaded.path / fold), _choose_amp_dtype(experiment, device)
+    model = load_fold(folder, device, amp_dtype)
     if run not in datasets:
-        datasets[run] = tokenize_dataset(texts, tokenizer, experiment.model)
+        datasets[run] = tokenize_dataset(texts, load_fold_tokenizer(folder), experiment.model)
     logits = predict_logits(
         model,
         datasets[run],
         np.arange(len(texts[0])),
         tasks=tasks,
         max_tokens=experiment.inference.max_tokens_per_batch,
-        amp_dtype=_choose_amp_dtype(experiment, device),
+        amp_dtype=amp_dtype,
         packed=runs_padding_free(model, experiment.model, device.type),
         on_batch=lambda _: _check_time(shard.deadline),
     )

@@ -32,8 +32,11 @@ def log_cross_validation(
     for kind in ("oof", "mean", "std"):
         tracker.summary({f"{kind}/{metric}": value for metric, value in record[kind].items()})
     if "test" in record:
-        *_, whole = record["test"]["scores"].values()
-        tracker.summary({f"test/{record['test']['metric']}": whole[0]})
+        test = record["test"]
+        for whole in [*test["scores"].values()][-1:]:
+            tracker.summary({f"test/{test['metric']}": whole[0]})
+        if "soup" in test:
+            tracker.summary({f"test_soup/{test['metric']}": test["soup"]})
     if "bias" in record:
         tracker.table(BIAS, bias_frame(Bias.from_record(record["bias"])))
     if experiment.tracking.texts:

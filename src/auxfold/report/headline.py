@@ -64,14 +64,18 @@ def _rank_within_folds(record: dict[str, Any]) -> Figure | None:
 
 
 def _test_score(test: dict[str, Any]) -> Figure:
-    """The score of the fold ensemble, next to those of its single folds."""
+    """The score of the fold ensemble, next to those of its single folds and of their soup."""
+    title = f"{test['metric']} on {test['rows']:,} test rows"
+    if not test["scores"]:
+        return Figure(format_score(test["soup"]), title, "soup of the folds")
     *_, (ensemble,) = test["scores"].values()
     single = [score for score in test["scores"]["1"] if score is not None]
-    title = f"{test['metric']} on {test['rows']:,} test rows"
     n_folds = len(test["scores"])
     note = f"ensemble of {n_folds} folds" if n_folds > 1 else "one fold"
     if single and n_folds > 1:
         note += f"; single folds {format_score(min(single))} to {format_score(max(single))}"
+    if "soup" in test:
+        note += f"; soup of the folds {format_score(test['soup'])}"
     return Figure(format_score(ensemble), title, note)
 
 

@@ -205,16 +205,20 @@ def _mean_by_method(columns: list[dict[str, float | None]]) -> str:
 
 
 def describe_fold_ensemble(test: dict[str, Any]) -> str:
-    """The fold ensemble and its single folds on test rows, in one line.
+    """The fold ensemble, a soup of the folds and the single folds on test rows, in one line.
 
     Args:
         test: from ``score_fold_ensembles``.
     """
-    *_, of_all_folds = test["scores"].values()
-    single = [score for score in test["scores"]["1"] if score is not None]
-    if not single or of_all_folds[0] is None:
+    parts = []
+    if test["scores"]:
+        *_, of_all_folds = test["scores"].values()
+        single = [score for score in test["scores"]["1"] if score is not None]
+        if single and of_all_folds[0] is not None:
+            parts.append(f"ensemble {of_all_folds[0]:.4f}")
+            parts.append(f"single folds {min(single):.4f} to {max(single):.4f}")
+    if test.get("soup") is not None:
+        parts.insert(1, f"soup of the folds {test['soup']:.4f}")
+    if not parts:
         return f"test rows: {test['metric']} is undefined on them"
-    return (
-        f"{test['rows']:,} test rows, {test['metric']}: ensemble {of_all_folds[0]:.4f}, "
-        f"single folds {min(single):.4f} to {max(single):.4f}"
-    )
+    return f"{test['rows']:,} test rows, {test['metric']}: {', '.join(parts)}"

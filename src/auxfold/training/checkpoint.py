@@ -15,6 +15,7 @@ from torch import nn
 from auxfold.config import Selection
 from auxfold.errors import InputError
 from auxfold.model.adapters.injection import load_trainable_state_dict, trainable_state_dict
+from auxfold.model.averaging import average_states
 from auxfold.storage.atomic import atomic_write
 from auxfold.storage.run_folder import FoldFolder
 
@@ -190,19 +191,8 @@ class WeightStore:
 
 
 def average_weights(paths: list[Path], device: torch.device) -> dict[str, torch.Tensor]:
-    """The mean of stored weights, tensor by tensor (SWA, Izmailov et al. 2018).
-
-    Only one file and the mean are in memory. Tensors that hold no floating-point numbers are those
-    of the last file.
-    """
-    mean: dict[str, torch.Tensor] = {}
-    for count, path in enumerate(paths, start=1):
-        for name, values in torch.load(path, map_location=device).items():
-            if name in mean and values.is_floating_point():
-                mean[name] += (values - mean[name]) / count
-            else:
-                mean[name] = values
-    return mean
+    """The mean of stored weights, tensor by tensor (SWA, Izmailov et al. 2018)."""
+    return average_states(torch.load(path, map_location=device) for path in paths)
 
 
 def save_state(path: Path, progress: Progress, parts: dict[str, Any], signature: str) -> None:
