@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -12,6 +13,50 @@ from auxfold.model.fast.context import ForwardContext
 
 # The largest width of a head that flash attention has kernels for.
 _MAX_HEAD_DIM = 256
+# Where no row is longer, the kernels for short rows run instead of flash attention.
+SHORT_ROW = 256
+
+
+def attend_fused(
+    qkv: torch.Tensor,
+    n_heads: int,
+    context: ForwardContext,
+    dropout: float,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Attention from queries, keys and values in one tensor; see :func:`attend`.
+
+    Args:
+        qkv: ``(tokens, 3 * heads * dim)``.
+        n_heads: how many heads.
+        context: of this forward pass.
+        dropout: as in :func:`attend`.
+        bias: as in :func:`attend`.
+
+    Returns:
+        ``(tokens, heads * dim)``.
+    """
+    packed, dim = context.packed, qkv.shape[1] // (3 * n_heads)
+    is_short = bias is None and packed.max_length <= SHORT_ROW and dim in (16, 32, 64, 128)
+    if is_short and packed_attention_runs(qkv.device, qkv.dtype, dim):
+        kernels = _load_kernels(qkv.device)
+        if kernels is not None:
+            seed = context.next_seed() if dropout > 0 else packed.rows
+            return kernels.attend(qkv, packed.offsets, n_heads, packed.max_length, dropout, seed)
+    query, key, value = qkv.view(len(qkv), 3, n_heads, dim).unbind(1)
+    return attend(query, key, value, context, dropout, bias=bias).flatten(1)
+
+
+@cache
+def _load_kernels(device: torch.device) -> Any:
+    """The module ``attention_kernels``; None where Triton does not run on a device."""
+    try:
+        from auxfold.model.fast import attention_kernels
+
+        attention_kernels.try_all(device)
+    except Exception:  # no Triton, no compiler for it, or a card that it does not support
+        return None
+    return attention_kernels
 
 
 def attend(

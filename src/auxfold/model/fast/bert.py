@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from auxfold.data.packing import PackedTokens
-from auxfold.model.fast.attention import attend, packed_attention_runs
+from auxfold.model.fast.attention import attend, attend_fused, packed_attention_runs
 from auxfold.model.fast.context import ForwardContext
 from auxfold.model.fast.encoder import FastEncoder, dropout_of
 from auxfold.model.fast.linear import FusedLinear
@@ -135,9 +135,9 @@ class FastBert(FastEncoder):
             hidden = hidden.index_select(0, context.first_tokens)
             low = low.index_select(0, context.first_tokens)
             (query,) = self._heads(layer.qkv(low, 0, 1), 1)
+            attended = attend(query, key, value, context, attention_p, bias=bias).flatten(1)
         else:
-            query, key, value = self._heads(layer.qkv(low), 3)
-        attended = attend(query, key, value, context, attention_p, bias=bias).flatten(1)
+            attended = attend_fused(layer.qkv(low), self.n_heads, context, attention_p, bias)
         return after_attention(layer, attended, hidden, context)
 
     def _heads(self, projected: torch.Tensor, n: int) -> tuple[torch.Tensor, ...]:

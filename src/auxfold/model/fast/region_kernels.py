@@ -24,7 +24,7 @@ _TILE_ROWS, _TILE_COLUMNS = 32, 128
 
 
 @triton.jit
-def _uniform(seed, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def uniform(seed, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Numbers in [0, 1): the finalizer of MurmurHash3 over both halves of a seed and an index."""
     number = index.to(tl.uint32) * 0x9E3779B1 ^ (seed & 0xFFFFFFFF).to(tl.uint32)
     number = (number ^ (number >> 16)) * 0x85EBCA6B
@@ -46,7 +46,7 @@ def _residual_sum(  # type: ignore[no-untyped-def]  # noqa: ANN202
         value += tl.load(x_bias + columns, mask=mask, other=0.0).to(tl.float32)
     factor = tl.where(mask, 1.0, 0.0)
     if HAS_DROPOUT:
-        factor = tl.where(_uniform(tl.load(seed), index) >= p, 1.0 / (1.0 - p), 0.0)
+        factor = tl.where(uniform(tl.load(seed), index) >= p, 1.0 / (1.0 - p), 0.0)
     total = value * factor + tl.load(residual + index, mask=mask, other=0.0).to(tl.float32)
     return total, factor
 
