@@ -11,6 +11,7 @@ from torch import nn
 from transformers import DebertaV2Config, DebertaV2Model
 
 from auxfold.data.packing import Capacity, PackedTokens, pack_rows
+from auxfold.model.adapters.injection import add_adapter, parse_adapter_settings
 from auxfold.model.fast.build import build_fast_encoder
 from auxfold.model.pooling import AttentionPool, mean_pool
 
@@ -213,3 +214,28 @@ def test_inference_mode_first():
 
 def test_the_convolution_of_xlarge_is_not_supported():
     assert build_fast_encoder(make_model(conv_kernel_size=3), "cls") is None
+
+
+def test_lora_changes_the_projections_of_tokens_and_positions():
+    pytest.importorskip("peft")
+    model = make_model(**V3)
+    add_adapter(model, parse_adapter_settings({"kind": "lora", "rank": 2}))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.3)
+    theirs = reference_features(model, "mean")
+    expected = {"features": theirs.detach(), **gradients(model, theirs)}
+    assert len(expected) == 1 + 2 * 2 * 2  # A and B of queries and values in two layers
+    ours = build_fast_encoder(model, "mean")(pack())
+    assert_close({"features": ours.detach(), **gradients(model, ours)}, expected)
+
+
+def test_prepared_lengths_are_those_of_the_blocks():
+    """Nothing is left to compute in a captured graph that needs the host."""
+    encoder = build_fast_encoder(make_model(**V3), "cls")
+    encoder.prepare(50)
+    prepared = dict(encoder._lookups)
+    encoder(pack())
+    assert list(encoder._lookups) == list(prepared) == [(64, torch.device("cpu"))]
+    assert all(encoder._lookups[key] is prepared[key] for key in prepared)
