@@ -17,7 +17,7 @@ from auxfold.config import Model
 from auxfold.data.dataset import SpecialTokenTemplate, TokenizedDataset
 from auxfold.data.token_store import tokenize_column
 from auxfold.errors import InputError
-from auxfold.model.backbone import build_model
+from auxfold.model.backbone import build_model, runs_padding_free
 from auxfold.model.tokenizer import load_tokenizer
 from conftest import ARCHITECTURES, WORDS, make_backbone, make_experiment
 
@@ -110,3 +110,19 @@ def test_a_backbone_that_is_not_there_is_one_clear_error(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError, match="nobody/nothing.*cannot be loaded"):
         build_model(make_experiment("t", "nobody/nothing"), {"main": 1})
+
+
+def test_where_the_backbone_runs_without_padding(tmp_path, backbone):
+    for setting, device, expected in (
+        ("auto", "cpu", False), ("auto", "cuda", True), ("on", "cpu", True), ("off", "cuda", False),
+    ):  # fmt: skip
+        experiment = make_experiment("t", backbone, model={"padding_free": setting})
+        model = build_model(experiment, {"main": 1})
+        assert runs_padding_free(model, experiment.model, device) is expected
+    other = make_backbone(tmp_path, "albert")
+    experiment = make_experiment("t", other, model={"backbone": other, "padding_free": "on"})
+    model = build_model(experiment, {"main": 1})
+    with pytest.raises(InputError, match="padding_free = 'on': there is no .* for albert with"):
+        runs_padding_free(model, experiment.model, "cuda")
+    experiment = make_experiment("t", other, model={"backbone": other})
+    assert not runs_padding_free(model, experiment.model, "cuda")

@@ -178,11 +178,12 @@ def test_the_last_step_is_always_evaluated():
 
 def explode(model, *arguments, **options):
     """The forward pass of a model whose logits have overflowed."""
-    return {name: h(torch.zeros(8, 16)) * float("inf") for name, h in model.heads.items()}
+    features = torch.zeros(len(options["input_ids"]), 16)
+    return {name: head(features) * float("inf") for name, head in model.heads.items()}
 
 
 def test_losses_that_are_not_finite_end_the_training(work_dir, backbone, monkeypatch, capsys):
-    experiment = make_experiment("train.csv", backbone)
+    experiment = make_experiment("train.csv", backbone, train={"batch_size": 4})
     create_folds(experiment)
     monkeypatch.setattr(MultiTaskModel, "forward", explode)
     message = "the loss is (nan|inf) in 5 steps in a row, the last of them epoch 1, step 5; lower"
@@ -197,7 +198,7 @@ def test_losses_that_are_not_finite_end_the_training(work_dir, backbone, monkeyp
 
 def test_a_gradient_that_is_not_finite_is_said_and_not_trained_on(work_dir, backbone, monkeypatch):
     """A finite loss may have a gradient that is not: at 0 the root's slope is infinite."""
-    experiment = make_experiment("train.csv", backbone)
+    experiment = make_experiment("train.csv", backbone, train={"batch_size": 4})
     create_folds(experiment)
     original = MultiTaskModel.forward
 

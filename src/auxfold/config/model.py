@@ -123,11 +123,12 @@ class Model(Section):
         description="For text pairs whose order has no meaning: each pair is trained in random "
         "order and predicted in both, with the logits averaged.",
     )
-    padding_free: Literal["auto", "off"] = Field(
+    padding_free: Literal["auto", "on", "off"] = Field(
         "auto",
-        description='Whether a GPU computes only real tokens. `"auto"`: where there is such a '
-        "forward for the backbone (the BERT family, ModernBERT, DeBERTa) with what is trained in "
-        'it; other backbones, and `"off"`, run the module of transformers on padded batches.',
+        description='Whether only real tokens are computed. `"auto"`: on a GPU, where there is '
+        "such a forward for the backbone (the BERT family, ModernBERT, DeBERTa) with what is "
+        'trained in it. `"on"`: on a CPU too. Other backbones, and `"off"`, run the module of '
+        "transformers on padded batches.",
     )
     attention: Literal["auto", "eager", "sdpa"] = Field(
         "auto",

@@ -126,9 +126,21 @@ def _set_dropout(config: Any, kind: str, value: float | None) -> None:
 
 
 def runs_padding_free(model: MultiTaskModel, settings: ModelSettings, device_type: str) -> bool:
-    """Whether the backbone runs on packed tokens: on a GPU, where its architecture can."""
-    is_wanted = settings.padding_free == "auto" and device_type == "cuda"
-    return is_wanted and model.fast_encoder() is not None
+    """Whether the backbone runs on packed tokens, by ``model.padding_free``.
+
+    Raises:
+        InputError: it is ``on``, and there is no such forward for the backbone.
+    """
+    setting = settings.padding_free
+    if setting == "off" or (setting == "auto" and device_type != "cuda"):
+        return False
+    has_encoder = model.fast_encoder() is not None
+    if setting == "on" and not has_encoder:
+        raise InputError(
+            f"model.padding_free = 'on': there is no padding-free forward for "
+            f"{model.backbone.config.model_type} with what is trained in it; set 'auto'"
+        )
+    return has_encoder
 
 
 def count_trainable_parameters(model: PreTrainedModel) -> int:

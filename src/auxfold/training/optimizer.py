@@ -139,8 +139,8 @@ class MovingAverage(nn.Module):
         The host does not wait for the device.
         """
         steps = self.n_averaged
-        kept = torch.clamp((1 + steps) / (10 + steps), max=self.decay)
-        share = (torch.where(steps > 0, 1 - kept, 1.0) * is_taken).float()
+        retained = torch.clamp((1 + steps) / (10 + steps), max=self.decay)
+        share = (torch.where(steps > 0, 1 - retained, 1.0) * is_taken).float()
         averages = [p for p in self.module.parameters() if p.requires_grad]
         distances = torch._foreach_sub([p for p in model.parameters() if p.requires_grad], averages)
         torch._foreach_mul_(distances, share)

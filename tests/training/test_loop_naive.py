@@ -1,7 +1,7 @@
 """After three steps the weights are those of a loop in plain torch that anybody can check.
 
-The loop knows nothing of auxfold but the rows of each step and the weights to start from: a backbone
-of transformers, one linear layer per task, padding by the tokenizer, torch's AdamW.
+The loop knows nothing of auxfold but the rows of each step and the weights to start from. It has a
+backbone of transformers, one linear layer per task, padding by the tokenizer, and torch's AdamW.
 """
 
 from __future__ import annotations
