@@ -34,7 +34,7 @@ def write_fake_run(
     )
     for task, columns in tasks.items():
         labels = np.nan_to_num(table.labels[:, columns], nan=0.3)
-        if task.class_names:
+        if task.class_names and labels.shape[1] == 1:  # otherwise a share per class
             labels = np.eye(task.n_outputs)[labels[:, 0].astype(int)]
         logits = 3 * (labels - 0.5) + noise * random.normal(size=labels.shape)
         predictions[task.name] = task.activate(logits)
