@@ -68,7 +68,7 @@ def assert_equal_tables(table: Table, expected: Table) -> None:
 
 def test_a_second_reading_opens_the_stored_table(experiment, reads):
     first = load_training_table(experiment)
-    assert sorted(os.listdir(STORED)) == ["train.arrow", "train.json"]
+    assert sorted(os.listdir(STORED)) == ["rows.arrow", "source.json"]
     assert_equal_tables(load_training_table(experiment), first)
     other_settings = {"model": {"max_length": 8}, "train": {"epochs": 5}, "name": "tiny"}
     load_training_table(make_experiment("train.csv", "none", **other_settings))
@@ -213,10 +213,10 @@ def flip_a_byte(path: Path) -> None:
 )
 def test_a_damaged_table_is_read_again_with_one_line(experiment, reads, capsys, damage, note):
     expected = load_training_table(experiment)
-    damage(STORED / "train.arrow")
+    damage(STORED / "rows.arrow")
     assert_equal_tables(load_training_table(experiment), expected)
     line = capsys.readouterr().err
-    assert line.count("\n") == 1 and note in line and f"note: {STORED}/train.arrow" in line
+    assert line.count("\n") == 1 and note in line and f"note: {STORED}/rows.arrow" in line
     load_training_table(experiment)
     assert len(reads) == 2 and not capsys.readouterr().err
 
@@ -224,7 +224,7 @@ def test_a_damaged_table_is_read_again_with_one_line(experiment, reads, capsys, 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"key": {}}', "\xff"])
 def test_a_damaged_record_is_read_again(experiment, reads, content):
     expected = load_training_table(experiment)
-    (STORED / "train.json").write_bytes(content.encode("latin-1"))
+    (STORED / "source.json").write_bytes(content.encode("latin-1"))
     assert_equal_tables(load_training_table(experiment), expected)
     assert len(reads) == 2
 

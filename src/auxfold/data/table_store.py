@@ -2,7 +2,7 @@
 
 A stored table is used only while everything that it was read from is as it was: the files by path,
 size and times, the settings that read them, and the code. Otherwise the files are read and checked
-again. Two files hold it: ``train.arrow`` the rows, memory-mapped, and ``train.json`` what they were
+again. Two files hold it: ``rows.arrow`` the rows, memory-mapped, and ``source.json`` what they were
 read from.
 """
 
@@ -29,7 +29,6 @@ from auxfold.data.table import Table
 from auxfold.data.text_column import TextColumn
 from auxfold.storage.atomic import atomic_write, read_json, write_json
 
-NAME = "train"
 # A file that was changed this short a time ago may change again without another time: file systems
 # count time in steps of up to two seconds.
 RECENT = 2 * 10**9  # nanoseconds
@@ -128,7 +127,7 @@ def store_table(folder: Path, source: TableSource, experiment: Experiment, table
 
 
 def _paths(folder: Path) -> tuple[Path, Path]:
-    return folder / f"{NAME}.json", folder / f"{NAME}.arrow"
+    return folder / "source.json", folder / "rows.arrow"
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:
