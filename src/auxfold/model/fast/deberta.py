@@ -18,6 +18,7 @@ from auxfold.model.fast.disentangled import (
     PositionVectors,
     attend_disentangled,
     attend_from_first_tokens,
+    look_up,
     relative_positions,
 )
 from auxfold.model.fast.encoder import FastEncoder, dropout_of
@@ -52,11 +53,14 @@ class _Positions(NamedTuple):
         tables: ``(layers, table rows, hidden)``, the relative positions that occur, after dropout.
         lookup: ``(types * 2 * length,)`` int64, the rows of a layer's projected table, in which the
             projections of a position follow each other.
+        is_looked_up: ``(rows of a projected table, types * 2 * length)``, 1 where the lookup names
+            the row, else 0.
     """
 
     lanes: Lanes
     tables: torch.Tensor
     lookup: torch.Tensor
+    is_looked_up: torch.Tensor
 
 
 class FastDeberta(FastEncoder):
@@ -71,6 +75,9 @@ class FastDeberta(FastEncoder):
         attention = module.encoder.layer[0].attention.self
         self.n_heads, head_dim = attention.num_attention_heads, attention.attention_head_size
         self.scale = (head_dim * (1 + len(self.attention_types))) ** -0.5
+        # The columns of a layer's projected table.
+        is_shared = self.layers[0].position_projection is None
+        self._n_projections = 3 if is_shared else len(self.attention_types)
         project = module.embeddings.embed_proj
         self.project = None if project is None else FusedLinear(project)
         self._lookups: dict[tuple[int, torch.device], tuple[slice, torch.Tensor]] = {}
@@ -137,7 +144,9 @@ class FastDeberta(FastEncoder):
         p = dropout_of(self.layers[0].position_dropout, context)
         tables = F.dropout(table.expand(len(self.layers), *table.shape), p, p > 0)
         lanes = fill_lanes(packed, length, context.dtype)
-        return _Positions(lanes, tables.to(context.dtype), lookup)
+        numbers = torch.arange(len(table) * self._n_projections, device=lookup.device)
+        is_looked_up = (numbers[:, None] == lookup).to(context.dtype)
+        return _Positions(lanes, tables.to(context.dtype), lookup, is_looked_up)
 
     def _rows_and_lookup(self, length: int, device: torch.device) -> tuple[slice, torch.Tensor]:
         """The rows of the table of positions for a length, and the lookup in :class:`_Positions`.
@@ -153,9 +162,9 @@ class FastDeberta(FastEncoder):
                 )
                 numbers = {"p2c": positions.ascending, "c2p": positions.descending}
                 columns = {name: i for i, name in enumerate(self.attention_types)}
-                n_columns = len(columns)
                 if self.layers[0].position_projection is None:
-                    columns, n_columns = {"p2c": 0, "c2p": 1}, 3  # queries, keys and values
+                    columns = {"p2c": 0, "c2p": 1}  # queries, keys and values
+                n_columns = self._n_projections
                 lookup = [numbers[t] * n_columns + columns[t] for t in self.attention_types]
                 rows = slice(positions.start, positions.stop)
                 self._lookups[length, device] = (rows, torch.cat(lookup))
@@ -184,7 +193,7 @@ class FastDeberta(FastEncoder):
             query, key, value = self._heads(layer.qkv(low))
             query = query.index_select(0, context.first_tokens) if first_only else query
             return attend(query, key, value, context, p)
-        projected, vectors = self._project(layer, low, positions.tables[number], positions.lookup)
+        projected, vectors = self._project(layer, low, positions.tables[number], positions)
         if first_only:
             index, key_mask = self._rows_as_block(context, positions.lanes.length)
             n_rows, length = key_mask.shape
@@ -200,7 +209,7 @@ class FastDeberta(FastEncoder):
         return from_block(attended.flatten(0, 1), index)
 
     def _project(
-        self, layer: DebertaLayer, low: torch.Tensor, table: torch.Tensor, lookup: torch.Tensor
+        self, layer: DebertaLayer, low: torch.Tensor, table: torch.Tensor, positions: _Positions
     ) -> tuple[torch.Tensor, PositionVectors]:
         """Queries, keys and values ``(tokens, 3 * heads * dim)``, and the vectors of positions."""
         if layer.position_projection is None:
@@ -210,8 +219,8 @@ class FastDeberta(FastEncoder):
         else:
             projected, rows = layer.qkv(low), layer.position_projection(table)
         rows = rows.view(-1, projected.shape[1] // 3)
-        # The gradient of an embedding adds up the distances of a bucket in a fixed order.
-        vectors = F.embedding(lookup, rows).unflatten(1, (self.n_heads, -1))
+        vectors = look_up(rows, positions.lookup, positions.is_looked_up)
+        vectors = vectors.unflatten(1, (self.n_heads, -1))
         parts = vectors.chunk(len(self.attention_types))
         by_type = dict(zip(self.attention_types, parts, strict=True))
         return projected, PositionVectors(queries=by_type.get("p2c"), keys=by_type.get("c2p"))
