@@ -8,7 +8,7 @@ from transformers import get_scheduler
 
 from auxfold.config import Train
 from auxfold.training.optimizer import make_optimizer
-from auxfold.training.schedule import LearningRateSchedule
+from auxfold.training.schedule import LearningRateSchedule, schedule_factors
 
 TAKEN, SKIPPED = torch.tensor(True), torch.tensor(False)
 
@@ -31,6 +31,16 @@ def test_the_rates_of_transformers(name):
     assert schedule.get_last_lr()[0] == pytest.approx(0.0, abs=1e-9)
     schedule.advance(TAKEN)
     assert schedule.get_last_lr()[0] == pytest.approx(0.0, abs=1e-9), "one step too many"
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine"])
+@pytest.mark.parametrize("warmup_ratio", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("n_steps", [1, 2, 37])
+def test_the_factors_are_bit_for_bit_those_of_transformers(name, warmup_ratio, n_steps):
+    optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=1.0)
+    reference = get_scheduler(name, optimizer, round(warmup_ratio * n_steps), n_steps)
+    factors = schedule_factors(Train(schedule=name, warmup_ratio=warmup_ratio), n_steps)
+    assert factors == [reference.lr_lambdas[0](step) for step in range(n_steps + 1)]
 
 
 def test_the_optimizer_moves_at_the_rate_of_the_schedule():

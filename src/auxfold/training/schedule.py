@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
-from torch import nn
-from transformers import get_scheduler
 
 from auxfold.config import Train
 
@@ -69,11 +68,15 @@ class LearningRateSchedule:
 
 def schedule_factors(settings: Train, n_steps: int) -> list[float]:
     """The rate at each step as a share of the highest, from before the first to after the last."""
-    scheduler = get_scheduler(
-        settings.schedule,
-        torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0),
-        num_warmup_steps=round(settings.warmup_ratio * n_steps),
-        num_training_steps=n_steps,
-    )
-    (factor,) = scheduler.lr_lambdas
+    # The formulas of transformers' get_scheduler, whose module imports half of what it can find.
+    n_warmup = round(settings.warmup_ratio * n_steps)
+
+    def factor(step: int) -> float:
+        if step < n_warmup:
+            return step / n_warmup
+        progress = (step - n_warmup) / max(1, n_steps - n_warmup)
+        if settings.schedule == "cosine":
+            return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
+        return (n_steps - step) / max(1, n_steps - n_warmup)
+
     return [factor(step) for step in range(n_steps + 1)]
