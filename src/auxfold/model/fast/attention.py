@@ -22,15 +22,18 @@ def attend_fused(
     n_heads: int,
     context: ForwardContext,
     dropout: float,
+    *,
+    window: int | None = None,
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Attention from queries, keys and values in one tensor; see :func:`attend`.
+    """Attention from queries, keys and values in one tensor; else as :func:`attend`.
 
     Args:
         qkv: ``(tokens, 3 * heads * dim)``.
         n_heads: how many heads.
         context: of this forward pass.
         dropout: as in :func:`attend`.
+        window: as in :func:`attend`.
         bias: as in :func:`attend`.
 
     Returns:
@@ -42,9 +45,12 @@ def attend_fused(
         kernels = _load_kernels(qkv.device)
         if kernels is not None:
             seed = context.next_seed() if dropout > 0 else packed.rows
-            return kernels.attend(qkv, packed.offsets, n_heads, packed.max_length, dropout, seed)
+            return kernels.attend(
+                qkv, packed.offsets, n_heads, packed.max_length, dropout, seed, window
+            )
     query, key, value = qkv.view(len(qkv), 3, n_heads, dim).unbind(1)
-    return attend(query, key, value, context, dropout, bias=bias).flatten(1)
+    attended = attend(query, key, value, context, dropout, window=window, bias=bias)
+    return attended.flatten(1)
 
 
 @cache

@@ -20,6 +20,8 @@ from torch.autograd.function import once_differentiable
 from auxfold.model.fast.region_kernels import uniform
 
 _TILE = 64
+# See region_kernels.
+_jit = triton.jit(do_not_specialize=["n_tokens", "max_length", "n_tiles", "window"])
 
 
 @triton.jit
@@ -48,9 +50,10 @@ def _dropout_factors(  # type: ignore[no-untyped-def]  # noqa: ANN202
     return tl.where(uniform(tl.load(seed), index) >= p, 1.0 / (1.0 - p), 0.0)
 
 
-@triton.jit
+@_jit
 def _attend_forward(  # type: ignore[no-untyped-def]  # noqa: ANN202
     qkv, offsets, output, logsumexp, seed, p, scale, n_tokens, n_heads, max_length,  # noqa: ANN001
+    window,  # noqa: ANN001
     HAS_DROPOUT: tl.constexpr, DIM: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     head, row = tl.program_id(1), tl.program_id(2)
@@ -67,10 +70,13 @@ def _attend_forward(  # type: ignore[no-untyped-def]  # noqa: ANN202
             keys = first + tl.arange(0, TILE)
             k = _load(qkv + width + head * DIM, start, keys, n, 3 * width, DIM)
             v = _load(qkv + 2 * width + head * DIM, start, keys, n, 3 * width, DIM)
-            scores = tl.where((keys < n)[None, :], tl.dot(q, tl.trans(k)) * scale, float("-inf"))
+            is_near = (tl.abs(queries[:, None] - keys[None, :]) <= window) & (keys < n)[None, :]
+            scores = tl.where(is_near, tl.dot(q, tl.trans(k)) * scale, float("-inf"))
             new_largest = tl.maximum(largest, tl.max(scores, 1))
-            weights = tl.exp(scores - new_largest[:, None])
-            shrink = tl.exp(largest - new_largest)
+            # Where no key was near so far, the differences below are infinite and not NaN.
+            finite = tl.where(new_largest == float("-inf"), 0.0, new_largest)
+            weights = tl.exp(scores - finite[:, None])
+            shrink = tl.exp(largest - finite)
             total = total * shrink + tl.sum(weights, 1)
             if HAS_DROPOUT:
                 weights *= _dropout_factors(
@@ -88,10 +94,11 @@ def _attend_forward(  # type: ignore[no-untyped-def]  # noqa: ANN202
 @triton.jit
 def _slopes(  # type: ignore[no-untyped-def]  # noqa: ANN202
     q, k, v, d_output, output, logsumexp, seed, p, scale, head, start, queries, keys, n,  # noqa: ANN001
-    n_tokens, max_length, HAS_DROPOUT: tl.constexpr,  # noqa: ANN001
+    n_tokens, max_length, window, HAS_DROPOUT: tl.constexpr,  # noqa: ANN001
 ):  # fmt: skip
     """The dropped weights ``(queries, keys)``, and the gradient of the scores before scaling."""
     is_pair = (queries < n)[:, None] & (keys < n)[None, :]
+    is_pair = is_pair & (tl.abs(queries[:, None] - keys[None, :]) <= window)
     normalizer = tl.load(logsumexp + head * n_tokens + start + queries, mask=queries < n, other=0.0)
     scores = tl.dot(q, tl.trans(k)) * scale
     weights = tl.where(is_pair, tl.exp(scores - normalizer[:, None]), 0.0)
@@ -105,10 +112,10 @@ def _slopes(  # type: ignore[no-untyped-def]  # noqa: ANN202
     return dropped, weights * (d_weights - along[:, None]) * scale
 
 
-@triton.jit
+@_jit
 def _attend_backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
     qkv, offsets, output, logsumexp, d_output, d_qkv, seed, p, scale,  # noqa: ANN001
-    n_tokens, n_heads, max_length, n_tiles,  # noqa: ANN001
+    n_tokens, n_heads, max_length, n_tiles, window,  # noqa: ANN001
     HAS_DROPOUT: tl.constexpr, DIM: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """Half of the programs give the gradient of a tile of queries, half of keys and values."""
@@ -133,7 +140,7 @@ def _attend_backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
                 v = _load(values_at, start, keys, n, 3 * width, DIM)
                 _, d_scores = _slopes(
                     q, k, v, d_o, o, logsumexp, seed, p, scale, head, start, ours, keys, n,
-                    n_tokens, max_length, HAS_DROPOUT,
+                    n_tokens, max_length, window, HAS_DROPOUT,
                 )  # fmt: skip
                 d_q += tl.dot(d_scores.to(k.dtype), k)
             _store(d_qkv + head * DIM, d_q, start, ours, n, 3 * width, DIM)
@@ -149,7 +156,7 @@ def _attend_backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
                 d_o = _load(d_output_at, start, queries, n, width, DIM)
                 dropped, d_scores = _slopes(
                     q, k, v, d_o, o, logsumexp, seed, p, scale, head, start, queries, ours, n,
-                    n_tokens, max_length, HAS_DROPOUT,
+                    n_tokens, max_length, window, HAS_DROPOUT,
                 )  # fmt: skip
                 d_v += tl.dot(tl.trans(dropped.to(d_o.dtype)), d_o)
                 d_k += tl.dot(tl.trans(d_scores.to(q.dtype)), q)
@@ -167,6 +174,7 @@ class _Attend(torch.autograd.Function):
         max_length: int,
         p: float,
         seed: torch.Tensor,
+        window: int,
     ) -> torch.Tensor:
         n_tokens, width = len(qkv), qkv.shape[1] // 3
         output = qkv.new_empty(n_tokens, width)
@@ -174,10 +182,10 @@ class _Attend(torch.autograd.Function):
         dim, n_tiles = width // n_heads, triton.cdiv(max_length, _TILE)
         _attend_forward[(n_tiles, n_heads, len(offsets) - 1)](
             qkv, offsets, output, logsumexp, seed, p, dim**-0.5, n_tokens, n_heads, max_length,
-            HAS_DROPOUT=p > 0, DIM=dim, TILE=_TILE,
+            window, HAS_DROPOUT=p > 0, DIM=dim, TILE=_TILE,
         )  # fmt: skip
         ctx.save_for_backward(qkv, offsets, output, logsumexp, seed)
-        ctx.n_heads, ctx.max_length, ctx.p = n_heads, max_length, p
+        ctx.n_heads, ctx.max_length, ctx.p, ctx.window = n_heads, max_length, p, window
         return output
 
     @staticmethod
@@ -188,10 +196,10 @@ class _Attend(torch.autograd.Function):
         d_qkv = torch.empty_like(qkv)
         _attend_backward[(2 * n_tiles, ctx.n_heads, len(offsets) - 1)](
             qkv, offsets, output, logsumexp, d_output.contiguous(), d_qkv, seed, ctx.p,
-            dim**-0.5, len(qkv), ctx.n_heads, ctx.max_length, n_tiles,
+            dim**-0.5, len(qkv), ctx.n_heads, ctx.max_length, n_tiles, ctx.window,
             HAS_DROPOUT=ctx.p > 0, DIM=dim, TILE=_TILE,
         )  # fmt: skip
-        return d_qkv, None, None, None, None, None
+        return d_qkv, None, None, None, None, None, None
 
 
 def attend(
@@ -201,6 +209,7 @@ def attend(
     max_length: int,
     p: float,
     seed: torch.Tensor,
+    window: int | None = None,
 ) -> torch.Tensor:
     """Attention of each token over its row, ``(tokens, heads * dim)``.
 
@@ -211,8 +220,10 @@ def attend(
         max_length: no row is longer.
         p: the probability of dropout; 0 where it is not active.
         seed: int64 ``(1,)`` on the device.
+        window: tokens attend only to tokens at most so far away; None: to all of the row.
     """
-    output: torch.Tensor = _Attend.apply(qkv, offsets, n_heads, max_length, p, seed)
+    window = max_length if window is None else window
+    output: torch.Tensor = _Attend.apply(qkv, offsets, n_heads, max_length, p, seed, window)
     return output
 
 

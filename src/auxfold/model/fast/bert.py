@@ -137,7 +137,7 @@ class FastBert(FastEncoder):
             (query,) = self._heads(layer.qkv(low, 0, 1), 1)
             attended = attend(query, key, value, context, attention_p, bias=bias).flatten(1)
         else:
-            attended = attend_fused(layer.qkv(low), self.n_heads, context, attention_p, bias)
+            attended = attend_fused(layer.qkv(low), self.n_heads, context, attention_p, bias=bias)
         return after_attention(layer, attended, hidden, context)
 
     def _heads(self, projected: torch.Tensor, n: int) -> tuple[torch.Tensor, ...]:

@@ -36,13 +36,14 @@ class ForwardContext:
         self._seeds: list[torch.Tensor] = []
 
     def next_seed(self) -> torch.Tensor:
-        """An int64 number on the device, ``(1,)``, for the dropout of one kernel.
+        """An int64 number on the device, the first of two, for the dropout of one kernel.
 
-        Many are drawn at once, from the generator of the device, which a CUDA graph advances.
+        Many are drawn at once, from the generator of the device, which a CUDA graph advances. Each
+        is aligned to 16 bytes: Triton compiles other variants for other alignments.
         """
         if not self._seeds:
             device = self.packed.rows.device
-            self._seeds = list(torch.randint(2**62, (128,), device=device).split(1))
+            self._seeds = list(torch.randint(2**62, (128, 2), device=device).unbind())
         return self._seeds.pop()
 
     @cached_property

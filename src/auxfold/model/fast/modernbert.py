@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from auxfold.model.fast.attention import attend, packed_attention_runs
+from auxfold.model.fast.attention import attend, attend_fused, packed_attention_runs
 from auxfold.model.fast.context import ForwardContext
 from auxfold.model.fast.encoder import FastEncoder, dropout_of
 from auxfold.model.fast.linear import FusedLinear
@@ -107,25 +107,20 @@ class FastModernBert(FastEncoder):
         first_only: bool,
     ) -> torch.Tensor:
         """What the output projection of attention reads."""
-        attn, config = layer.module.attn, self.backbone.config
-        projected = layer.qkv(low)
-        query, key, value = projected.view(len(projected), 3, self.n_heads, -1).unbind(1)
-        query, key = rotate(query, *angles), rotate(key, *angles)
-        if first_only:
-            query = query.index_select(0, context.first_tokens)
-        attended = attend(
-            query,
-            key,
-            value,
-            context,
-            attn.attention_dropout if context.training else 0.0,
-            window=config.sliding_window if attn.sliding_window is not None else None,
-        )
-        return attended.flatten(1)
+        attn = layer.module.attn
+        qkv = rotate(layer.qkv(low), *angles, self.n_heads, context)
+        p = attn.attention_dropout if context.training else 0.0
+        is_local = attn.sliding_window is not None
+        window = self.backbone.config.sliding_window if is_local else None
+        if not first_only:
+            return attend_fused(qkv, self.n_heads, context, p, window=window)
+        query, key, value = qkv.view(len(qkv), 3, self.n_heads, -1).unbind(1)
+        query = query.index_select(0, context.first_tokens)
+        return attend(query, key, value, context, p, window=window).flatten(1)
 
     def _gated(
         self, layer: ModernBertLayer, low: torch.Tensor, context: ForwardContext
     ) -> torch.Tensor:
         """What the second layer of the feed-forward reads."""
         mlp = layer.module.mlp
-        return gated(layer.up(low), mlp.act, dropout_of(mlp.drop, context))
+        return gated(layer.up(low), mlp.act, dropout_of(mlp.drop, context), context)

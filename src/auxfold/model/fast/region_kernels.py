@@ -17,8 +17,8 @@ import triton
 import triton.language as tl
 from torch.autograd.function import once_differentiable
 
-# Programs that go over the tokens; each leaves a row of sums.
-_MAX_PROGRAMS = 256
+# Programs that go over the tokens, each over at least so many; each leaves a row of sums.
+_MAX_PROGRAMS, _MIN_TOKENS = 1024, 4
 # Tiles of the kernels without a reduction over the width.
 _TILE_ROWS, _TILE_COLUMNS = 32, 128
 
@@ -51,7 +51,12 @@ def _residual_sum(  # type: ignore[no-untyped-def]  # noqa: ANN202
     return total, factor
 
 
-@triton.jit
+# A size that is a multiple of 16 would be another variant, compiled when it first occurs: maybe
+# while a CUDA graph is captured.
+_jit = triton.jit(do_not_specialize=["n_rows", "n_sums"])
+
+
+@_jit
 def _add_norm_forward(  # type: ignore[no-untyped-def]  # noqa: ANN202
     x, x_bias, residual, weight, bias, seed,  # noqa: ANN001
     hidden, low, means, scales, p, eps, width,  # noqa: ANN001
@@ -77,7 +82,7 @@ def _add_norm_forward(  # type: ignore[no-untyped-def]  # noqa: ANN202
     tl.store(low + index, normed.to(low.dtype.element_ty), mask=mask)
 
 
-@triton.jit
+@_jit
 def _add_norm_backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
     d_hidden, d_low, x, x_bias, residual, weight, seed, means, scales,  # noqa: ANN001
     d_x, d_residual, sums, p, n_rows, width,  # noqa: ANN001
@@ -120,7 +125,7 @@ def _add_norm_backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
     tl.store(start + 2 * width + columns, d_x_bias, mask=mask)
 
 
-@triton.jit
+@_jit
 def _gelu_forward(  # type: ignore[no-untyped-def]  # noqa: ANN202
     x, bias, y, n_rows, width,  # noqa: ANN001
     HAS_BIAS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -136,7 +141,7 @@ def _gelu_forward(  # type: ignore[no-untyped-def]  # noqa: ANN202
     tl.store(y + index, output.to(y.dtype.element_ty), mask=mask)
 
 
-@triton.jit
+@_jit
 def _sum_columns(  # type: ignore[no-untyped-def]  # noqa: ANN202
     d_y, x, bias, d_x, sums, n_rows, width,  # noqa: ANN001
     IS_GELU: tl.constexpr, HAS_BIAS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -163,7 +168,65 @@ def _sum_columns(  # type: ignore[no-untyped-def]  # noqa: ANN202
     tl.store(sums + tl.program_id(0) * width + columns, total, mask=in_width)
 
 
-@triton.jit
+@_jit
+def _gated_forward(  # type: ignore[no-untyped-def]  # noqa: ANN202
+    x, y, n_rows, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr  # noqa: ANN001
+):  # fmt: skip
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    columns = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    mask = (rows < n_rows)[:, None] & (columns < width)[None, :]
+    index = rows[:, None] * 2 * width + columns[None, :]
+    value = tl.load(x + index, mask=mask, other=0.0).to(tl.float32)
+    gate = tl.load(x + index + width, mask=mask, other=0.0).to(tl.float32)
+    output = value * 0.5 * (1.0 + tl.math.erf(value * 0.7071067811865476)) * gate
+    place = rows[:, None] * width + columns[None, :]
+    tl.store(y + place, output.to(y.dtype.element_ty), mask=mask)
+
+
+@_jit
+def _gated_backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
+    d_y, x, d_x, n_rows, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr  # noqa: ANN001
+):  # fmt: skip
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    columns = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    mask = (rows < n_rows)[:, None] & (columns < width)[None, :]
+    index = rows[:, None] * 2 * width + columns[None, :]
+    value = tl.load(x + index, mask=mask, other=0.0).to(tl.float32)
+    gate = tl.load(x + index + width, mask=mask, other=0.0).to(tl.float32)
+    place = rows[:, None] * width + columns[None, :]
+    slope = tl.load(d_y + place, mask=mask, other=0.0).to(tl.float32)
+    share = 0.5 * (1.0 + tl.math.erf(value * 0.7071067811865476))
+    density = 0.3989422804014327 * tl.exp(-0.5 * value * value)
+    d_value = slope * gate * (share + value * density)
+    tl.store(d_x + index, d_value.to(d_x.dtype.element_ty), mask=mask)
+    tl.store(d_x + index + width, (slope * value * share).to(d_x.dtype.element_ty), mask=mask)
+
+
+@_jit
+def _rotate(  # type: ignore[no-untyped-def]  # noqa: ANN202
+    x, cos, sin, y, direction, n_rows, n_heads,  # noqa: ANN001
+    DIM: tl.constexpr, TOKENS: tl.constexpr,
+):  # fmt: skip
+    """Rotate queries and keys, and copy values, of some tokens and one head of one of the three."""
+    tokens = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
+    half = tl.arange(0, DIM // 2)
+    mask = (tokens < n_rows)[:, None] & (half >= 0)[None, :]
+    head = tl.program_id(1)  # of 3 * n_heads: queries, keys, values
+    index = tokens[:, None] * (3 * n_heads * DIM) + head * DIM + half[None, :]
+    a = tl.load(x + index, mask=mask, other=0.0).to(tl.float32)
+    b = tl.load(x + index + DIM // 2, mask=mask, other=0.0).to(tl.float32)
+    if head < 2 * n_heads:
+        angle = tokens[:, None] * DIM + half[None, :]
+        c = tl.load(cos + angle, mask=mask, other=0.0)
+        s = tl.load(sin + angle, mask=mask, other=0.0) * direction
+        first = a * c - b * s
+        b = b * c + a * s
+        a = first
+    tl.store(y + index, a.to(y.dtype.element_ty), mask=mask)
+    tl.store(y + index + DIM // 2, b.to(y.dtype.element_ty), mask=mask)
+
+
+@_jit
 def _add_sums(  # type: ignore[no-untyped-def]  # noqa: ANN202
     sums, output, n_sums, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr  # noqa: ANN001
 ):  # fmt: skip
@@ -180,7 +243,7 @@ def _added(sums: torch.Tensor) -> torch.Tensor:
     """The sum ``(width,)`` over the rows of ``(programs, width)``."""
     n_sums, width = sums.shape
     output = sums.new_empty(width)
-    _add_sums[(triton.cdiv(width, 32),)](sums, output, n_sums, width, ROWS=64, COLUMNS=32)
+    _add_sums[(triton.cdiv(width, 16),)](sums, output, n_sums, width, ROWS=128, COLUMNS=16)
     return output
 
 
@@ -236,6 +299,77 @@ def gelu(x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     return output
 
 
+class _GatedGelu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        n_rows, width = len(x), x.shape[1] // 2
+        y = x.new_empty(n_rows, width)
+        grid = (max(triton.cdiv(n_rows, _TILE_ROWS), 1), triton.cdiv(width, _TILE_COLUMNS))
+        _gated_forward[grid](x, y, n_rows, width, ROWS=_TILE_ROWS, COLUMNS=_TILE_COLUMNS)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_y: torch.Tensor) -> torch.Tensor:
+        (x,) = ctx.saved_tensors
+        n_rows, width = len(x), x.shape[1] // 2
+        d_x = torch.empty_like(x)
+        grid = (max(triton.cdiv(n_rows, _TILE_ROWS), 1), triton.cdiv(width, _TILE_COLUMNS))
+        _gated_backward[grid](
+            d_y.contiguous(), x, d_x, n_rows, width, ROWS=_TILE_ROWS, COLUMNS=_TILE_COLUMNS
+        )
+        return d_x
+
+
+def gated_gelu(x: torch.Tensor) -> torch.Tensor:
+    """``GELU(a) * b`` ``(tokens, width)`` of ``x`` ``(tokens, 2 * width)`` in half precision."""
+    output: torch.Tensor = _GatedGelu.apply(x)
+    return output
+
+
+class _RotateQkv(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, qkv: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, n_heads: int
+    ) -> torch.Tensor:
+        ctx.save_for_backward(cos, sin)
+        ctx.n_heads = n_heads
+        return _rotated(qkv, cos, sin, n_heads, 1.0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        cos, sin = ctx.saved_tensors
+        return _rotated(grad.contiguous(), cos, sin, ctx.n_heads, -1.0), None, None, None
+
+
+def _rotated(
+    qkv: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, n_heads: int, direction: float
+) -> torch.Tensor:
+    y = torch.empty_like(qkv)
+    n_rows, dim = len(qkv), qkv.shape[1] // (3 * n_heads)
+    _rotate[(max(triton.cdiv(n_rows, 64), 1), 3 * n_heads)](
+        qkv, cos, sin, y, direction, n_rows, n_heads, DIM=dim, TOKENS=64
+    )
+    return y
+
+
+def rotate_qkv(
+    qkv: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, n_heads: int
+) -> torch.Tensor:
+    """Rotary positions of the queries and keys in ``qkv`` ``(tokens, 3 * heads * dim)``.
+
+    Args:
+        qkv: queries, keys and values in half precision; ``dim`` is a power of two.
+        cos: fp32 ``(tokens, dim)``, whose halves are equal.
+        sin: the same.
+        n_heads: how many heads.
+    """
+    output: torch.Tensor = _RotateQkv.apply(qkv, cos.contiguous(), sin.contiguous(), n_heads)
+    return output
+
+
 class _AddNorm(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -277,7 +411,7 @@ class _AddNorm(torch.autograd.Function):
         d_low = None if d_low is None else d_low.contiguous()
         n_rows, width = x.shape
         d_x, d_residual = torch.empty_like(x), torch.empty_like(residual)
-        n_programs = min(n_rows, _MAX_PROGRAMS)
+        n_programs = min(max(triton.cdiv(n_rows, _MIN_TOKENS), 1), _MAX_PROGRAMS)
         sums = residual.new_empty(n_programs, 3 * width)
         block = triton.next_power_of_2(width)
         _add_norm_backward[(n_programs,)](
@@ -341,12 +475,15 @@ def try_all(device: torch.device) -> None:
         Exception: what Triton raises where it cannot compile or run one.
     """
     with torch.enable_grad():
-        x = torch.ones(2, 16, dtype=torch.float16, device=device, requires_grad=True)
-        vector = torch.ones(16, device=device, requires_grad=True)
-        seed = torch.zeros(1, dtype=torch.int64, device=device)
-        inner = gelu(x, vector)
-        hidden, low = add_norm(inner, vector, x.float(), vector, vector, eps=1e-5, p=0.1, seed=seed)
-        (hidden + low).sum().backward()
+        x = torch.ones(2, 96, dtype=torch.float16, device=device, requires_grad=True)
+        vector = torch.ones(96, device=device, requires_grad=True)
+        angles = torch.ones(2, 16, device=device)
+        seed = torch.zeros(2, dtype=torch.int64, device=device)
+        rotated = rotate_qkv(gelu(x, vector), angles, angles, 2)
+        hidden, low = add_norm(
+            rotated, vector, x.float(), vector, vector, eps=1e-5, p=0.1, seed=seed
+        )
+        gated_gelu((hidden + low).half()).sum().backward()
 
 
 def _n_warps(block: int) -> int:

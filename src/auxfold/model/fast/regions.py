@@ -154,15 +154,41 @@ def _kernels_for(tensor: torch.Tensor, context: ForwardContext) -> Any:
 
 
 def gated(
-    x: torch.Tensor, activation: Callable[[torch.Tensor], torch.Tensor], p: float
+    x: torch.Tensor,
+    activation: Callable[[torch.Tensor], torch.Tensor],
+    p: float,
+    context: ForwardContext,
 ) -> torch.Tensor:
     """``dropout(activation(a) * b)`` ``(tokens, width)`` of ``x`` ``(tokens, 2 * width)``."""
-    return _run(_gated, x, activation, p)
+    kernels = load_kernels(x.device) if context.dtype != torch.float32 else None
+    if kernels is None or p > 0 or not _is_gelu(activation):
+        return _run(_gated, x, activation, p)
+    return kernels.gated_gelu(x)
 
 
-def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Rotary positions: ``x`` ``(tokens, heads, dim)`` rotated by angles ``(tokens, dim)``."""
-    return _run(_rotate, x, cos, sin)
+def rotate(
+    qkv: torch.Tensor,
+    cos: torch.Tensor,
+    sin: torch.Tensor,
+    n_heads: int,
+    context: ForwardContext,
+) -> torch.Tensor:
+    """Rotary positions of queries and keys.
+
+    Args:
+        qkv: ``(tokens, 3 * heads * dim)``.
+        cos: fp32 ``(tokens, dim)``, of the angle of each token.
+        sin: the same.
+        n_heads: how many heads.
+        context: of this forward pass.
+    """
+    kernels = load_kernels(qkv.device) if context.dtype != torch.float32 else None
+    dim = cos.shape[1]
+    if kernels is not None and dim & (dim - 1) == 0:
+        return kernels.rotate_qkv(qkv, cos, sin, n_heads)
+    width = 2 * n_heads * dim  # queries and keys next to each other, as twice as many heads
+    rotated = _run(_rotate, qkv[:, :width].unflatten(1, (2 * n_heads, dim)), cos, sin)
+    return torch.cat([rotated.flatten(1), qkv[:, width:]], dim=1)
 
 
 def _norm(x, weight, bias, eps, p, dtype):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
