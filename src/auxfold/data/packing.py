@@ -63,10 +63,6 @@ class PackedTokens(NamedTuple):
         """The same on a device."""
         return map_tensors(lambda tensor: tensor.to(device, non_blocking=non_blocking), self)
 
-    def pin_memory(self) -> PackedTokens:
-        """The same in pinned memory, from which a copy to a GPU does not block."""
-        return map_tensors(torch.Tensor.pin_memory, self)
-
 
 def pack_rows(
     ids: np.ndarray,
