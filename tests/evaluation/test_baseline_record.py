@@ -78,6 +78,32 @@ def test_every_kind_has_both_baselines(frame):
         assert gains[metric]["tfidf"]["high"] < 0, "the run is worse, whichever way the metric goes"
 
 
+def test_tags_and_shares_have_both_baselines(frame):
+    is_goose = (frame["toxic"] > 0.5).to_numpy()
+    frame["topics"] = np.where(is_goose, "bird;food", "food")
+    frame.loc[::10, "topics"] = "rain"
+    frame["up"], frame["down"] = np.where(is_goose, 0.75, 0.25), np.where(is_goose, 0.25, 0.75)
+    frame.to_csv("train.csv", index=False)
+    tags = {"name": "topics", "kind": "tags", "columns": ["topics"], "cell_format": "separated",
+            "tags": ["bird", "food", "rain"], "separator": ";", "main": True}  # fmt: skip
+    shares = {"name": "mood", "kind": "multiclass", "columns": ["up", "down"]}
+    record = record_of(make_experiment("train.csv", "b", tasks=[tags, shares]))
+    majority, tfidf = record["majority"], record["tfidf"]
+    n_birds = int((frame["topics"] == "bird;food").sum())
+    accuracies = {"bird": max(n_birds, 120 - n_birds) / 120, "food": 0.9, "rain": 0.9}
+    for tag, accuracy in accuracies.items():
+        assert majority[f"topics/auc/topics_{tag}"] == 0.5
+        assert majority[f"topics/accuracy/topics_{tag}"] == pytest.approx(accuracy)
+    assert tfidf["topics/auc/topics_bird"] > 0.8
+    up = frame["up"].mean()
+    entropy = -up * np.log(up) - (1 - up) * np.log(1 - up)
+    assert majority["mood/log_loss"] == pytest.approx(entropy, rel=1e-6)
+    assert -0.75 * np.log(0.75) - 0.25 * np.log(0.25) < tfidf["mood/log_loss"] < entropy
+    assert tfidf["mood/accuracy"] > 0.8 > majority["mood/accuracy"] + 0.1
+    assert list(record["gains"]) == ["topics/auc", "mood/accuracy"]
+    assert record["gains"]["mood/accuracy"]["tfidf"]["high"] < 0
+
+
 def test_the_baseline_is_computed_once_for_rows_folds_and_tasks(frame, monkeypatch):
     experiment = make_experiment("train.csv", "b")
     tasks = [{"name": "main", "kind": "regression", "columns": ["toxic"], "main": True}, *AUXILIARY]
