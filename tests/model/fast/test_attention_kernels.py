@@ -18,12 +18,15 @@ LENGTHS = [5, 0, 20, 70]
 HEADS, DIM = 2, 16
 
 
-def reference(qkv: torch.Tensor) -> torch.Tensor:
+def reference(qkv: torch.Tensor, window: int) -> torch.Tensor:
     query, key, value = qkv.float().view(len(qkv), 3, HEADS, DIM).unbind(1)
     outputs = []
     for q, k, v in zip(*(x.split(LENGTHS) for x in (query, key, value)), strict=True):
         q, k, v = (x.transpose(0, 1) for x in (q, k, v))
-        weights = (q @ k.transpose(1, 2) * DIM**-0.5).softmax(-1)
+        places = torch.arange(q.shape[1], device=DEVICE)
+        is_far = (places[:, None] - places).abs() > window
+        scores = (q @ k.transpose(1, 2) * DIM**-0.5).masked_fill(is_far, -torch.inf)
+        weights = scores.softmax(-1)
         outputs.append((weights @ v).transpose(0, 1))
     return torch.cat(outputs).flatten(1)
 
@@ -32,10 +35,12 @@ def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return float(((ours.float() - theirs.float()).norm() / theirs.float().norm()).detach())
 
 
-def attend(qkv: torch.Tensor, p: float = 0.0, seed: int = 0) -> torch.Tensor:
+def attend(
+    qkv: torch.Tensor, p: float = 0.0, seed: int = 0, window: int | None = None
+) -> torch.Tensor:
     offsets = torch.tensor([0, *LENGTHS], device=DEVICE).cumsum(0).int()
     seeds = torch.tensor([seed], device=DEVICE)
-    return attention_kernels.attend(qkv, offsets, HEADS, 80, p, seeds)
+    return attention_kernels.attend(qkv, offsets, HEADS, 80, p, seeds, window)
 
 
 # Not bf16, which the interpreter multiplies wrongly.
@@ -44,10 +49,11 @@ def make_qkv() -> torch.Tensor:
     return torch.randn(sum(LENGTHS), 3 * HEADS * DIM, device=DEVICE).half().requires_grad_()
 
 
-def test_outputs_and_gradients():
+@pytest.mark.parametrize("window", [None, 3])
+def test_outputs_and_gradients(window):
     qkv = make_qkv()
     slopes = torch.randn(sum(LENGTHS), HEADS * DIM, device=DEVICE).half()
-    ours, theirs = attend(qkv), reference(qkv)
+    ours, theirs = attend(qkv, window=window), reference(qkv, window or 80)
     assert distance(ours, theirs) < 1e-3
     (our_gradient,) = torch.autograd.grad(ours, qkv, slopes)
     (their_gradient,) = torch.autograd.grad(theirs, qkv, slopes.float())

@@ -62,6 +62,35 @@ def test_gelu_and_column_sums():
     assert_near([region_kernels.column_sums(slopes)], [slopes.float().sum(0)], 1e-6)
 
 
+def test_gated_gelu():
+    torch.manual_seed(0)
+    x = torch.randn(40, 100, device=DEVICE).half().requires_grad_()
+    slopes = torch.randn(40, 50, device=DEVICE).half()
+    a, b = x.float().chunk(2, dim=1)
+    ours, theirs = region_kernels.gated_gelu(x), F.gelu(a) * b
+    assert_near([ours], [theirs])
+    assert_near(
+        torch.autograd.grad(ours, x, slopes), torch.autograd.grad(theirs, x, slopes.float())
+    )
+
+
+def test_rotate_qkv():
+    torch.manual_seed(0)
+    qkv = torch.randn(40, 3 * 2 * 16, device=DEVICE).half().requires_grad_()
+    slopes = torch.randn_like(qkv)
+    angles = torch.randn(40, 8, device=DEVICE).repeat(1, 2)
+    cos, sin = angles.cos(), angles.sin()
+    parts = qkv.float().view(40, 3, 2, 16)
+    a, b = parts.chunk(2, dim=-1)
+    rotated = parts * cos[:, None, None] + torch.cat([-b, a], dim=-1) * sin[:, None, None]
+    theirs = torch.cat([rotated[:, :2], parts[:, 2:]], dim=1).flatten(1)
+    ours = region_kernels.rotate_qkv(qkv, cos, sin, 2)
+    assert_near([ours], [theirs])
+    assert_near(
+        torch.autograd.grad(ours, qkv, slopes), torch.autograd.grad(theirs, qkv, slopes.float())
+    )
+
+
 def test_dropout_drops_its_share_and_backward_has_the_same_mask():
     x = torch.ones(400, 64, device=DEVICE).bfloat16().requires_grad_()
     zeros, weight = torch.zeros(400, 64, device=DEVICE), torch.ones(64, device=DEVICE)
