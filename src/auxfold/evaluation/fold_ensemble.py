@@ -54,14 +54,15 @@ def score_fold_ensembles(experiment: Experiment, tasks: TaskSet) -> dict[str, An
         return metric(truth, task.column_predictions(predictions, 0))
 
     n_rows = int((~np.isnan(class_numbers(truth))).sum())
-    record = {"metric": f"{task.name}/{task.default_metric}", "rows": n_rows, "scores": {}}
+    name, scores = f"{task.name}/{task.default_metric}", {}
     by_fold, by_soup = paths
     if by_fold.is_file():
         frames = pd.read_parquet(by_fold).groupby("fold")
         folds = [predictions_of(frame, by_fold) for _, frame in frames]
         for count in range(1, len(folds) + 1):
             subsets = list(combinations(folds, count))[:MAX_SUBSETS]
-            record["scores"][str(count)] = [score(np.mean(subset, axis=0)) for subset in subsets]
+            scores[str(count)] = [score(np.mean(subset, axis=0)) for subset in subsets]
+    record = {"metric": name, "rows": n_rows, "scores": scores}
     if by_soup.is_file():
         record["soup"] = score(predictions_of(pd.read_parquet(by_soup), by_soup))
     return record

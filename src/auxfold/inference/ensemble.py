@@ -169,10 +169,11 @@ class Ensemble:
         first, device = self.folders[0], default_device()
         amp_dtype = choose_amp_dtype(self.experiment.train.precision, device)
         dataset, model = self._tokenize(table), load_fold(first, device, amp_dtype)
-        groups, loaded = self._split_by_memory(model), {first.path: model}
+        groups, loaded = self._split_by_memory(model), [model]
         del model
         for folders in groups:
-            models = [loaded.pop(f.path, None) or load_fold(f, device, amp_dtype) for f in folders]
+            models = loaded + [load_fold(f, device, amp_dtype) for f in folders[len(loaded) :]]
+            loaded = []
             fold_logits = self._predict_together(models, dataset, tasks, amp_dtype, display)
             del models  # before the next one is loaded
             for folder, logits in zip(folders, fold_logits, strict=True):

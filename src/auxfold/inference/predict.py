@@ -164,8 +164,8 @@ class _LogitCollector:
     def add(self, positions: np.ndarray, passes: list[dict[str, torch.Tensor]]) -> None:
         """Take the logits of a batch, from one pass or the mean of several."""
         means = {
-            name: (sum(outputs[name] for outputs in passes) / len(passes)).float()
-            for name in passes[0]
+            name: sum((outputs[name] for outputs in passes[1:]), first).div(len(passes)).float()
+            for name, first in passes[0].items()
         }
         if not self.widths:
             self.widths = {name: mean.shape[1] for name, mean in means.items()}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
 from auxfold.config import consistency
@@ -95,6 +96,7 @@ def _match_scales(model: MultiTaskModel, first: MultiTaskModel) -> None:
     """
     for task, scale in model.config.scales.items():
         head, target = model.heads[task], first.config.scales[task]
+        assert isinstance(head, nn.Linear)  # as of all numbers
         mean, std = (torch.tensor(scale[key]) for key in ("mean", "std"))
         new_mean, new_std = (torch.tensor(target[key]) for key in ("mean", "std"))
         head.weight.mul_((std / new_std)[:, None])
