@@ -248,7 +248,8 @@ def _kernels(device: torch.device) -> Any:
         from auxfold.model.fast import position_kernels
 
         scores = torch.zeros(1, 16, 32, dtype=torch.float16, device=device)
-        position_kernels.add_scores(scores, scores, scores[:, :, :16], 1.0)
+        bias = position_kernels.add_scores(scores, scores, scores[:, :, :16], 1.0)
+        position_kernels.divide_gradient(bias, 1.0, True, True)
     except Exception:  # no Triton, no compiler for it, or a card that it does not support
         return None
     return position_kernels

@@ -50,33 +50,33 @@ def _divide_gradient(  # type: ignore[no-untyped-def]  # noqa: ANN202
     d_bias, d_c2p, d_p2c, n_rows, units, scale,  # noqa: ANN001
     HAS_C2P: tl.constexpr, HAS_P2C: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
-    """Each program also writes the zeros of the distances that do not occur in its rows."""
+    """A tile of both gradients: stores are aligned, and zero at the distances that do not occur."""
     length = units * 16
-    tiles = tl.cdiv(length, TILE)
-    queries = (tl.program_id(0) // tiles) * TILE + tl.arange(0, TILE)
-    keys = (tl.program_id(0) % tiles) * TILE + tl.arange(0, TILE)
-    is_query, is_key = queries < length, keys < length
-    inside = is_query[:, None] & is_key[None, :]
-    block = tl.program_id(1).to(tl.int64)
     width = 2 * length
+    column_tiles = tl.cdiv(width, TILE)
+    first_row = (tl.program_id(0) // column_tiles) * TILE
+    first_column = (tl.program_id(0) % column_tiles) * TILE
+    rows, columns = first_row + tl.arange(0, TILE), first_column + tl.arange(0, TILE)
+    inside = (rows < length)[:, None] & (columns < width)[None, :]
+    block = tl.program_id(1).to(tl.int64)
     n_heads = tl.num_programs(1) // n_rows
-    start = ((block % n_rows) * n_heads + block // n_rows) * length * length
-    pair = queries[:, None] * length + keys[None, :]
-    slope = tl.load(d_bias + start + pair, mask=inside, other=0.0).to(tl.float32) * scale
-    if HAS_C2P:
-        row = block * length * width + queries[:, None] * width
-        column = keys[None, :] - queries[:, None] + length - 1
-        tl.store(d_c2p + row + column, slope.to(d_c2p.dtype.element_ty), mask=inside)
-        zeros = tl.zeros([TILE, TILE], d_c2p.dtype.element_ty)
-        tl.store(d_c2p + row + (column + length) % width, zeros, mask=inside)
-    if HAS_P2C:
-        inside = is_key[:, None] & is_query[None, :]
-        row = block * length * width + keys[:, None] * width
-        column = queries[None, :] - keys[:, None] + length - 1
-        by_key = tl.trans(slope).to(d_p2c.dtype.element_ty)
-        tl.store(d_p2c + row + column, by_key, mask=inside)
-        zeros = tl.zeros([TILE, TILE], d_p2c.dtype.element_ty)
-        tl.store(d_p2c + row + (column + length) % width, zeros, mask=inside)
+    d_bias += ((block % n_rows) * n_heads + block // n_rows) * length * length
+    target = block * length * width + rows[:, None] * width + columns[None, :]
+    if HAS_C2P:  # rows are queries
+        keys = columns[None, :] + rows[:, None] - (length - 1)
+        occurs = inside & (keys >= 0) & (keys < length)
+        slope = tl.load(d_bias + rows[:, None] * length + keys, mask=occurs, other=0.0)
+        slope = (slope.to(tl.float32) * scale).to(d_c2p.dtype.element_ty)
+        tl.store(d_c2p + target, slope, mask=inside)
+    if HAS_P2C:  # rows are keys: the queries of all columns as they are in memory, then each key's
+        queries = first_row + first_column - (length - 1) + tl.arange(0, 2 * TILE)
+        occurs = ((queries >= 0) & (queries < length))[:, None] & (rows < length)[None, :]
+        index = queries[:, None] * length + rows[None, :]
+        slope = tl.load(d_bias + index, mask=occurs, other=0.0)
+        tile = tl.arange(0, TILE)
+        by_key = tl.trans(tl.gather(slope, tile[:, None] + tile[None, :], 0))
+        by_key = (by_key.to(tl.float32) * scale).to(d_p2c.dtype.element_ty)
+        tl.store(d_p2c + target, by_key, mask=inside)
 
 
 def add_scores(
@@ -94,7 +94,8 @@ def add_scores(
     assert scores is not None
     n_rows, length, _ = mask.shape
     bias = scores.new_empty(len(scores), n_rows, length, length)
-    _add_scores[_grid(length, len(scores) * n_rows)](
+    grid = (triton.cdiv(length, _TILE) ** 2, len(scores) * n_rows)
+    _add_scores[grid](
         scores if c2p is None else c2p, scores if p2c is None else p2c, mask.contiguous(), bias,
         n_rows, length // 16, scale,
         HAS_C2P=c2p is not None, HAS_P2C=p2c is not None, TILE=_TILE,
@@ -111,13 +112,10 @@ def divide_gradient(
     shape = (heads, n_rows * length, 2 * length)
     d_c2p = d_bias.new_empty(shape) if has_c2p else None
     d_p2c = d_bias.new_empty(shape) if has_p2c else None
-    _divide_gradient[_grid(length, heads * n_rows)](
+    grid = (triton.cdiv(length, _TILE) * triton.cdiv(2 * length, _TILE), heads * n_rows)
+    _divide_gradient[grid](
         d_bias, d_bias if d_c2p is None else d_c2p, d_bias if d_p2c is None else d_p2c,
         n_rows, length // 16, scale,
         HAS_C2P=has_c2p, HAS_P2C=has_p2c, TILE=_TILE,
     )  # fmt: skip
     return d_c2p, d_p2c
-
-
-def _grid(length: int, n_blocks: int) -> tuple[int, int]:
-    return triton.cdiv(length, _TILE) ** 2, n_blocks
