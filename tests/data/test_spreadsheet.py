@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -123,3 +125,86 @@ def test_a_damaged_file_and_a_missing_extra(tmp_path, monkeypatch):
 def test_a_first_row_of_data_is_noticed(tmp_path):
     rows = [["ham" if n % 2 else "spam", f"message number {n} of them"] for n in range(9)]
     assert detect_format(write_workbook(tmp_path / "t.xlsx", Data=rows)).header_is_data
+
+
+NAMESPACE = "urn:oasis:names:tc:opendocument:xmlns"
+
+
+def write_ods(path: Path, cells: list[list[tuple[str, str]]]) -> str:
+    """A sheet of LibreOffice from the type and the text of every cell."""
+    attributes = {"float": "value", "boolean": "boolean-value", "date": "date-value"}
+    rows = "".join(
+        "<table:table-row>"
+        + "".join(
+            f'<table:table-cell office:value-type="{kind}" '
+            + (f'office:{attributes[kind]}="{text}"' if kind in attributes else "")
+            + f"><text:p>{text}</text:p></table:table-cell>"
+            for kind, text in row
+        )
+        + "</table:table-row>"
+        for row in cells
+    )
+    spaces = " ".join(f'xmlns:{n}="{NAMESPACE}:{n}:1.0"' for n in ("office", "table", "text"))
+    content = (
+        f"<office:document-content {spaces}><office:body><office:spreadsheet>"
+        f'<table:table table:name="one">{rows}</table:table>'
+        f"</office:spreadsheet></office:body></office:document-content>"
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", content)
+        manifest = f'<manifest:manifest xmlns:manifest="{NAMESPACE}:manifest:1.0"/>'
+        archive.writestr("META-INF/manifest.xml", manifest)
+    return str(path)
+
+
+def test_sheets_of_libreoffice(tmp_path):
+    header = [("string", name) for name in ("id", "text", "score", "day", "ok")]
+    first = [("float", "7"), ("string", "Käse"), ("float", "1.50"), ("date", "2020-01-02"),
+             ("boolean", "true")]  # fmt: skip
+    assert read_columns(write_ods(tmp_path / "t.ods", [header, first])).to_dict("list") == {
+        "id": ["7"], "text": ["Käse"], "score": ["1.5"], "day": ["2020-01-02"], "ok": ["true"],
+    }  # fmt: skip
+
+
+def write_xlsb(path: Path, rows: list[list[str | float]]) -> str:
+    """A binary workbook of Excel with one sheet of texts and numbers (MS-XLSB)."""
+
+    def record(number: int, data: bytes = b"") -> bytes:
+        head = bytes([number]) if number < 128 else bytes([number & 127 | 128, number >> 7])
+        return head + bytes([len(data)]) + data
+
+    def text(value: str) -> bytes:
+        return struct.pack("<I", len(value)) + value.encode("utf-16-le")
+
+    sheet = record(129) + record(148, struct.pack("<4I", 0, len(rows) - 1, 0, len(rows[0]) - 1))
+    sheet += record(145)
+    for number, row in enumerate(rows):
+        sheet += record(0, struct.pack("<2IH", number, 0, 300) + bytes(7))
+        for column, value in enumerate(row):
+            is_text = isinstance(value, str)
+            data = text(value) if is_text else struct.pack("<d", value)
+            sheet += record(6 if is_text else 5, struct.pack("<2I", column, 0) + data)
+    sheet += record(146) + record(130)
+    entry = struct.pack("<2I", 0, 1) + text("r1") + text("one")
+    book = record(131) + record(143) + record(156, entry) + record(144) + record(132)
+
+    def relation(name: str, target: str) -> str:
+        link = f'<Relationship Id="r1" Type="{RELATIONS}/{name}" Target="{target}"/>'
+        return f'<Relationships xmlns="{PACKAGE}/relationships">{link}</Relationships>'
+
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", f'<Types xmlns="{PACKAGE}/content-types"/>')
+        archive.writestr("_rels/.rels", relation("officeDocument", "xl/workbook.bin"))
+        links = relation("worksheet", "worksheets/1.bin")
+        archive.writestr("xl/_rels/workbook.bin.rels", links)
+        archive.writestr("xl/workbook.bin", book)
+        archive.writestr("xl/worksheets/1.bin", sheet)
+    return str(path)
+
+
+def test_binary_workbooks(tmp_path):
+    rows: list[list[str | float]] = [["id", "text", "n"], [7, "Käse", 1.5], [8, "", 12.0]]
+    assert read_columns(write_xlsb(tmp_path / "t.xlsb", rows)).to_dict("list") == {
+        "id": ["7", "8"], "text": ["Käse", ""], "n": ["1.5", "12"],
+    }  # fmt: skip

@@ -91,4 +91,5 @@ class Display:
 
     def _line(self, now: float) -> str:
         losses = "".join(f"  {name} {value:.4f}" for name, value in self.losses.items())
-        return f"{self.title}{losses}  {self._rate(now):.0f} rows/s"
+        rate = self._rate(now)
+        return f"{self.title}{losses}  {rate:.{0 if rate >= 10 else 1}f} rows/s"
