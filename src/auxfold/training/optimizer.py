@@ -136,13 +136,17 @@ class MovingAverage(nn.Module):
     def update(self, model: nn.Module, is_taken: torch.Tensor) -> None:
         """Follow the model where ``is_taken``, a scalar on the device, is 1, and not where it is 0.
 
-        The host does not wait for the device.
+        The host does not wait for a GPU.
         """
         steps = self.n_averaged
         retained = torch.clamp((1 + steps) / (10 + steps), max=self.decay)
-        share = (torch.where(steps > 0, 1 - retained, 1.0) * is_taken).float()
+        share = torch.where(steps > 0, 1 - retained, 1.0) * is_taken
         averages = [p for p in self.module.parameters() if p.requires_grad]
-        distances = torch._foreach_sub([p for p in model.parameters() if p.requires_grad], averages)
-        torch._foreach_mul_(distances, share)
-        torch._foreach_add_(averages, distances)
+        trained = [p for p in model.parameters() if p.requires_grad]
+        if share.is_cuda:
+            distances = torch._foreach_sub(trained, averages)
+            torch._foreach_mul_(distances, share.float())
+            torch._foreach_add_(averages, distances)
+        else:
+            torch._foreach_lerp_(averages, trained, float(share))
         steps += is_taken
