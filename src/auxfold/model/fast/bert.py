@@ -150,12 +150,9 @@ def sum_embeddings(
 ) -> torch.Tensor:
     """The sum ``(tokens, hidden)`` of the embeddings that there are, of words, types, positions."""
     total = _lookup(embeddings.word_embeddings, packed.input_ids)
-    types = getattr(embeddings, "token_type_embeddings", None)
+    types, type_ids = getattr(embeddings, "token_type_embeddings", None), packed.token_type_ids
     if types is not None:
-        is_first_type = packed.token_type_ids is None
-        total = total + (
-            types.weight[0] if is_first_type else _lookup(types, packed.token_type_ids)
-        )
+        total = total + (types.weight[0] if type_ids is None else _lookup(types, type_ids))
     if embeddings.position_embeddings is not None:
         total = total + _lookup(embeddings.position_embeddings, position_ids)
     return total

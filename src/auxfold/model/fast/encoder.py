@@ -46,7 +46,7 @@ class FastEncoder(ABC):
         self.pooling, self.pool = pooling, pool
         self._pooling_layers: list[FusedLinear] = []
         if pooling == "pooler":
-            self._pooling_layers = [FusedLinear(self.backbone.pooler.dense)]
+            self._pooling_layers = [FusedLinear(backbone.get_submodule("pooler.dense"))]
         elif pool is not None:
             self._pooling_layers = [FusedLinear(pool.project), FusedLinear(pool.score)]
         self.copies = HalfPrecisionCopies([*self.linear_layers(), *self._pooling_layers])

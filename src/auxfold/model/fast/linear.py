@@ -28,7 +28,7 @@ class FusedLinear:
 
     def __init__(self, *modules: nn.Module) -> None:
         self.modules = modules
-        self.base_layers = [getattr(module, "base_layer", module) for module in modules]
+        self.base_layers: list[Any] = [getattr(module, "base_layer", module) for module in modules]
         self.is_fused = all(isinstance(m, nn.Linear) or _is_lora(m) for m in modules)
         self.ends = torch.tensor([m.out_features for m in self.base_layers]).cumsum(0).tolist()
         # Set by HalfPrecisionCopies.
