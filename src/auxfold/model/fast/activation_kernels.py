@@ -73,8 +73,8 @@ def _gated_forward(  # type: ignore[no-untyped-def]  # noqa: ANN202
     value = tl.load(x + index, mask=mask, other=0.0).to(tl.float32)
     gate = tl.load(x + index + width, mask=mask, other=0.0).to(tl.float32)
     output = value * 0.5 * (1.0 + tl.math.erf(value * 0.7071067811865476)) * gate
-    place = rows[:, None] * width + columns[None, :]
-    tl.store(y + place, output.to(y.dtype.element_ty), mask=mask)
+    target = rows[:, None] * width + columns[None, :]
+    tl.store(y + target, output.to(y.dtype.element_ty), mask=mask)
 
 
 @jit
@@ -87,8 +87,8 @@ def _gated_backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
     index = rows[:, None] * 2 * width + columns[None, :]
     value = tl.load(x + index, mask=mask, other=0.0).to(tl.float32)
     gate = tl.load(x + index + width, mask=mask, other=0.0).to(tl.float32)
-    place = rows[:, None] * width + columns[None, :]
-    slope = tl.load(d_y + place, mask=mask, other=0.0).to(tl.float32)
+    target = rows[:, None] * width + columns[None, :]
+    slope = tl.load(d_y + target, mask=mask, other=0.0).to(tl.float32)
     share = 0.5 * (1.0 + tl.math.erf(value * 0.7071067811865476))
     density = 0.3989422804014327 * tl.exp(-0.5 * value * value)
     d_value = slope * gate * (share + value * density)
