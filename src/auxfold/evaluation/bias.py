@@ -43,8 +43,9 @@ class BiasColumns:
         """The 95 % interval of one of :meth:`Bias.metrics`, as in ``cv.json``; None: undefined."""
 
         def score(indices: np.ndarray, _: dict[str, np.ndarray]) -> float | None:
-            rows = (values[indices] for values in (self.labels, self.predictions, self.identities))
-            return jigsaw_bias(*rows, self.names).metrics()[metric]
+            labels, predictions = self.labels[indices], self.predictions[indices]
+            identities = self.identities[indices]
+            return jigsaw_bias(labels, predictions, identities, self.names).metrics()[metric]
 
         return Sampler(score, np.zeros(len(self.labels), dtype=int), BIAS_COLUMNS).interval({})
 
