@@ -98,7 +98,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--seconds", type=float, default=15.0, help="of measuring in a row; default: %(default)s"
     )
     parser.add_argument(
-        "--limit", type=float, default=90.0, help="seconds of a row; default: %(default)s"
+        "--limit", type=float, default=120.0, help="seconds of a row; default: %(default)s"
     )
     parser.add_argument(
         "--tests-limit", type=float, default=120.0, help="seconds; default: %(default)s"

@@ -42,6 +42,7 @@ EXAMPLES = """  python -m benchmarks train
   python -m benchmarks train --backbone embedded --dropout off --seconds 200 --json
   python -m benchmarks train --texts train.csv --text-column comment_text
 """
+MIN_STEPS = {"cpu": 4, "cuda": 16}
 DEFAULT_SHARE = 0.2  # of the time goes to the Trainer with its defaults, which needs few steps
 
 
@@ -164,7 +165,7 @@ class TrainingRace:
             costs["matrix_products"] = costs["auxfold"]  # at most
         share = 1.0 if default_cost is None else 1 - DEFAULT_SHARE
         n_steps = int(share * per_repetition / sum(costs.values()))
-        n_steps = min(max(n_steps, 4), max(n_all // batch, 1))
+        n_steps = min(max(n_steps, MIN_STEPS[self.device.type]), max(n_all // batch, 1))
         indices = thin_out(self.lengths, min(n_steps * batch, n_all))
         chosen = dict.fromkeys(rates, indices)
         if default_cost is not None:
@@ -175,11 +176,13 @@ class TrainingRace:
         return chosen
 
     def _rate(self, name: str) -> float:
-        """Rows per second over a few steps, after as many that do not count."""
+        """Rows per second over a few steps, after some that do not count."""
         n_steps = 1 if name == "trainer_default" and self.device.type == "cpu" else 3
         n_rows = min(n_steps * self.args.batch_size, len(self.lengths))
         run = self.runner(name, thin_out(self.lengths, n_rows))
-        self.memory[name].track(run)
+        # On a GPU the first steps are not captured yet, and the next ones are being captured.
+        for _ in range(2 if self.device.type == "cuda" else 1):
+            self.memory[name].track(run)
         return n_rows / run()
 
     def summarize(
