@@ -13,7 +13,8 @@ from auxfold.model.fast.context import ForwardContext
 
 # The largest width of a head that flash attention has kernels for.
 _MAX_HEAD_DIM = 256
-# Where no row is longer, the kernels for short rows run instead of flash attention.
+# Where no row is longer, the kernels for short rows run instead of flash attention (heads up to 64
+# wide: wider tiles need more shared memory than some cards have).
 SHORT_ROW = 256
 
 
@@ -40,7 +41,7 @@ def attend_fused(
         ``(tokens, heads * dim)``.
     """
     packed, dim = context.packed, qkv.shape[1] // (3 * n_heads)
-    is_short = bias is None and packed.max_length <= SHORT_ROW and dim in (16, 32, 64, 128)
+    is_short = bias is None and packed.max_length <= SHORT_ROW and dim in (16, 32, 64)
     if is_short and packed_attention_runs(qkv.device, qkv.dtype, dim):
         kernels = _load_kernels(qkv.device)
         if kernels is not None:
