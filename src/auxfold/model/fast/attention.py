@@ -95,7 +95,9 @@ def attend(
     """
     if window is not None and window >= context.packed.max_length - 1:
         window = None
-    if bias is None and can_attend_packed(query):
+    # Flash attention counts the window of a row's only query from its last key.
+    is_first_in_window = window is not None and len(query) != len(key)
+    if bias is None and not is_first_in_window and can_attend_packed(query):
         return _attend_packed(query, key, value, context, dropout, window)
     return _attend_padded(query, key, value, context, dropout, window, bias)
 
