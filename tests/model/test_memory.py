@@ -43,7 +43,7 @@ def test_distilbert_and_others_name_the_width_of_the_feed_forward_otherwise():
         ("sdpa", 3e9, 24_576),
         # 3 GB / 3 / 138,240 bytes = 7,233 tokens
         ("eager", 3e9, 7_168),
-        ("sdpa", 80e9, 131_072),
+        ("sdpa", 80e9, 32_768),
         ("eager", 1e6, 1_024),
     ],
 )
