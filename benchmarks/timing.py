@@ -94,3 +94,35 @@ class MemoryWatch:
             return 0
         torch.cuda.empty_cache()  # not what it could give back
         return torch.cuda.memory_reserved(self.device)
+
+
+class PeakAbove:
+    """The peak of the memory on a CUDA device above what others hold, in GiB.
+
+    For a contestant that is created after all others, which hold as much between its runs as they
+    do now. On another device the peak is None.
+
+    Args:
+        device: where the contestant runs.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.others = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+        self.peak = 0
+
+    def start(self) -> None:
+        """A run of the contestant starts."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    def stop(self) -> None:
+        """A run of the contestant has ended."""
+        if self.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(self.device) - self.others
+            self.peak = max(self.peak, peak)
+
+    @property
+    def peak_gib(self) -> float | None:
+        """The highest peak of all runs, in GiB."""
+        return round(self.peak / 2**30, 3) if self.device.type == "cuda" else None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer
 
-from auxfold.config.experiment import Experiment
-from auxfold.data.batches import training_steps
 from auxfold.model.amp import DTYPES
-from auxfold.tasks import TaskSet
-from auxfold.training.build import FoldParts, build_fold, start_accelerator
-from auxfold.training.step_counter import SECONDS
-from auxfold.training.step_runner import training_stream
 from benchmarks.experiment import N_LABELS, make_experiment
 from benchmarks.matrix_products import EncoderShape, ProductRunner, matrix_rate, model_flops
 from benchmarks.options import (
@@ -32,9 +26,11 @@ from benchmarks.options import (
     resolve_backbone,
     resolve_device,
 )
+from benchmarks.our_training import OurTraining
+from benchmarks.phases import start_phase
 from benchmarks.record import make_record, publish
-from benchmarks.rows import make_table, thin_out
-from benchmarks.timing import MemoryWatch, alternate, medians, seconds_of
+from benchmarks.rows import thin_out
+from benchmarks.timing import MemoryWatch, PeakAbove, alternate, medians
 from benchmarks.trainer import PeerSettings, TrainerPeer, tokenize_rows
 
 EXAMPLES = """  python -m benchmarks train
@@ -42,8 +38,10 @@ EXAMPLES = """  python -m benchmarks train
   python -m benchmarks train --backbone embedded --dropout off --seconds 200 --json
   python -m benchmarks train --texts train.csv --text-column comment_text
 """
-MIN_STEPS = {"cpu": 4, "cuda": 16}
+MIN_STEPS = 4  # of a turn
+TRIAL_STEPS = 3  # from which the rows are chosen
 DEFAULT_SHARE = 0.2  # of the time goes to the Trainer with its defaults, which needs few steps
+PEERS = {"trainer_best": TrainerPeer.at_its_best, "trainer_default": TrainerPeer.with_defaults}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -64,7 +62,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def measure(args: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:
     """The record of one measurement."""
+    start_phase("backbone")
     backbone, device = resolve_backbone(args), resolve_device(args)
+    start_phase("texts")
     tokenizer = AutoTokenizer.from_pretrained(backbone.path)
     texts = load_texts(args, tokenizer, args.max_rows)
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +73,7 @@ def measure(args: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:
 
 
 class TrainingRace:
-    """Ours and the peers on the same rows.
+    """Ours and the peers on the same rows, in turns.
 
     Args:
         args: of the command.
@@ -91,99 +91,107 @@ class TrainingRace:
         texts: list[str],
         folder: Path,
     ) -> None:
-        self.args, self.backbone, self.device = args, backbone, device
-        self.memory = {"auxfold": MemoryWatch(device)}
+        start_phase("auxfold: tokens and model")
+        self.args, self.backbone, self.device, self.texts = args, backbone, device, texts
+        self.memory: dict[str, MemoryWatch | PeakAbove] = {}
+        self.watch = self.memory["auxfold"] = MemoryWatch(device)
         experiment = make_experiment(args, backbone.path)
-        self.ours = self.memory["auxfold"].track(
-            lambda: OurTraining(experiment, texts, args.seed, device)
-        )
+        self.ours = self.watch.track(lambda: OurTraining(experiment, texts, args.seed, device))
         self.lengths = self.ours.parts.stepper.dataset.lengths()
-        self.amp_dtype = self.ours.parts.amp_dtype
         self.shape = EncoderShape.of(self.ours.parts.model.backbone)
-        self.dtype = DTYPES.get(self.amp_dtype, torch.float32)
+        self.dtype = DTYPES.get(self.ours.parts.amp_dtype, torch.float32)
         self.products = ProductRunner(self.shape, self.dtype, device)
-        self.peers: dict[str, TrainerPeer] = {}
-        if args.only is None:
-            self._add_peers(texts, folder)
-
-    def _add_peers(self, texts: list[str], folder: Path) -> None:
-        args = self.args
-        settings = PeerSettings(
-            backbone=self.backbone.path,
+        self.peer_settings = PeerSettings(
+            backbone=backbone.path,
             batch_size=args.batch_size,
             dropout=args.dropout == "on",
             n_labels=N_LABELS,
-            amp_dtype=self.amp_dtype,
-            device=self.device,
+            amp_dtype=self.ours.parts.amp_dtype,
+            device=device,
             folder=folder,
         )
-        labels = self.ours.labels
-        self.rows = tokenize_rows(texts, labels, self.backbone.path, args.max_length)
-        makers = {
-            "trainer_best": TrainerPeer.at_its_best,
-            "trainer_default": TrainerPeer.with_defaults,
-        }
-        for name, make_peer in makers.items():
-            watch = self.memory[name] = MemoryWatch(self.device)
-            self.peers[name] = watch.track(partial(make_peer, settings))
 
     def run(self) -> dict[str, Any]:
         """Choose the rows, warm up, and measure in turns: the content of the record."""
-        indices = self.choose_rows()
-        contestants = {name: self.runner(name, indices[name]) for name in indices}
-        for name, run in contestants.items():
-            self.memory[name].track(run)  # warm-up, with the sizes that are measured
-        batches = self.ours.batch_lengths(indices["auxfold"])
-        timed: dict[str, Callable[[], float]] = {
-            name: self._watched(name, run) for name, run in contestants.items()
-        }
+        repetitions, seconds_of_turn = self.args.repetitions, self.turn_seconds()
+        ours = self.our_step_seconds()
+        products = ours if self.device.type == "cpu" else 0.0  # at most
+        if self.args.only:
+            indices = self.choose_rows(seconds_of_turn / (ours + products))
+            seconds = alternate(self.make_turns(indices), repetitions)
+            return self.summarize(seconds, {"auxfold": indices})
+        with self.make_peer("trainer_best") as peer:
+            step_seconds = 2 * ours + products + self.step_seconds(peer)
+            indices = self.choose_rows((1 - DEFAULT_SHARE) * seconds_of_turn / step_seconds)
+            turns = self.make_turns(indices)
+            start_phase("turns of trainer_best and auxfold")
+            best, seconds = peer.take_turns(self.rows_of(indices), turns, repetitions)
+        with self.make_peer("trainer_default") as peer:
+            n_steps = int(DEFAULT_SHARE * seconds_of_turn / self.step_seconds(peer))
+            n_rows = max(n_steps, MIN_STEPS) * self.args.batch_size
+            few = indices[thin_out(self.lengths[indices], min(n_rows, len(indices)))]
+            start_phase("turns of trainer_default and auxfold")
+            beside = {"auxfold_beside_default": turns["auxfold"]}
+            default, others = peer.take_turns(self.rows_of(few), beside, repetitions)
+        seconds |= {"trainer_best": best, "trainer_default": default, **others}
+        rows = {"auxfold": indices, "trainer_best": indices, "trainer_default": few}
+        return self.summarize(seconds, rows)
+
+    def turn_seconds(self) -> float:
+        """The seconds of one turn of everybody, of which one more is for warm-up."""
+        return self.args.seconds / (self.args.repetitions + 1)
+
+    @contextlib.contextmanager
+    def make_peer(self, name: str) -> Iterator[TrainerPeer]:
+        """A Trainer, whose memory is freed afterwards."""
+        start_phase(f"{name}: model and trial")
+        peer = PEERS[name](self.peer_settings)
+        self.memory[name] = peer.memory
+        yield peer
+        del peer.trainer
+        gc.collect()
         if self.device.type == "cuda":
-            timed["matrix_rate"] = lambda: 1 / matrix_rate(self.device, self.dtype)
-        else:
-            timed["matrix_products"] = lambda: self.products.seconds(batches, backward=True)
-        seconds = alternate(timed, self.args.repetitions)
-        return self.summarize(seconds, indices)
+            torch.cuda.empty_cache()
 
-    def _watched(self, name: str, run: Callable[[], float]) -> Callable[[], float]:
-        return lambda: self.memory[name].measure(run)
+    def rows_of(self, indices: np.ndarray) -> list[dict[str, Any]]:
+        """These rows as a Trainer takes them."""
+        texts = [self.texts[index] for index in indices]
+        labels = self.ours.labels[indices]
+        return tokenize_rows(texts, labels, self.backbone.path, self.args.max_length)
 
-    def runner(self, name: str, indices: np.ndarray) -> Callable[[], float]:
-        """A function that trains one epoch on these rows and returns its seconds."""
-        if name == "auxfold":
-            return lambda: self.ours.run(indices)
-        rows = [self.rows[index] for index in indices]
-        return lambda: self.peers[name].run(rows)
-
-    def choose_rows(self) -> dict[str, np.ndarray]:
-        """The rows of every contestant: as many as fit the time, of the same lengths."""
+    def choose_rows(self, n_steps: float) -> np.ndarray:
+        """The rows of about ``n_steps`` steps, with the distribution of all lengths."""
         batch, n_all = self.args.batch_size, len(self.lengths)
-        rates = {name: self._rate(name) for name in ("auxfold", *self.peers)}
-        per_repetition = self.args.seconds / (self.args.repetitions + 1)
-        costs = {name: batch / rate for name, rate in rates.items()}  # seconds of a step
-        default_cost = costs.pop("trainer_default", None)
-        if self.device.type == "cpu":
-            costs["matrix_products"] = costs["auxfold"]  # at most
-        share = 1.0 if default_cost is None else 1 - DEFAULT_SHARE
-        n_steps = int(share * per_repetition / sum(costs.values()))
-        n_steps = min(max(n_steps, MIN_STEPS[self.device.type]), max(n_all // batch, 1))
-        indices = thin_out(self.lengths, min(n_steps * batch, n_all))
-        chosen = dict.fromkeys(rates, indices)
-        if default_cost is not None:
-            n_default = int(DEFAULT_SHARE * per_repetition / default_cost)
-            n_rows = min(max(n_default, 2), n_steps) * batch
-            if n_rows < len(indices):
-                chosen["trainer_default"] = indices[thin_out(self.lengths[indices], n_rows)]
-        return chosen
+        n_whole = min(max(int(n_steps), MIN_STEPS), max(n_all // batch, 1))
+        return thin_out(self.lengths, min(n_whole * batch, n_all))
 
-    def _rate(self, name: str) -> float:
-        """Rows per second over a few steps, after some that do not count."""
-        n_steps = 1 if name == "trainer_default" and self.device.type == "cpu" else 3
-        n_rows = min(n_steps * self.args.batch_size, len(self.lengths))
-        run = self.runner(name, thin_out(self.lengths, n_rows))
-        # On a GPU the first steps are not captured yet, and the next ones are being captured.
+    def make_turns(self, indices: np.ndarray) -> dict[str, Callable[[], float]]:
+        """Ours and the matrix products on these rows, warmed up; each gives its seconds."""
+        start_phase("auxfold: warm-up")
+        self.warm_up(indices)
+        turns = {"auxfold": lambda: self.watch.measure(lambda: self.ours.run(indices))}
+        if self.device.type == "cuda":
+            return turns | {"matrix_rate": lambda: 1 / matrix_rate(self.device, self.dtype)}
+        batches = self.ours.batch_lengths(indices)
+        return turns | {"matrix_products": lambda: self.products.seconds(batches, backward=True)}
+
+    def warm_up(self, indices: np.ndarray) -> None:
+        """Run ours: on a GPU the first steps are not captured yet, and the next ones are being."""
         for _ in range(2 if self.device.type == "cuda" else 1):
-            self.memory[name].track(run)
-        return n_rows / run()
+            self.watch.track(lambda: self.ours.run(indices))
+
+    def our_step_seconds(self) -> float:
+        """The seconds of a step of ours, over a few."""
+        start_phase("auxfold: trial")
+        indices = self.choose_rows(TRIAL_STEPS)
+        self.warm_up(indices)
+        return self.ours.run(indices) * self.args.batch_size / len(indices)
+
+    def step_seconds(self, peer: TrainerPeer) -> float:
+        """The seconds of a step of the Trainer, over a few."""
+        rows = self.rows_of(self.choose_rows(TRIAL_STEPS))
+        (seconds,), _ = peer.take_turns(rows, {}, 1)
+        return seconds * self.args.batch_size / len(rows)
 
     def summarize(
         self, seconds: dict[str, list[float]], indices: dict[str, np.ndarray]
@@ -192,10 +200,13 @@ class TrainingRace:
         middle = medians(seconds)
         rates = {name: len(indices[name]) / middle[name] for name in indices}
         flops = model_flops(self.shape, self.lengths[indices["auxfold"]], backward=True)
-        achieved = flops / middle["auxfold"]
-        ratios = {name: rates["auxfold"] / rates[name] for name in self.peers}
+        ratios = {}
+        if "trainer_best" in rates:
+            beside = len(indices["auxfold"]) / middle["auxfold_beside_default"]
+            ratios["trainer_best"] = rates["auxfold"] / rates["trainer_best"]
+            ratios["trainer_default"] = beside / rates["trainer_default"]
         figures = {f"{name}_rows_per_second": rate for name, rate in rates.items()}
-        figures["model_flops_per_second"] = achieved
+        figures["model_flops_per_second"] = achieved = flops / middle["auxfold"]
         if "matrix_rate" in middle:
             figures["matrix_flops_per_second"] = 1 / middle["matrix_rate"]
             ratios["floor_share"] = achieved * middle["matrix_rate"]
@@ -208,7 +219,7 @@ class TrainingRace:
             "backbone": self.backbone.name,
             "batch_size": self.args.batch_size,
             "dropout": self.args.dropout,
-            "amp_dtype": self.amp_dtype,
+            "amp_dtype": self.ours.parts.amp_dtype,
             "tokens": f"{lengths.mean():.0f} (at most {lengths.max()})",
             "pooling": self.args.pooling,
             "outputs": N_LABELS,
@@ -223,63 +234,3 @@ class TrainingRace:
             "memory_gib": memory,
             "seconds": seconds,
         }
-
-
-class OurTraining:
-    """The training of auxfold, whose every run is one epoch over some rows.
-
-    Args:
-        experiment: of :func:`make_experiment`.
-        texts: all rows.
-        seed: of labels and weights.
-        device: where it trains.
-    """
-
-    def __init__(
-        self, experiment: Experiment, texts: list[str], seed: int, device: torch.device
-    ) -> None:
-        tasks = TaskSet.from_experiment(experiment)
-        table = make_table(texts, N_LABELS, seed)
-        self.experiment, self.labels, self.device = experiment, table.labels, device
-        accelerator = start_accelerator(experiment)
-        if accelerator.device.type != device.type:
-            raise RuntimeError(f"accelerate trains on {accelerator.device}, not on {device}")
-        self.stream = training_stream(device)
-        everything = np.arange(len(texts))
-        self.parts: FoldParts = build_fold(experiment, tasks, table, everything, accelerator, seed)
-        self.parts.model.train()
-
-    def run(self, indices: np.ndarray) -> float:
-        """Train one epoch on these rows; the seconds until the device has finished."""
-        steps = self.steps(indices)
-        with self.stream:
-            return seconds_of(lambda: run_steps(self.parts, steps), self.device)
-
-    def steps(self, indices: np.ndarray) -> list[np.ndarray]:
-        """The rows of every step, as in the first epoch of a fold on these rows."""
-        settings = self.experiment.train
-        lengths = self.parts.stepper.dataset.lengths()[indices]
-        steps = training_steps(
-            lengths, settings.batch_size, settings.length_bucket_steps, self.experiment.seed, 0
-        )
-        return [indices[positions] for positions in steps]
-
-    def batch_lengths(self, indices: np.ndarray) -> list[np.ndarray]:
-        """The lengths of the rows of every micro-batch of an epoch on these rows."""
-        lengths = self.parts.stepper.dataset.lengths()
-        stepper = self.parts.stepper
-        return [
-            lengths[batch] for step in self.steps(indices) for batch in stepper.micro_batches(step)
-        ]
-
-
-def run_steps(parts: FoldParts, steps: list[np.ndarray]) -> None:
-    """The optimizer steps over these rows, as the loop of ``FoldTrainer`` makes and reads them."""
-    log, read_at = parts.stepper.log, time.perf_counter()
-    parts.runner.start_epoch(steps, None)
-    for indices in steps:
-        parts.runner.train_step(indices)
-        if log.is_full or time.perf_counter() - read_at > SECONDS:
-            log.read()
-            read_at = time.perf_counter()
-    log.read()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,17 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
+from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 from transformers.utils import logging as transformers_logging
 
-from benchmarks.timing import synchronize
+from benchmarks.timing import PeakAbove, synchronize
 
 DROPOUTS = (
     "hidden_dropout_prob", "attention_probs_dropout_prob", "hidden_dropout", "attention_dropout",
     "mlp_dropout", "embedding_dropout", "classifier_dropout", "pooler_dropout", "cls_dropout",
     "dropout",
 )  # fmt: skip
+LONG_GROUP = 50  # batches that the sampler of transformers sorts together where there are enough
 
 
 @dataclass(frozen=True)
@@ -52,39 +56,77 @@ class PeerSettings:
     folder: Path
 
 
-class EpochClock(TrainerCallback):
-    """Times an epoch, from its first step, whose batch is there already, to its last."""
+class TurnClock(TrainerCallback):
+    """Times every block of steps, and stops between the blocks.
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.started = self.seconds = 0.0
+    A block starts with its first step, whose batch is there already, and ends when the device has
+    finished its last step. What happens between two blocks does not count.
+
+    Args:
+        n_steps: optimizer steps of a block.
+        device: where the Trainer trains.
+        between: called after every block.
+
+    Attributes:
+        seconds: of every block.
+    """
+
+    def __init__(self, n_steps: int, device: torch.device, between: Callable[[], None]) -> None:
+        self.n_steps, self.device, self.between = n_steps, device, between
+        self.started = 0.0
+        self.seconds: list[float] = []
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Start with the first step."""
-        if state.global_step == 0:
+        """Start with the first step of a block."""
+        if state.global_step % self.n_steps == 0:
             synchronize(self.device)
             self.started = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Stop after the last step."""
-        if state.global_step == state.max_steps:
+        """Stop after the last step of a block, and give the others their turn."""
+        if state.global_step % self.n_steps == 0:
             synchronize(self.device)
-            self.seconds = time.perf_counter() - self.started
+            self.seconds.append(time.perf_counter() - self.started)
+            self.between()
+
+
+class BlockSampler(LengthGroupedSampler):
+    """Groups rows by length as a long training does: up to 50 batches are sorted together.
+
+    The sampler of transformers divides few rows into four groups, which pads them more.
+    """
+
+    def __iter__(self) -> Iterator[int]:
+        n_batches = min(math.ceil(len(self.lengths) / self.batch_size), LONG_GROUP)
+        indices = get_length_grouped_indices(self.lengths, self.batch_size, n_batches)
+        return iter(indices)
+
+
+class PeerTrainer(Trainer):
+    """The Trainer, whose blocks are grouped as in a long training where it groups rows."""
+
+    def _get_train_sampler(self, *args: Any, **options: Any) -> Any:
+        sampler = super()._get_train_sampler(*args, **options)
+        if isinstance(sampler, LengthGroupedSampler):
+            return BlockSampler(sampler.batch_size, lengths=sampler.lengths)
+        return sampler
 
 
 class TrainerPeer:
-    """One Trainer, whose every run is one epoch over its rows.
+    """One Trainer, which trains in blocks, in turns with others.
 
     Args:
         settings: what it shares with ours.
         arguments: of ``TrainingArguments``.
+
+    Attributes:
+        memory: the peak of what it takes on a CUDA device.
     """
 
     def __init__(self, settings: PeerSettings, **arguments: Any) -> None:
-        self.clock = EpochClock(settings.device)
+        self.device, self.memory = settings.device, PeakAbove(settings.device)
         args = TrainingArguments(
             output_dir=str(settings.folder),
-            num_train_epochs=1,
             per_device_train_batch_size=settings.batch_size,
             use_cpu=settings.device.type == "cpu",
             save_strategy="no",
@@ -94,13 +136,12 @@ class TrainerPeer:
         )
         tokenizer = AutoTokenizer.from_pretrained(settings.backbone)
         multiple = 8 if settings.device.type == "cuda" and (args.bf16 or args.fp16) else None
-        self.trainer = Trainer(
+        self.trainer = PeerTrainer(
             model=load_classifier(settings),
             args=args,
             train_dataset=[],
             data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=multiple),
             processing_class=tokenizer,
-            callbacks=[self.clock],
         )
         self.trainer.remove_callback(PrinterCallback)
 
@@ -126,11 +167,43 @@ class TrainerPeer:
             logging_nan_inf_filter=False,  # it reads the loss from the device in every step
         )
 
-    def run(self, rows: list[dict[str, Any]]) -> float:
-        """Train one epoch on these rows; the seconds of its steps."""
+    def take_turns(
+        self,
+        rows: list[dict[str, Any]],
+        others: dict[str, Callable[[], float]],
+        repetitions: int,
+    ) -> tuple[list[float], dict[str, list[float]]]:
+        """Train blocks over these rows, in turns with others, in one ``Trainer.train()``.
+
+        A block is one epoch, so that all blocks have the same tokens. Neither its start (loader,
+        workers) nor the turns of the others count. A first turn of each is warm-up.
+
+        Args:
+            rows: of every block.
+            others: name to a function that returns the seconds that count.
+            repetitions: blocks after the one to warm up, and turns of the others.
+
+        Returns:
+            The seconds of every block, and those of every turn of the others.
+        """
+        seconds: dict[str, list[float]] = {name: [] for name in others}
+
+        def between() -> None:
+            self.memory.stop()
+            for name, run in others.items():
+                seconds[name].append(run())
+            self.memory.start()
+
+        args = self.trainer.args
+        n_steps = math.ceil(len(rows) / args.train_batch_size)
+        clock = TurnClock(n_steps, self.device, between)
+        args.num_train_epochs = repetitions + 1
         self.trainer.train_dataset = rows
+        self.trainer.add_callback(clock)
+        self.memory.start()
         self.trainer.train()
-        return self.clock.seconds
+        self.trainer.remove_callback(clock)
+        return clock.seconds[1:], {name: values[1:] for name, values in seconds.items()}
 
 
 def load_classifier(settings: PeerSettings) -> Any:

@@ -14,6 +14,7 @@ from auxfold.training.epochs import EpochPlan
 from benchmarks import train
 from benchmarks.experiment import LABELS, make_experiment
 from benchmarks.options import add_model_options, make_parser
+from benchmarks.our_training import OurTraining
 from benchmarks.rows import make_table, write_table
 from conftest import make_frame
 
@@ -32,18 +33,22 @@ def test_json_is_one_object_with_ratios_and_medians(tmp_path, monkeypatch, capsy
     train.main([*OPTIONS, *short, "--json"])
     output = capsys.readouterr()
     assert output.out.count("\n") == 1
+    assert "s] turns of trainer_best and auxfold\n" in output.err
     record = json.loads(output.out)
     assert record["kind"] == "train" and record["command"].startswith("python -m benchmarks train")
     assert "--json" not in record["command"]
     assert list(record["ratios"]) == ["trainer_best", "trainer_default", "floor_share"]
     rows = record["case"]["rows"]
-    assert rows == {"auxfold": 32, "trainer_best": 32, "trainer_default": 16}
+    assert rows == {"auxfold": 32, "trainer_best": 32, "trainer_default": 32}
     medians = record["medians"]
     for name in rows:
         seconds = record["seconds"][name][0]
         assert medians[f"{name}_rows_per_second"] == pytest.approx(rows[name] / seconds)
     ratio = medians["auxfold_rows_per_second"] / medians["trainer_best_rows_per_second"]
     assert record["ratios"]["trainer_best"] == pytest.approx(ratio)
+    beside = 32 / record["seconds"]["auxfold_beside_default"][0]
+    ratio = beside / medians["trainer_default_rows_per_second"]
+    assert record["ratios"]["trainer_default"] == pytest.approx(ratio)
     share = record["seconds"]["matrix_products"][0] / record["seconds"]["auxfold"][0]
     assert record["ratios"]["floor_share"] == pytest.approx(share)
     (path,) = Path("outputs/benchmarks").glob("train_*.json")
@@ -70,7 +75,7 @@ def test_our_steps_are_those_of_a_fold(tmp_path, monkeypatch):
     backbone = resolve_backbone(args)
     texts = load_texts(args, AutoTokenizer.from_pretrained(backbone.path), 50)
     experiment = make_experiment(args, backbone.path)
-    ours = train.OurTraining(experiment, texts, args.seed, torch.device("cpu"))
+    ours = OurTraining(experiment, texts, args.seed, torch.device("cpu"))
     indices = np.arange(3, 40)
     plan = EpochPlan(experiment.train, experiment.seed, ours.parts.stepper.dataset, indices)
     for step, expected in zip(ours.steps(indices), plan.steps(0), strict=True):

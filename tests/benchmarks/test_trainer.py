@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -18,12 +20,32 @@ def make_settings(backbone: str, folder, **changes) -> PeerSettings:
     return PeerSettings(**{**settings, **changes})
 
 
-class Watch(TrainerCallback):
-    def __init__(self) -> None:
-        self.steps = 0
+class FakeTime:
+    """A clock of which a step of the Trainer takes 1 second."""
 
-    def on_step_end(self, *args, **options) -> None:
-        self.steps += 1
+    def __init__(self) -> None:
+        self.now, self.events = 0.0, []
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def pass_by(self, name: str, seconds: float) -> float:
+        self.events.append(name)
+        self.now += seconds
+        return seconds
+
+
+class SlowSteps(TrainerCallback):
+    """Every optimizer step takes a second of a fake time, and every start of an epoch 1,000."""
+
+    def __init__(self, time: FakeTime) -> None:
+        self.time = time
+
+    def on_epoch_begin(self, *args, **options) -> None:
+        self.time.now += 1000
+
+    def on_pre_optimizer_step(self, *args, **options) -> None:
+        self.time.pass_by("step", 1)
 
 
 def make_rows(backbone: str, n_rows: int) -> list[dict]:
@@ -38,14 +60,34 @@ def test_rows_are_tokens_and_labels(backbone):
 
 
 @pytest.mark.parametrize("best", [False, True])
-def test_a_run_is_one_epoch(backbone, tmp_path, best, capsys):
+def test_the_clock_of_the_trainer_leaves_the_turns_of_others_out(
+    backbone, tmp_path, best, monkeypatch, capsys
+):
+    time = FakeTime()
+    monkeypatch.setattr("benchmarks.trainer.time", time)
     make_peer = TrainerPeer.at_its_best if best else TrainerPeer.with_defaults
-    peer, watch = make_peer(make_settings(backbone, tmp_path)), Watch()
-    peer.trainer.add_callback(watch)
-    rows = make_rows(backbone, 10)
-    assert peer.run(rows) > 0 and watch.steps == 3
-    assert peer.run(rows[:4]) > 0 and watch.steps == 4
+    peer = make_peer(make_settings(backbone, tmp_path))
+    peer.trainer.add_callback(SlowSteps(time))
+    others = {name: partial(time.pass_by, name, 100 * len(name)) for name in ("ours", "products")}
+    blocks, turns = peer.take_turns(make_rows(backbone, 10), others, repetitions=2)
+    assert time.events == ["step", "step", "step", "ours", "products"] * 3, "one to warm up"
+    assert blocks == [3, 3] and turns == {"ours": [400, 400], "products": [800, 800]}
+    time.events.clear()
+    assert peer.take_turns(make_rows(backbone, 4), {}, repetitions=1) == ([1], {})
+    assert time.events == ["step"] * 2
     assert capsys.readouterr().out == "", "one JSON object is all that a benchmark prints"
+
+
+def test_a_block_has_all_rows_once_and_is_sorted_by_length_as_one_group(backbone, tmp_path):
+    peer = TrainerPeer.at_its_best(make_settings(backbone, tmp_path))
+    sampler = peer.trainer._get_train_sampler(make_rows(backbone, 42))
+    first, second = list(sampler), list(sampler)
+    assert first != second and sorted(first) == sorted(second) == list(range(42))
+    for order in (first, second):
+        lengths = [sampler.lengths[row] for row in order]
+        assert lengths == sorted(lengths, reverse=True)
+    default = TrainerPeer.with_defaults(make_settings(backbone, tmp_path))
+    assert type(default.trainer._get_train_sampler([{}])) is torch.utils.data.RandomSampler
 
 
 def test_the_best_settings_and_the_defaults(backbone, tmp_path):
