@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 from auxfold.model.fast.blocks import from_block, to_block
 from auxfold.model.fast.context import ForwardContext
+from auxfold.model.fast.kernels import load_kernels
 
 # The largest width of a head that flash attention has kernels for.
 _MAX_HEAD_DIM = 256
@@ -43,7 +43,7 @@ def attend_fused(
     packed, dim = context.packed, qkv.shape[1] // (3 * n_heads)
     is_short = bias is None and packed.max_length <= SHORT_ROW and dim in (16, 32, 64)
     if is_short and packed_attention_runs(qkv.device, qkv.dtype, dim):
-        kernels = _load_kernels(qkv.device)
+        kernels = load_kernels("attention_kernels", qkv.device)
         if kernels is not None:
             seed = context.next_seed() if dropout > 0 else packed.rows
             return kernels.attend(
@@ -52,18 +52,6 @@ def attend_fused(
     query, key, value = qkv.view(len(qkv), 3, n_heads, dim).unbind(1)
     attended = attend(query, key, value, context, dropout, window=window, bias=bias)
     return attended.flatten(1)
-
-
-@cache
-def _load_kernels(device: torch.device) -> Any:
-    """The module ``attention_kernels``; None where Triton does not run on a device."""
-    try:
-        from auxfold.model.fast import attention_kernels
-
-        attention_kernels.try_all(device)
-    except Exception:  # no Triton, no compiler for it, or a card that it does not support
-        return None
-    return attention_kernels
 
 
 def attend(

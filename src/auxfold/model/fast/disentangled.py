@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +9,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
+
+from auxfold.model.fast.kernels import load_kernels
 
 # The only fused kernel that gives the gradient of a bias is "efficient".
 _BACKENDS = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -206,7 +207,7 @@ class _PositionBias(torch.autograd.Function):
         scale: float,
     ) -> torch.Tensor:
         ctx.has_scores, ctx.scale = (c2p is not None, p2c is not None), scale
-        if (kernels := _kernels(mask.device)) is not None:
+        if (kernels := load_kernels("position_kernels", mask.device)) is not None:
             return kernels.add_scores(c2p, p2c, mask, scale)
         n_rows, length, _ = mask.shape
         views = []
@@ -225,7 +226,7 @@ class _PositionBias(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        if (kernels := _kernels(grad.device)) is not None:
+        if (kernels := load_kernels("position_kernels", grad.device)) is not None:
             return *kernels.divide_gradient(grad, ctx.scale, *ctx.has_scores), None, None
         n_rows, heads, length, _ = grad.shape
         grads: list[torch.Tensor | None] = []
@@ -237,22 +238,6 @@ class _PositionBias(torch.autograd.Function):
                 torch.mul(by_row, ctx.scale, out=view)
             grads.append(scores)
         return *grads, None, None
-
-
-@cache
-def _kernels(device: torch.device) -> Any:
-    """The module of Triton kernels; None where they do not run."""
-    if device.type != "cuda":
-        return None
-    try:
-        from auxfold.model.fast import position_kernels
-
-        scores = torch.zeros(1, 16, 32, dtype=torch.float16, device=device)
-        bias = position_kernels.add_scores(scores, scores, scores[:, :, :16], 1.0)
-        position_kernels.divide_gradient(bias, 1.0, True, True)
-    except Exception:  # no Triton, no compiler for it, or a card that it does not support
-        return None
-    return position_kernels
 
 
 def _by_distance_to_key(scores: torch.Tensor, n_rows: int, length: int) -> torch.Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any
 
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from auxfold.model.fast.kernels import load_kernels
 
 
 class FusedLinear:
@@ -162,22 +163,8 @@ def _fp32_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def _column_sums(x: torch.Tensor) -> torch.Tensor:
-    kernels = load_kernels(x.device)
+    kernels = load_kernels("region_kernels", x.device)
     return x.sum(0, dtype=torch.float32) if kernels is None else kernels.column_sums(x)
-
-
-@cache
-def load_kernels(device: torch.device) -> Any:
-    """The module ``region_kernels``; None where Triton does not run on a device."""
-    if device.type != "cuda":
-        return None
-    try:
-        from auxfold.model.fast import region_kernels
-
-        region_kernels.try_all(device)
-    except Exception:  # no Triton, no compiler for it, or a card that it does not support
-        return None
-    return region_kernels
 
 
 class HalfPrecisionCopies:

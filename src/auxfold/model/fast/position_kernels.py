@@ -119,3 +119,14 @@ def divide_gradient(
         HAS_C2P=has_c2p, HAS_P2C=has_p2c, TILE=_TILE,
     )  # fmt: skip
     return d_c2p, d_p2c
+
+
+def try_all(device: torch.device) -> None:
+    """Run every kernel once on a device.
+
+    Raises:
+        Exception: whatever Triton or its compiler raise where they do not run.
+    """
+    scores = torch.zeros(1, 16, 32, dtype=torch.float16, device=device)
+    bias = add_scores(scores, scores, scores[:, :, :16], 1.0)
+    divide_gradient(bias, 1.0, True, True)

@@ -292,16 +292,13 @@ def try_all(device: torch.device) -> None:
     Raises:
         Exception: what Triton raises where it cannot compile or run one.
     """
-    with torch.enable_grad():
-        x = torch.ones(2, 96, dtype=torch.float16, device=device, requires_grad=True)
-        vector = torch.ones(96, device=device, requires_grad=True)
-        angles = torch.ones(2, 16, device=device)
-        seed = torch.zeros(2, dtype=torch.int64, device=device)
-        rotated = rotate_qkv(gelu(x, vector), angles, angles, 2)
-        hidden, low = add_norm(
-            rotated, vector, x.float(), vector, vector, eps=1e-5, p=0.1, seed=seed
-        )
-        gated_gelu((hidden + low).half()).sum().backward()
+    x = torch.ones(2, 96, dtype=torch.float16, device=device, requires_grad=True)
+    vector = torch.ones(96, device=device, requires_grad=True)
+    angles = torch.ones(2, 16, device=device)
+    seed = torch.zeros(2, dtype=torch.int64, device=device)
+    rotated = rotate_qkv(gelu(x, vector), angles, angles, 2)
+    hidden, low = add_norm(rotated, vector, x.float(), vector, vector, eps=1e-5, p=0.1, seed=seed)
+    gated_gelu((hidden + low).half()).sum().backward()
 
 
 def _n_warps(block: int) -> int:

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from transformers.activations import GELUActivation
 
 from auxfold.model.fast.context import ForwardContext
-from auxfold.model.fast.linear import FusedLinear, load_kernels
+from auxfold.model.fast.kernels import load_kernels
+from auxfold.model.fast.linear import FusedLinear
 
 _compiled: dict[str, Callable[..., Any]] = {}
 
@@ -150,7 +151,7 @@ def _is_gelu(activation: Any) -> bool:
 def _kernels_for(tensor: torch.Tensor, context: ForwardContext) -> Any:
     """The Triton kernels, where they run and ``tensor`` is fp32 next to half-precision products."""
     is_mixed = tensor.dtype == torch.float32 and context.dtype != torch.float32
-    return load_kernels(tensor.device) if is_mixed else None
+    return load_kernels("region_kernels", tensor.device) if is_mixed else None
 
 
 def gated(
@@ -160,7 +161,7 @@ def gated(
     context: ForwardContext,
 ) -> torch.Tensor:
     """``dropout(activation(a) * b)`` ``(tokens, width)`` of ``x`` ``(tokens, 2 * width)``."""
-    kernels = load_kernels(x.device) if context.dtype != torch.float32 else None
+    kernels = load_kernels("region_kernels", x.device) if context.dtype != torch.float32 else None
     if kernels is None or p > 0 or not _is_gelu(activation):
         return _run(_gated, x, activation, p)
     return kernels.gated_gelu(x)
@@ -182,7 +183,7 @@ def rotate(
         n_heads: how many heads.
         context: of this forward pass.
     """
-    kernels = load_kernels(qkv.device) if context.dtype != torch.float32 else None
+    kernels = load_kernels("region_kernels", qkv.device) if context.dtype != torch.float32 else None
     dim = cos.shape[1]
     if kernels is not None and dim & (dim - 1) == 0:
         return kernels.rotate_qkv(qkv, cos, sin, n_heads)
