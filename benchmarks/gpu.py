@@ -1,9 +1,9 @@
 """Everything that is measured on a GPU, in order of worth, with one command.
 
 First come the tests that need CUDA, then the rows, each in a process of its own and within a time
-limit. A row that fails prints one line, and the next one starts. Every record is appended to a file
-of JSON lines as it comes. ``python -m benchmarks table FILE`` writes them into
-docs/results/speed.md, on another machine as well.
+limit. A row that fails prints one line with the seconds of its phases, and the next one starts.
+Every record is appended to a file of JSON lines as it comes. ``python -m benchmarks table FILE``
+writes them into docs/results/speed.md, on another machine as well.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from auxfold.cli.options import run
 from auxfold.errors import InputError
+from benchmarks.phases import phase_seconds, start_phase
 
 EXAMPLES = """examples:
   python -m benchmarks gpu --out results.jsonl
@@ -29,7 +31,9 @@ EXAMPLES = """examples:
 """
 TESTS = "tests"
 MARK = "mark.cuda"
-# A row starts from a process that has imported what takes seconds, and that never used the GPU.
+MAX_ROWS = 4096  # no more than there is time for: they are tokenized
+# A row is forked from a process that never used the GPU and that has imported what takes many
+# seconds, which a process of its own would take in every row.
 START = multiprocessing.get_context("forkserver")
 PRELOADED = ["torch", "transformers", "pandas", "auxfold.training.fold"]
 
@@ -75,11 +79,16 @@ def main(argv: list[str] | None = None) -> None:
     for kind in only:
         if kind not in kinds:
             raise InputError(f"--only {kind}; expected is some of {','.join(kinds)}")
+    rows = [row for row in ROWS if row.kind in only][: args.rows_only]
+    START.set_forkserver_preload(PRELOADED)
+    if rows:
+        ensure_running()  # it imports while the tests run
     if TESTS in only:
         run_tests(args.tests_limit)
-    START.set_forkserver_preload(PRELOADED)
+    if rows:
+        await_imports()
     with tempfile.TemporaryDirectory() as folder:
-        for row in [row for row in ROWS if row.kind in only][: args.rows_only]:
+        for row in rows:
             run_row(row, args, Path(folder))
 
 
@@ -95,7 +104,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", metavar="KIND,…", help="some of tests, train, predict, idle")
     parser.add_argument("--rows-only", type=int, metavar="N", help="the first N rows")
     parser.add_argument(
-        "--seconds", type=float, default=15.0, help="of measuring in a row; default: %(default)s"
+        "--seconds", type=float, default=12.0, help="of measuring in a row; default: %(default)s"
     )
     parser.add_argument(
         "--limit", type=float, default=120.0, help="seconds of a row; default: %(default)s"
@@ -137,6 +146,15 @@ def read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def await_imports() -> None:
+    """Wait until a process can be forked, so that the first row takes no longer than others."""
+    started = time.perf_counter()
+    process = START.Process(target=time.perf_counter)
+    process.start()
+    process.join()
+    say(f"imports: {time.perf_counter() - started:.1f} s")
+
+
 def run_row(row: Row, args: argparse.Namespace, folder: Path) -> None:
     """One benchmark, in a process of its own; its record goes to the file of results."""
     output, errors = folder / "output", folder / "errors"
@@ -149,9 +167,10 @@ def run_row(row: Row, args: argparse.Namespace, folder: Path) -> None:
     if process.is_alive():
         process.kill()
         process.join()
-        report_failure(row, args, seconds, [f"not finished in {args.limit:g} s"])
+        lines = [*read(errors).splitlines(), f"not finished in {args.limit:g} s"]
+        report_failure(row, args, seconds, lines)
     elif process.exitcode != 0:
-        lines = read(errors).strip().splitlines() or [f"exit code {process.exitcode}"]
+        lines = read(errors).splitlines() or [f"exit code {process.exitcode}"]
         report_failure(row, args, seconds, lines)
     else:
         record = json.loads(read(output).strip().splitlines()[-1])
@@ -164,15 +183,19 @@ def run_kind(arguments: list[str], output: Path, errors: Path) -> None:
     for path, descriptor in ((output, 1), (errors, 2)):
         with path.open("wb") as file:
             os.dup2(file.fileno(), descriptor)
+    start_phase("imports")
     from benchmarks.__main__ import main as run_benchmark
 
     run(lambda: run_benchmark(arguments))
 
 
 def report_failure(row: Row, args: argparse.Namespace, seconds: float, lines: list[str]) -> None:
-    """One line for a person, and the last lines of the error in the file of results."""
-    say(f"{row}: failed after {seconds:.1f} s: {lines[-1]}")
-    append(args.out, {"failed": str(row), "seconds": seconds, "error": lines[-20:]})
+    """One line for a person, and the last lines of the errors in the file of results."""
+    phases = phase_seconds("\n".join(lines), seconds)
+    shown = "".join(f"; {name} {value:.1f} s" for name, value in phases.items())
+    say(f"{row}: failed after {seconds:.1f} s: {lines[-1]}{shown}")
+    failure = {"failed": str(row), "seconds": seconds, "phases": phases, "error": lines[-20:]}
+    append(args.out, failure)
 
 
 def row_arguments(row: Row, args: argparse.Namespace) -> list[str]:
@@ -181,7 +204,7 @@ def row_arguments(row: Row, args: argparse.Namespace) -> list[str]:
     if args.random:
         options[options.index("--random") + 1] = args.random
     if row.kind != "idle":
-        options += ["--seconds", f"{args.seconds:g}"]
+        options += ["--seconds", f"{args.seconds:g}", "--max-rows", str(MAX_ROWS)]
     for override in args.set:
         options += ["--set", override]
     return [row.kind, *options, "--device", args.device, "--json", "--no-table"]

@@ -33,6 +33,7 @@ from benchmarks.options import (
     resolve_backbone,
     resolve_device,
 )
+from benchmarks.phases import start_phase
 from benchmarks.record import make_record, publish
 from benchmarks.rows import make_table, write_table
 from benchmarks.timing import synchronize
@@ -63,7 +64,9 @@ def measure(args: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:
     device = resolve_device(args)
     if device.type != "cuda":
         raise InputError("benchmarks idle needs a CUDA device; a CPU that computes is never idle")
+    start_phase("backbone")
     backbone = resolve_backbone(args)
+    start_phase("texts")
     texts = load_texts(args, AutoTokenizer.from_pretrained(backbone.path), args.rows)
     train = {"epochs": 3, "evaluations_per_epoch": 2}
     experiment = make_experiment(args, backbone.path, train=train, folds={"n_splits": 5})
@@ -124,6 +127,7 @@ class EpochWatch:
 
 def train_watched(experiment: Experiment, texts: list[str], seed: int) -> EpochWatch:
     """Train fold 0 of generated rows in a temporary folder, and watch it."""
+    start_phase("table and folds")
     watch = EpochWatch()
 
     class WatchedTrainer(fold_module.FoldTrainer):
@@ -145,6 +149,7 @@ def train_watched(experiment: Experiment, texts: list[str], seed: int) -> EpochW
     ):
         write_table(make_table(texts, N_LABELS, seed), "generated.csv", LABELS)
         create_folds(experiment)
+        start_phase("three epochs")
         fold_module.train_fold(experiment, 0)
     return watch
 

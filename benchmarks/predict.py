@@ -32,6 +32,7 @@ from benchmarks.options import (
     resolve_backbone,
     resolve_device,
 )
+from benchmarks.phases import start_phase
 from benchmarks.record import make_record, publish
 from benchmarks.rows import make_table, thin_out, write_table
 from benchmarks.timing import MemoryWatch, alternate, medians, seconds_of
@@ -66,7 +67,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def measure(args: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:
     """The record of one measurement."""
+    start_phase("backbone")
     backbone, device = resolve_backbone(args), resolve_device(args)
+    start_phase("texts")
     tokenizer = AutoTokenizer.from_pretrained(backbone.path)
     texts = load_texts(args, tokenizer, args.max_rows)
     with trained_predictor(args, backbone, device, texts) as predictor:
@@ -80,6 +83,7 @@ def trained_predictor(
 ) -> Iterator[Predictor]:
     """What ``auxfold.load`` gives, of a model that was trained for two steps."""
     table = make_table(texts[:N_TRAINING_ROWS], N_LABELS, args.seed)
+    start_phase("a training of two steps")
     experiment = make_experiment(args, backbone.path, train={"epochs": 1})
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         write_table(table, "generated.csv", LABELS)
@@ -109,6 +113,7 @@ class PredictionRace:
         texts: list[str],
         predictor: Predictor,
     ) -> None:
+        start_phase("tokens and pipeline")
         self.args, self.backbone, self.device = args, backbone, device
         self.texts, self.predictor = texts, predictor
         settings = predictor.experiment.model
@@ -146,7 +151,9 @@ class PredictionRace:
 
     def run(self) -> dict[str, Any]:
         """Choose the rows, warm up, and measure in turns: the content of the record."""
+        start_phase("trial")
         indices = self.choose_rows()
+        start_phase("warm-up")
         runs = {name: self.runner(name, indices) for name in ("auxfold", "tokens", "pipeline")}
         for name, run in runs.items():  # warm-up
             self.memory[name].track(run) if name in self.memory else run()
@@ -158,6 +165,7 @@ class PredictionRace:
         else:
             batches = length_batches(self.lengths[indices])
             timed["matrix_products"] = lambda: self.products.seconds(batches, backward=False)
+        start_phase("turns")
         return self.summarize(alternate(timed, self.args.repetitions), indices)
 
     def _watched(self, name: str, run: Callable[[], float]) -> Callable[[], float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,8 @@ def test_the_options_of_a_row(args):
     assert (
         gpu.row_arguments(row, args)
         == (
-            "train --random tiny --batch-size 256 --seconds 15 --set train.compile=off "
-            "--device cpu --json --no-table"
+            "train --random tiny --batch-size 256 --seconds 12 --max-rows 4096 "
+            "--set train.compile=off --device cpu --json --no-table"
         ).split()
     )
     assert "--seconds" not in gpu.row_arguments(gpu.Row("idle", ["--random", "bert-base"]), args)
@@ -49,21 +50,30 @@ def test_rows_succeed_fail_and_run_out_of_time(args, tmp_path, monkeypatch, caps
     assert len(lines) == 3
     assert lines[0].startswith("metric --rows 500") and "auc" in lines[0]
     assert lines[1].startswith("bad: failed after") and "--random nothing; expected is" in lines[1]
-    assert lines[2].startswith("slow: failed after") and lines[2].endswith("not finished in 3 s")
+    assert re.search(r"; imports [\d.]+ s; backbone [\d.]+ s$", lines[1])
+    assert re.search(r"^slow: failed after .* not finished in 3 s; imports [\d.]+ s$", lines[2])
     good, bad, slow = results()
     assert good["kind"] == "metric"
     assert (bad["failed"], slow["failed"]) == ("bad", "slow")
+    assert list(bad["phases"]) == ["imports", "backbone"]
+    assert sum(bad["phases"].values()) <= bad["seconds"] + 0.2
 
 
 def test_rows_are_selected(args, monkeypatch):
     ran: list[str] = []
     monkeypatch.setattr(gpu, "run_tests", lambda limit: ran.append("tests"))
+    monkeypatch.setattr(gpu, "ensure_running", lambda: ran.append("forkserver"))
+    monkeypatch.setattr(gpu, "await_imports", lambda: ran.append("imports"))
     monkeypatch.setattr(gpu, "run_row", lambda row, args, folder: ran.append(row.kind))
     gpu.main(["--only", "predict", "--rows-only", "2"])
-    assert ran == ["predict", "predict"]
+    assert ran == ["forkserver", "imports", "predict", "predict"]
     ran.clear()
     gpu.main([])
-    assert ran[0] == "tests" and ran[1:6] == ["train"] * 5 and ran[6:8] == ["predict", "idle"]
+    assert ran[:3] == ["forkserver", "tests", "imports"]
+    assert ran[3:10] == ["train"] * 5 + ["predict", "idle"]
+    ran.clear()
+    gpu.main(["--only", "tests"])
+    assert ran == ["tests"]
     with pytest.raises(InputError, match="--only training; expected is some of tests,train,pre"):
         gpu.main(["--only", "training"])
 
