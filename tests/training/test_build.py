@@ -44,6 +44,6 @@ def test_processes_agree_on_the_smallest_budget(monkeypatch):
     assert choose(make_experiment("train.csv", "backbone"), "cuda", gathered=[6144, 2048]) == 2048
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.cuda
 def test_the_free_memory_of_a_gpu_is_read():
     assert choose(make_experiment("train.csv", "backbone"), "cuda") >= 1024
