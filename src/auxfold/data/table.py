@@ -85,7 +85,11 @@ class Table:
     @cached_property
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        strings = [self.ids, *self.texts, *([] if self.groups is None else [self.groups])]
+        strings: list[Sequence[str] | np.ndarray] = [
+            self.ids,
+            *self.texts,
+            *([] if self.groups is None else [self.groups]),
+        ]
         for column in strings:
             # Values are hashed rather than joined text, since a text may contain any separator.
             digest.update(hash_strings(column).tobytes())

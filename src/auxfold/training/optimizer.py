@@ -141,10 +141,10 @@ class MovingAverage(nn.Module):
         steps = self.n_averaged
         retained = torch.clamp((1 + steps) / (10 + steps), max=self.decay)
         share = torch.where(steps > 0, 1 - retained, 1.0) * is_taken
-        averages = [p for p in self.module.parameters() if p.requires_grad]
-        trained = [p for p in model.parameters() if p.requires_grad]
+        averages: list[torch.Tensor] = [p for p in self.module.parameters() if p.requires_grad]
+        trained: list[torch.Tensor] = [p for p in model.parameters() if p.requires_grad]
         if share.is_cuda:
-            distances = torch._foreach_sub(trained, averages)
+            distances = list(torch._foreach_sub(trained, averages))
             torch._foreach_mul_(distances, share.float())
             torch._foreach_add_(averages, distances)
         else:

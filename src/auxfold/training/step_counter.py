@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -30,7 +29,7 @@ class StepCounter:
     """
 
     def __init__(
-        self, runner: StepRunner, progress: Progress, log: FoldLog, ids: Sequence[str]
+        self, runner: StepRunner, progress: Progress, log: FoldLog, ids: np.ndarray
     ) -> None:
         self.runner, self.stepper = runner, runner.stepper
         self.progress, self.log, self.ids = progress, log, ids
