@@ -39,7 +39,7 @@ def test_equal_texts_stay_on_one_side(work_dir, backbone):
     pd.concat([frame, frame.assign(id=frame["id"] + "b")]).to_csv("train.csv", index=False)
     table = read_training_table(make_experiment("train.csv", backbone))
     folds = make_validation_split(table, table.labels, 20, True, seed=3)
-    by_text = pd.Series(folds).groupby(table.texts[0]).nunique()
+    by_text = pd.Series(folds).groupby(list(table.texts[0])).nunique()
     assert (by_text == 1).all() and (folds == 0).sum() == 20
 
 

@@ -160,7 +160,8 @@ def test_ctrl_c_in_a_terminal_saves_and_resumes(work_dir, backbone, script, opti
     assert [p.name for p in folder.working.glob(".*")] == []
 
 
-# Python runs a ``sitecustomize`` at its start: here one that takes the place of the training.
+# Python runs a ``sitecustomize`` at its start: here one that takes the place of the training, which
+# is a process of its own or a fork of one that has imported everything.
 SLOW_TO_SAVE = """
 import os, signal, sys, time
 from pathlib import Path
@@ -170,11 +171,17 @@ def save(*_):
     Path("saved").touch()
     os._exit(130)
 
-if sys.orig_argv[1:4] == ["-m", "auxfold", "train"]:
+def train(*_):
     signal.signal(signal.SIGINT, save)
     signal.signal(signal.SIGTERM, save)
     print("training", flush=True)
     time.sleep(60)
+
+if sys.orig_argv[1:4] == ["-m", "auxfold", "train"]:
+    train()
+elif any("forkserver" in argument for argument in sys.orig_argv):
+    import auxfold.cli.train
+    auxfold.cli.train.main = train
 """
 
 

@@ -53,6 +53,7 @@ def record_steps(monkeypatch) -> list[dict]:
     def take_step(self, indices):
         before, totals = copy_state(self), dict(self.progress.losses)
         original(self, indices)
+        self.counter.read()
         source_by_row = dict(zip(self.parts.epochs.indices, self.parts.epochs.sources, strict=True))
         sources = [int(source_by_row[index]) for index in indices]
         losses = {

@@ -50,20 +50,20 @@ def make_stepper(experiment: Experiment) -> StepTrainer:
 def step_gradients(stepper: StepTrainer, indices: np.ndarray) -> dict[str, torch.Tensor]:
     """The gradients of one step, as they are after its last backward pass."""
     gradients: dict[str, torch.Tensor] = {}
-    finish_step = stepper.weighting.finish_step
+    learn = stepper.weighting.learn
 
-    def watch(losses):
+    def watch(losses, is_finite):
         gradients.update(
             {
                 n: torch.zeros_like(p) if p.grad is None else p.grad.clone()  # an absent head
                 for n, p in stepper.model.named_parameters()
             }
         )
-        finish_step(losses)
+        learn(losses, is_finite)
 
-    stepper.weighting.finish_step = watch
+    stepper.weighting.learn = watch
     stepper.train_step(indices)
-    stepper.weighting.finish_step = finish_step
+    stepper.weighting.learn = learn
     return gradients
 
 
@@ -198,13 +198,13 @@ def test_a_task_without_labels_in_a_step_contributes_nothing(work_dir, backbone,
         make_still_experiment(backbone, task_weighting={"method": name, "log_every": 1})
     )
     stepper.train_step(np.arange(20, 60))
-    state = stepper.weighting.running.mean().products.clone()
     stepper.weighting.pop_log()
+    state = stepper.weighting.running.mean().products.clone()
     gradients = step_gradients(stepper, np.arange(20))
     assert all((g == 0).all() for n, g in gradients.items() if n.startswith("heads.aux"))
     assert all(g.isfinite().all() for g in gradients.values())
-    assert torch.equal(stepper.weighting.running.mean().products[1], state[1])
     log = stepper.weighting.pop_log()
+    assert torch.equal(stepper.weighting.running.mean().products[1], state[1])
     assert "gradient_norm/main" in log and "gradient_norm/aux" not in log
     assert "cosine/aux" not in log and all(np.isfinite(v) for v in log.values())
     assert stepper.weighting.method.factors().isfinite().all()
@@ -227,7 +227,9 @@ def test_fp16s_loss_scale_and_overflow_are_excluded():
             inputs = [model.feature_hook(name, features) for name in ("main", "aux")]
             torch.autograd.backward(inputs, list(gradients * scale))
         assert model.feature_hook is None
-        weighting.finish_step({"main": torch.tensor(1.0), "aux": torch.tensor(1.0)})
+        losses = {"main": torch.tensor(1.0), "aux": torch.tensor(1.0)}
+        weighting.learn(losses, torch.tensor(scale < float("inf")))
+        weighting.end_step()
         logs.append(weighting.pop_log())
     assert logs[0]["gradient_norm/main"] == 5.0 and logs[0]["cosine/aux"] == pytest.approx(0.6)
     assert logs[1] == pytest.approx(logs[0])
