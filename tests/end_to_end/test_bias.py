@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from benchmarks.bias import kernel_bias
 from sklearn.feature_extraction.text import CountVectorizer
 
 from auxfold.config.experiment import Experiment, load_experiment, to_toml
@@ -26,6 +25,7 @@ from auxfold.training import dry_run as plan
 from auxfold.training.fold import train_fold
 from auxfold.training.objective import Objective
 from auxfold.training.split import create_folds
+from benchmarks.bias import kernel_bias
 from commands import call_main
 from conftest import make_experiment
 

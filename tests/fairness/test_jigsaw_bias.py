@@ -5,11 +5,11 @@ from __future__ import annotations
 import hypothesis
 import numpy as np
 import pytest
-from benchmarks.bias import kernel_bias
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from auxfold.fairness.jigsaw_bias import jigsaw_bias, power_mean
+from benchmarks.bias import kernel_bias
 
 NAN = float("nan")
 
