@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-import auxfold
 from auxfold.config.experiment import Experiment
 from auxfold.data.paths import check_exists
 from auxfold.data.reader import read_reader_source
@@ -151,13 +150,13 @@ def _file_state(path: str) -> dict[str, Any]:
 
 @cache
 def _code_state() -> str:
-    """The version of auxfold and of what it reads files with; its files, for those who edit it."""
-    root = Path(auxfold.__file__).parent
-    states = [auxfold.__version__, pd.__version__, pa.__version__, np.__version__]
-    for package in _PACKAGES:
-        for file in sorted((root / package).rglob("*.py")):
-            state = file.stat()
-            states.append(f"{file.relative_to(root)} {state.st_size} {state.st_mtime_ns}")
+    """The versions of what reads files, and the files of auxfold, one of which has its version."""
+    root = Path(__file__).parents[1]
+    states = [pd.__version__, pa.__version__, np.__version__]
+    modules = (file for package in _PACKAGES for file in sorted((root / package).rglob("*.py")))
+    for file in (root / "__init__.py", *modules):
+        state = file.stat()
+        states.append(f"{file.relative_to(root)} {state.st_size} {state.st_mtime_ns}")
     return "\n".join(states)
 
 
