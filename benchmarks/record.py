@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 import shlex
@@ -15,6 +14,7 @@ import torch
 
 import auxfold
 from auxfold.storage.atomic import write_json
+from auxfold.storage.provenance import package_version
 from benchmarks.speed_table import add_rows
 
 RECORDS = Path("outputs/benchmarks")
@@ -40,7 +40,11 @@ def make_record(
         "device": describe_device(device),
         **content,
         "seed": seed,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {
+            "python": platform.python_version(),
+            "auxfold": auxfold.__version__,
+            **{package: package_version(package) for package in PACKAGES},
+        },
         "command": shlex.join(["python", "-m", "benchmarks", kind, *shown]),
         "date": time.strftime("%Y-%m-%d"),
     }
@@ -95,13 +99,3 @@ def _processor() -> str:
     features = facts.get("flags", "").split()
     formats = [name for name in ("amx_bf16", "avx512_bf16") if name in features]
     return " ".join([facts.get("model name", platform.machine()), *formats])
-
-
-def _versions() -> dict[str, str | None]:
-    versions: dict[str, str | None] = {"auxfold": auxfold.__version__}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
-    return versions

@@ -142,10 +142,10 @@ class TokenizedDataset:
         budgets: np.ndarray,
     ) -> None:
         """Copy what truncation leaves of the texts of a column to their places in ``ids``."""
-        is_cut = sizes > budgets
-        if self.truncation == "head_tail" and is_cut.any():
+        is_truncated = sizes > budgets
+        if self.truncation == "head_tail" and is_truncated.any():
             share = np.rint(budgets * self.head_fraction).astype(np.int64)
-            heads = np.where(is_cut, share, budgets)
+            heads = np.where(is_truncated, share, budgets)
             tails = budgets - heads
             starts = np.stack([starts, starts + sizes - tails], axis=1).ravel()
             targets = np.stack([targets, targets + heads], axis=1).ravel()

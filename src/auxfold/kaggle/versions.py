@@ -6,7 +6,6 @@ one line and not the traceback of some import.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from auxfold.errors import InputError
 from auxfold.kaggle.manifest import MANIFEST
+from auxfold.storage.provenance import package_version
 
 PACKAGES = ("torch", "transformers", "tokenizers")
 MINIMUM = {"python": "3.11", "torch": "2.8", "transformers": "5.0"}  # those of pyproject.toml
@@ -25,13 +25,8 @@ WAY_OUT = (
 
 def installed_versions() -> dict[str, str | None]:
     """Python and the packages on which the predictions depend; None where one is missing."""
-    versions: dict[str, str | None] = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
-    return versions
+    packages = {package: package_version(package) for package in PACKAGES}
+    return {"python": platform.python_version(), **packages}
 
 
 def check_versions(bundle: Path) -> str:

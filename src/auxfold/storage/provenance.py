@@ -24,7 +24,7 @@ def provenance() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "packages": {name: _version(name) for name in packages},
+        "packages": {name: package_version(name) for name in packages},
         "git": git_commit(),
         "git_changes": bool(_git("status", "--porcelain")),
     }
@@ -35,7 +35,8 @@ def git_commit() -> str | None:
     return _git("rev-parse", "HEAD")
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """The version of an installed package; None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -204,18 +204,23 @@ class StepTrainer:
         """Whether the optimizer's step divides the gradient, rather than a pass of its own."""
         return self.accelerator.device.type == "cuda" and self.optimizer.scaler is None
 
+    @property
+    def norm_limit(self) -> float:
+        """The norm at which the gradient is clipped; infinite where it is not."""
+        return self.settings.max_grad_norm or float("inf")
+
     def clip_divisor(self, grad_norm: torch.Tensor) -> torch.Tensor:
         """What the gradient is divided by, so that its norm is at most ``max_grad_norm``."""
-        limit = self.settings.max_grad_norm or float("inf")
-        return ((grad_norm + 1e-6) / limit).clamp(min=1.0)  # as in torch.nn.utils.clip_grad_norm_
+        return ((grad_norm + 1e-6) / self.norm_limit).clamp(
+            min=1.0
+        )  # as in torch.nn.utils.clip_grad_norm_
 
     def clip_gradients(self) -> torch.Tensor:
         """Clip to ``max_grad_norm``; the norm before. Accelerate unscales fp16 gradients first."""
         if self.clips_in_step:
             gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
             return torch.nn.utils.get_total_norm(gradients)
-        limit = self.settings.max_grad_norm or float("inf")
-        return self.accelerator.clip_grad_norm_(self.model.parameters(), limit)
+        return self.accelerator.clip_grad_norm_(self.model.parameters(), self.norm_limit)
 
 
 def add(

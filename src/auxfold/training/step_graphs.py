@@ -102,8 +102,8 @@ class StepGraphs:
         tensors: StepTensors,
         variant: object,
         step: Callable[[StepTensors], None],
-    ) -> bool:
-        """Run a step; whether it was replayed, rather than run operation by operation.
+    ) -> None:
+        """Run a step: replay it, or run it operation by operation where it was not captured yet.
 
         Args:
             capacity: the size of the tensors.
@@ -121,13 +121,12 @@ class StepGraphs:
             if n_eager < EAGER_STEPS or len(self._replays) == MAX_GRAPHS:
                 self._n_eager[variant] = n_eager + 1
                 step(buffers)
-                return False
+                return
             try:
                 self._replays[key] = self.capture(lambda: step(buffers))
             except Exception as error:
                 raise CaptureFailed(f"{type(error).__name__}: {error}".split("\n")[0]) from error
         self._replays[key]()
-        return True
 
     def _fill_buffers(self, capacity: Capacity, tensors: StepTensors) -> StepTensors:
         buffers = self._buffers.get(capacity)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +29,14 @@ from auxfold.training.weighting.gram import Gram
 
 DEPTH = 8  # steps that are prepared ahead
 LONG_TRAINING = 3_000  # optimizer steps that pay for the compilation of a few operations
+
+
+class PreparedStep(NamedTuple):
+    """The rows of a step; as tensors of a fixed size, where they are one micro-batch."""
+
+    indices: np.ndarray
+    capacity: Capacity | None = None
+    tensors: StepTensors | None = None
 
 
 class StepRunner:
@@ -61,7 +70,7 @@ class StepRunner:
             self.graphs = StepGraphs(accelerator.device, capture)
         self.notices: list[str] = []
         self._gram = Gram.zeros(len(stepper.objective.cells), accelerator.device)
-        self._ahead: Iterator[tuple[np.ndarray, Capacity, StepTensors]] | None = None
+        self._ahead: Iterator[PreparedStep] | None = None
 
     def start_epoch(self, steps: Sequence[np.ndarray], swapped: np.ndarray | None) -> None:
         """Start to prepare steps ahead, on another thread.
@@ -73,8 +82,7 @@ class StepRunner:
         self.stepper.swapped = swapped
         self.close()
         if self.graphs is not None:
-            captured = (indices for indices in steps if self._is_one_micro_batch(indices))
-            self._ahead = prefetch(self._prepare, captured, DEPTH)
+            self._ahead = prefetch(self._prepare, steps, DEPTH)
 
     def close(self) -> None:
         """Stop to prepare steps."""
@@ -84,11 +92,12 @@ class StepRunner:
 
     def train_step(self, indices: np.ndarray) -> StepResult:
         """As :meth:`StepTrainer.train_step`."""
-        if self.graphs is None or not self._is_one_micro_batch(indices):
+        prepared = None if self.graphs is None else self._take(indices)
+        if prepared is None or prepared.tensors is None:
             return self.stepper.train_step(indices)
         stepper, weighting = self.stepper, self.stepper.weighting
-        capacity, tensors = self._take(indices)
-        assert self.encoder is not None
+        capacity, tensors = prepared.capacity, prepared.tensors
+        assert self.encoder is not None and self.graphs is not None and capacity is not None
         self.encoder.prepare(capacity.max_length)
         present = stepper.objective.present(indices)
         weighting.start_step(list(present.values()))
@@ -123,11 +132,10 @@ class StepRunner:
         if weighting.is_measured:
             self._gram.copy_(weighting.gram)
 
-    def _is_one_micro_batch(self, indices: np.ndarray) -> bool:
-        return len(self.stepper.micro_batches(indices)) == 1
-
-    def _prepare(self, indices: np.ndarray) -> tuple[np.ndarray, Capacity, StepTensors]:
+    def _prepare(self, indices: np.ndarray) -> PreparedStep:
         stepper = self.stepper
+        if len(stepper.micro_batches(indices)) > 1:
+            return PreparedStep(indices)
         assert self.encoder is not None
         capacity, tensors = fill_up(
             stepper.dataset,
@@ -138,15 +146,15 @@ class StepRunner:
         )
         if stepper.accelerator.device.type == "cuda":  # a copy from pinned memory does not block
             tensors = map_tensors(torch.Tensor.pin_memory, tensors)
-        return indices, capacity, tensors
+        return PreparedStep(indices, capacity, tensors)
 
-    def _take(self, indices: np.ndarray) -> tuple[Capacity, StepTensors]:
-        """The tensors of a step: those that were prepared ahead, if these are its rows."""
+    def _take(self, indices: np.ndarray) -> PreparedStep:
+        """The step over these rows: the next that was prepared ahead, if it is this one."""
         ahead = None if self._ahead is None else next(self._ahead, None)
-        if ahead is None or ahead[0] is not indices:
+        if ahead is None or ahead.indices is not indices:
             self.close()
-            ahead = self._prepare(indices)
-        return ahead[1:]
+            return self._prepare(indices)
+        return ahead
 
     def _stop_capturing(self, error: CaptureFailed) -> None:
         self.graphs = None

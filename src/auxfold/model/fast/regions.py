@@ -35,11 +35,6 @@ def compile_regions(enabled: bool) -> None:
             _compiled[region.__name__] = torch.compile(region)
 
 
-def regions_are_compiled() -> bool:
-    """Whether :func:`compile_regions` is on."""
-    return bool(_compiled)
-
-
 def _run(region: Callable[..., Any], *args: Any) -> Any:
     compiled = _compiled.get(region.__name__)
     if compiled is None or not torch.is_grad_enabled():
