@@ -18,9 +18,7 @@ from auxfold.postprocessing.thresholds import tune_thresholds
 from auxfold.tasks import TaskSet
 from benchmarks.experiment import LABELS, N_LABELS, experiment_content
 from benchmarks.metric import BASELINES, TOLERANCE, generate_scores
-from benchmarks.options import make_parser
-from benchmarks.parts import Part, parts_record, time_part
-from benchmarks.record import publish
+from benchmarks.parts import Part, run_parts
 from benchmarks.rows import make_table
 
 EXAMPLES = """  python -m benchmarks evaluate
@@ -31,13 +29,7 @@ N_FOLDS = 5
 
 def main(argv: list[str] | None = None) -> None:
     """Check that both agree, measure and publish."""
-    parser = make_parser("evaluate", __doc__ or "", EXAMPLES)
-    parser.add_argument("--rows", type=int, default=100_000, help="default: %(default)s")
-    args = parser.parse_args(argv)
-    parts = [
-        time_part(part, args.rows, args.repetitions) for part in make_parts(args.rows, args.seed)
-    ]
-    publish(parts_record("evaluate", args.seed, argv, parts), args.json, not args.no_table)
+    run_parts("evaluate", (__doc__ or "", EXAMPLES), make_parts, argv)
 
 
 def make_parts(n_rows: int, seed: int) -> list[Part]:

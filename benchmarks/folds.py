@@ -12,9 +12,7 @@ from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
 from auxfold.data.folds import make_folds
 from benchmarks.experiment import N_LABELS
-from benchmarks.options import make_parser
-from benchmarks.parts import Part, parts_record, time_part
-from benchmarks.record import publish
+from benchmarks.parts import Part, run_parts
 from benchmarks.rows import SYLLABLES, draw_token_counts, generate_texts, make_table
 
 EXAMPLES = """  python -m benchmarks folds
@@ -26,13 +24,7 @@ DISTINCT_TEXTS = 20_000  # which get a number at their end
 
 def main(argv: list[str] | None = None) -> None:
     """Measure and publish."""
-    parser = make_parser("folds", __doc__ or "", EXAMPLES)
-    parser.add_argument("--rows", type=int, default=100_000, help="default: %(default)s")
-    args = parser.parse_args(argv)
-    parts = [
-        time_part(part, args.rows, args.repetitions) for part in make_parts(args.rows, args.seed)
-    ]
-    publish(parts_record("folds", args.seed, argv, parts), args.json, not args.no_table)
+    run_parts("folds", (__doc__ or "", EXAMPLES), make_parts, argv)
 
 
 def make_parts(n_rows: int, seed: int) -> list[Part]:

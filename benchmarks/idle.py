@@ -34,7 +34,7 @@ from benchmarks.options import (
     resolve_device,
 )
 from benchmarks.phases import start_phase
-from benchmarks.record import make_record, publish
+from benchmarks.record import make_record, run_measurement
 from benchmarks.rows import make_table, write_table
 from benchmarks.timing import synchronize
 
@@ -50,9 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--rows", type=int, default=6_400, help="a fifth of them is validated; default: %(default)s"
     )
-    args = parser.parse_args(argv)
-    record = measure(args, sys.argv[2:] if argv is None else argv)
-    publish(record, args.json, not args.no_table)
+    run_measurement(parser, measure, argv)
 
 
 def measure(args: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmarks.record import make_record
+from benchmarks.options import make_parser
+from benchmarks.record import make_record, publish
 from benchmarks.timing import alternate, medians, seconds_of
 
 CPU = torch.device("cpu")
@@ -40,6 +41,29 @@ def time_part(part: Part, n_rows: int, repetitions: int) -> dict[str, Any]:
         run()
     seconds = alternate(timed, repetitions)
     return summarize_part(part.name, n_rows, part.baseline, seconds)
+
+
+def run_parts(
+    kind: str,
+    descriptions: tuple[str, str],
+    make_parts: Callable[[int, int], list[Part]],
+    argv: list[str] | None,
+) -> None:
+    """The command of a benchmark whose parts are made from ``--rows`` and ``--seed``.
+
+    Args:
+        kind: as in ``python -m benchmarks KIND``.
+        descriptions: what is measured, and examples, for the help.
+        make_parts: the parts for a number of rows and a seed.
+        argv: the arguments of the command's ``main``.
+    """
+    parser = make_parser(kind, *descriptions)
+    parser.add_argument("--rows", type=int, default=100_000, help="default: %(default)s")
+    args = parser.parse_args(argv)
+    parts = [
+        time_part(part, args.rows, args.repetitions) for part in make_parts(args.rows, args.seed)
+    ]
+    publish(parts_record(kind, args.seed, argv, parts), args.json, not args.no_table)
 
 
 def summarize_part(

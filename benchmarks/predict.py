@@ -33,7 +33,7 @@ from benchmarks.options import (
     resolve_device,
 )
 from benchmarks.phases import start_phase
-from benchmarks.record import make_record, publish
+from benchmarks.record import make_record, run_measurement
 from benchmarks.rows import make_table, thin_out, write_table
 from benchmarks.timing import MemoryWatch, alternate, medians, seconds_of
 from benchmarks.trainer import PeerSettings, load_classifier
@@ -60,9 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         default="float32",
         help="weights of the pipeline; default: %(default)s",
     )
-    args = parser.parse_args(argv)
-    record = measure(args, sys.argv[2:] if argv is None else argv)
-    publish(record, args.json, not args.no_table)
+    run_measurement(parser, measure, argv)
 
 
 def measure(args: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:

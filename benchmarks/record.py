@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,23 @@ def publish(record: dict[str, Any], as_json: bool, table: bool) -> None:
         written.append(str(SPEED_PAGE))
     print(f"written: {', '.join(written)}", file=sys.stderr)
     print(json.dumps(record) if as_json else describe_record(record))
+
+
+def run_measurement(
+    parser: argparse.ArgumentParser,
+    measure: Callable[[argparse.Namespace, list[str]], dict[str, Any]],
+    argv: list[str] | None,
+) -> None:
+    """Parse the options, measure and publish.
+
+    Args:
+        parser: of :func:`benchmarks.options.make_parser`.
+        measure: takes the options, parsed and as they were given, and returns the record.
+        argv: the arguments of the command's ``main``.
+    """
+    args = parser.parse_args(argv)
+    record = measure(args, sys.argv[2:] if argv is None else argv)
+    publish(record, args.json, not args.no_table)
 
 
 def describe_record(record: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +27,7 @@ from benchmarks.options import (
 )
 from benchmarks.our_training import OurTraining
 from benchmarks.phases import start_phase
-from benchmarks.record import make_record, publish
+from benchmarks.record import make_record, run_measurement
 from benchmarks.rows import thin_out
 from benchmarks.timing import MemoryWatch, PeakAbove, alternate, medians
 from benchmarks.trainer import PeerSettings, TrainerPeer, tokenize_rows
@@ -55,9 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--only", choices=["auxfold"], help="measure auxfold alone, without the Trainer"
     )
-    args = parser.parse_args(argv)
-    record = measure(args, sys.argv[2:] if argv is None else argv)
-    publish(record, args.json, not args.no_table)
+    run_measurement(parser, measure, argv)
 
 
 def measure(args: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:

@@ -211,9 +211,8 @@ class StepTrainer:
 
     def clip_divisor(self, grad_norm: torch.Tensor) -> torch.Tensor:
         """What the gradient is divided by, so that its norm is at most ``max_grad_norm``."""
-        return ((grad_norm + 1e-6) / self.norm_limit).clamp(
-            min=1.0
-        )  # as in torch.nn.utils.clip_grad_norm_
+        # As in torch.nn.utils.clip_grad_norm_.
+        return ((grad_norm + 1e-6) / self.norm_limit).clamp(min=1.0)
 
     def clip_gradients(self) -> torch.Tensor:
         """Clip to ``max_grad_norm``; the norm before. Accelerate unscales fp16 gradients first."""
