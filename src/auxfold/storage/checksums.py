@@ -1,0 +1,174 @@
+"""Sizes and checksums of files, in one ``checksums.json`` per folder.
+
+They show that a file was cut off, emptied, changed or replaced since it was written. A folder of an
+earlier version has no ``checksums.json``; its files are read unchecked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from auxfold.errors import InputError
+from auxfold.storage.atomic import atomic_write, read_json, write_json
+from auxfold.storage.file_lock import wait_for_lock
+
+CHECKSUMS = "checksums.json"
+DEFAULT_ALGORITHM = "sha256"
+FAST_ALGORITHM = "crc32"  # of large files that are computed again when they are damaged
+_LOCK = f".{CHECKSUMS}.lock"
+_BLOCK = 1 << 20  # bytes that are read at a time
+
+
+def atomic_write_checked(
+    path: Path,
+    write: Callable[[Path], object],
+    size: int | None = None,
+    algorithm: str = DEFAULT_ALGORITHM,
+) -> None:
+    """Write a file as :func:`~auxfold.storage.atomic.atomic_write` does, with its checksum.
+
+    The new checksum is stored before the file is renamed, and the former one is removed afterwards.
+    So the file matches one of the two wherever the process is interrupted.
+
+    Args:
+        path: the file.
+        write: writes a file.
+        size: the bytes that it will have, for the message about a full disk; None: unknown.
+        algorithm: ``sha256`` or ``crc32``.
+
+    Raises:
+        InputError: the disk is full, or the folder's ``checksums.json`` is damaged.
+    """
+
+    def write_and_enter(temporary: Path) -> None:
+        write(temporary)
+        entry = _entry(temporary, algorithm)
+        with _locked_entries(path.parent) as entries:
+            former = entries.get(path.name)
+            if former is not None and "former" in former and not _matches(path, former):
+                former = former["former"]  # an earlier write was interrupted before the rename
+            entries[path.name] = entry if former is None else {**entry, "former": former}
+
+    atomic_write(path, write_and_enter, size)
+    with _locked_entries(path.parent) as entries:
+        entries[path.name].pop("former", None)
+
+
+def write_checksums(folder: Path, names: Iterable[str], algorithm: str = DEFAULT_ALGORITHM) -> None:
+    """Write the ``checksums.json`` of a folder, in place of another one.
+
+    Args:
+        folder: the folder.
+        names: its files, relative to it.
+        algorithm: ``sha256`` or ``crc32``.
+    """
+    entries = {name: _entry(folder / name, algorithm) for name in sorted(names)}
+    write_json(folder / CHECKSUMS, {"files": entries})
+
+
+def read_checksums(folder: Path) -> dict[str, dict[str, Any]]:
+    """The entries of a folder's ``checksums.json``: name to ``size`` and ``sha256`` or ``crc32``.
+
+    Returns:
+        The entries; none in a folder that an earlier version wrote.
+
+    Raises:
+        InputError: ``checksums.json`` is damaged.
+    """
+    path = folder / CHECKSUMS
+    try:
+        entries = read_json(path)["files"]
+        if all("size" in entry for entry in entries.values()):
+            return dict(entries)
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    raise InputError(
+        f"{path} is damaged; put it back from a copy, or delete it to use the files of "
+        f"{folder} unchecked"
+    )
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file that is not as it was written.
+
+    A file without an entry in the ``checksums.json`` of its folder is accepted.
+
+    Args:
+        path: the file. A large one takes a second per gigabyte or so: check it when it is used.
+
+    Raises:
+        InputError: the file is missing, empty, cut off or changed; or ``checksums.json`` is
+            damaged.
+    """
+    entry = read_checksums(path.parent).get(path.name)
+    if entry is None or _matches(path, entry) or _matches(path, entry.get("former")):
+        return
+    raise InputError(
+        f"{path} {_describe_damage(path, entry)}; put it back from a copy, or make it again "
+        f"(if you changed it on purpose, delete {path.parent / CHECKSUMS})"
+    )
+
+
+def is_intact(path: Path) -> bool:
+    """Whether :func:`check_file` accepts a file; for files that are computed again otherwise."""
+    try:
+        check_file(path)
+    except InputError:
+        return False
+    return True
+
+
+def checksum(path: Path, algorithm: str = DEFAULT_ALGORITHM) -> str:
+    """The checksum of a file's content, in hexadecimal digits."""
+    with path.open("rb", buffering=0) as file:
+        if algorithm == "sha256":
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        value, buffer = 0, memoryview(bytearray(_BLOCK))
+        while n_bytes := file.readinto(buffer):
+            value = zlib.crc32(buffer[:n_bytes], value)
+        return f"{value:08x}"
+
+
+def _entry(path: Path, algorithm: str) -> dict[str, Any]:
+    return {"size": path.stat().st_size, algorithm: checksum(path, algorithm)}
+
+
+def _matches(path: Path, entry: dict[str, Any] | None) -> bool:
+    """Whether a file has the size and the checksum of an entry."""
+    if entry is None or not path.is_file() or path.stat().st_size != entry["size"]:
+        return False
+    algorithm = FAST_ALGORITHM if FAST_ALGORITHM in entry else DEFAULT_ALGORITHM
+    return checksum(path, algorithm) == entry.get(algorithm)
+
+
+def _describe_damage(path: Path, entry: dict[str, Any]) -> str:
+    if not path.is_file():
+        return "is missing"
+    size = path.stat().st_size
+    if size == 0:
+        return f"is empty; it had {entry['size']:,} bytes"
+    if size < entry["size"]:
+        return f"is cut off: it has {size:,} of {entry['size']:,} bytes"
+    return "was changed since it was written, or belongs to another run"
+
+
+@contextmanager
+def _locked_entries(folder: Path) -> Iterator[dict[str, dict[str, Any]]]:
+    """The entries of a folder, which are written at the end; other processes wait."""
+    lock = wait_for_lock(folder / _LOCK)
+    try:
+        entries = read_checksums(folder)
+        yield entries
+        write_json(folder / CHECKSUMS, {"files": dict(sorted(entries.items()))})
+    finally:
+        if lock is not None:
+            (folder / _LOCK).unlink()
+            os.close(lock)
