@@ -46,7 +46,7 @@ def atomic_write(path: Path, write: Callable[[Path], object], size: int | None =
         InputError: the disk is full, with the space needed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _written_aside(path, size) as folder:
+    with _written_aside(path, path.parent, size) as folder:
         temporary = folder / path.name
         write(temporary)
         _sync(temporary)
@@ -55,27 +55,32 @@ def atomic_write(path: Path, write: Callable[[Path], object], size: int | None =
 
 
 def atomic_write_folder(
-    path: Path, write: Callable[[Path], object], size: int | None = None
+    path: Path,
+    write: Callable[[Path], object],
+    size: int | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Call ``write`` with a temporary, empty folder of the same name, then move it to ``path``.
-
-    If another process created ``path`` in the meantime, its folder stays.
 
     Args:
         path: the folder.
         write: fills a folder.
         size: as of :func:`atomic_write`, of all files.
+        overwrite: replace a folder that is there when the new one is complete. Otherwise it stays,
+            and the new one is dropped.
 
     Raises:
         InputError: as of :func:`atomic_write`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _written_aside(path, size) as folder:
+    with _written_aside(path, path.parent, size) as folder:
         temporary = folder / path.name
         temporary.mkdir()
         write(temporary)
         for content in [*temporary.rglob("*"), temporary]:
             _sync(content)
+        if overwrite and path.exists():
+            os.replace(path, folder / "former")
         try:
             os.replace(temporary, path)
         except OSError as error:
@@ -101,7 +106,7 @@ def atomic_write_files(
         InputError: as of :func:`atomic_write`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _written_aside(folder / "files", size) as aside:
+    with _written_aside(folder, folder, size) as aside:
         temporary = aside / "files"
         temporary.mkdir()
         write(temporary)
@@ -118,13 +123,26 @@ def atomic_write_files(
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    content = text.encode("utf-8")
-    atomic_write(path, lambda p: p.write_bytes(content), len(content))
+    _write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file atomically; NaN is refused rather than written as invalid JSON."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    _write_bytes(path, encode_json(content))
+
+
+def encode_json(content: Any) -> bytes:
+    """The content of a JSON file.
+
+    Raises:
+        ValueError: there is a NaN, which JSON does not have.
+    """
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    return f"{text}\n".encode()
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    atomic_write(path, lambda p: p.write_bytes(content), len(content))
 
 
 def read_json(path: Path) -> Any:
@@ -151,18 +169,20 @@ def frame_writer(path: Path, frame: pd.DataFrame) -> Callable[[Path], object]:
 
 
 @contextmanager
-def _written_aside(path: Path, size: int | None) -> Iterator[Path]:
-    """A hidden folder next to ``path`` until the block ends, with errors of a full disk refused."""
+def _written_aside(path: Path, parent: Path, size: int | None) -> Iterator[Path]:
+    """A hidden folder in ``parent`` until the block ends; a full disk is refused for ``path``."""
     folder, lock = None, None
     try:
-        remove_leftovers(path.parent)
-        folder, lock = _make_folder(path.parent)
+        remove_leftovers(parent)
+        folder, lock = _make_folder(parent)
         yield folder
+    except InputError:
+        raise
     except Exception as error:
         number = _full_disk(error, folder)
         if number is None:
             raise
-        raise InputError(_describe_full_disk(path, number, size, folder)) from error
+        raise InputError(_describe_full_disk(path, parent, number, size, folder)) from error
     finally:
         _remove(folder)
         if lock is not None:
@@ -244,12 +264,14 @@ def _probe(folder: Path) -> int | None:
     return None
 
 
-def _describe_full_disk(path: Path, number: int, size: int | None, folder: Path | None) -> str:
+def _describe_full_disk(
+    path: Path, parent: Path, number: int, size: int | None, folder: Path | None
+) -> str:
     contents = list(folder.rglob("*")) if folder is not None else []
     limit = sum(content.stat().st_size for content in contents if content.is_file())
     free = ""
     if number == errno.ENOSPC:  # a quota and the largest file size say nothing of free space
-        limit += shutil.disk_usage(path.parent).free
+        limit += shutil.disk_usage(parent).free
         free = f", and {_megabytes(limit)} are free"
     if size is None and path.is_file() and path.stat().st_size > limit:
         size = path.stat().st_size  # of the former file

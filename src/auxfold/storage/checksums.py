@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from auxfold.errors import InputError
-from auxfold.storage.atomic import atomic_write, read_json, write_json
+from auxfold.storage.atomic import atomic_write, encode_json, read_json, write_json
 from auxfold.storage.file_lock import wait_for_lock
 
 CHECKSUMS = "checksums.json"
@@ -58,6 +58,12 @@ def atomic_write_checked(
     atomic_write(path, write_and_enter, size)
     with _locked_entries(path.parent) as entries:
         entries[path.name].pop("former", None)
+
+
+def write_json_checked(path: Path, content: Any) -> None:
+    """Write a JSON file with its checksum; NaN is refused rather than written as invalid JSON."""
+    data = encode_json(content)
+    atomic_write_checked(path, lambda p: p.write_bytes(data), len(data))
 
 
 def write_checksums(folder: Path, names: Iterable[str], algorithm: str = DEFAULT_ALGORITHM) -> None:
