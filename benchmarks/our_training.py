@@ -12,7 +12,7 @@ from auxfold.data.batches import training_steps
 from auxfold.tasks import TaskSet
 from auxfold.training.build import FoldParts, build_fold, start_accelerator
 from auxfold.training.step_counter import SECONDS
-from auxfold.training.step_runner import training_stream
+from auxfold.training.step_runner import training_context
 from benchmarks.experiment import N_LABELS
 from benchmarks.rows import make_table
 from benchmarks.timing import seconds_of
@@ -37,7 +37,7 @@ class OurTraining:
         accelerator = start_accelerator(experiment)
         if accelerator.device.type != device.type:
             raise RuntimeError(f"accelerate trains on {accelerator.device}, not on {device}")
-        self.stream = training_stream(device)
+        self.context = training_context(device)
         everything = np.arange(len(texts))
         self.parts: FoldParts = build_fold(experiment, tasks, table, everything, accelerator, seed)
         self.parts.model.train()
@@ -45,7 +45,7 @@ class OurTraining:
     def run(self, indices: np.ndarray) -> float:
         """Train one epoch on these rows; the seconds until the device has finished."""
         steps = self.steps(indices)
-        with self.stream:
+        with self.context:
             return seconds_of(lambda: run_steps(self.parts, steps), self.device)
 
     def steps(self, indices: np.ndarray) -> list[np.ndarray]:
@@ -62,7 +62,7 @@ class OurTraining:
         lengths = self.parts.stepper.dataset.lengths()
         stepper = self.parts.stepper
         return [
-            lengths[batch] for step in self.steps(indices) for batch in stepper.micro_batches(step)
+            lengths[batch] for step in self.steps(indices) for batch in stepper.splitter.split(step)
         ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from auxfold.training.build import FoldParts
 from auxfold.training.evaluator import FoldEvaluator
 from auxfold.training.optimizer import MovingAverage
-from auxfold.training.step_runner import training_stream
+from auxfold.training.step_runner import training_context
 
 STEP_SECONDS = 20.0  # of timed steps, about
 PREDICTION_SECONDS = 8.0  # of timed predictions, about
@@ -67,7 +67,7 @@ def measure_steps(
     stepper.model.train()
     tokens = np.array([int(lengths[indices].sum()) for indices in steps])
     n_rows = np.array([len(indices) for indices in steps])
-    with training_stream(stepper.accelerator.device), closing(runner):
+    with training_context(stepper.accelerator.device), closing(runner):
         return time_steps(run, tokens, n_rows, N_PASSES if is_gpu else 0, clock)
 
 
