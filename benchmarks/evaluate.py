@@ -6,6 +6,8 @@ agree.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -61,6 +63,15 @@ def make_parts(n_rows: int, seed: int) -> list[Part]:
         Part("thresholds", lambda: tune_thresholds(tasks, table.labels, oof, folds)),
         Part("calibration", lambda: fit_calibrators(tasks, table.labels, oof)),
     ]
+
+
+def make_scoring(n_rows: int, seed: int) -> Callable[[], object]:
+    """What computes the metrics of all rows and of every fold."""
+    tasks = TaskSet.from_experiment(
+        experiment_from_dict(experiment_content("embedded"), "benchmark")
+    )
+    table, oof, folds = generate_oof(tasks, n_rows, seed)
+    return lambda: out_of_fold_scores(tasks, table, oof, folds)
 
 
 def generate_oof(tasks: TaskSet, n_rows: int, seed: int) -> tuple[Table, pd.DataFrame, np.ndarray]:

@@ -13,7 +13,6 @@ from auxfold.tasks import TaskSet
 from auxfold.training.build import FoldParts, build_fold, start_accelerator
 from auxfold.training.step_counter import SECONDS
 from auxfold.training.step_runner import training_context
-from benchmarks.experiment import N_LABELS
 from benchmarks.rows import make_table
 from benchmarks.timing import seconds_of
 
@@ -32,7 +31,7 @@ class OurTraining:
         self, experiment: Experiment, texts: list[str], seed: int, device: torch.device
     ) -> None:
         tasks = TaskSet.from_experiment(experiment)
-        table = make_table(texts, N_LABELS, seed)
+        table = make_table(texts, len(experiment.label_columns), seed)
         self.experiment, self.labels, self.device = experiment, table.labels, device
         accelerator = start_accelerator(experiment)
         if accelerator.device.type != device.type:

@@ -17,7 +17,7 @@ import torch
 import auxfold
 from auxfold.storage.atomic import write_json
 from auxfold.storage.provenance import package_version
-from benchmarks.speed_table import add_rows
+from benchmarks.speed_table import COLUMNS, add_rows
 
 RECORDS = Path("outputs/benchmarks")
 SPEED_PAGE = Path("docs/results/speed.md")
@@ -58,13 +58,13 @@ def publish(record: dict[str, Any], as_json: bool, table: bool) -> None:
     Args:
         record: of :func:`make_record`.
         as_json: whether to print one JSON object instead of a table.
-        table: whether to write a row into the page, where the page exists.
+        table: whether to write a row into the page, where the page exists and has such rows.
     """
     path = RECORDS / f"{record['kind']}_{time.strftime('%Y%m%d_%H%M%S')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, record)
     written = [str(path)]
-    if table and SPEED_PAGE.is_file():
+    if table and SPEED_PAGE.is_file() and record["kind"] in COLUMNS:
         add_rows(SPEED_PAGE, [record])
         written.append(str(SPEED_PAGE))
     print(f"written: {', '.join(written)}", file=sys.stderr)
@@ -95,10 +95,20 @@ def describe_record(record: dict[str, Any]) -> str:
         for name, value in record.get(section, {}).items():
             text = f"{value:,.4g}" if isinstance(value, float) else str(value)
             lines.append(f"  {section:10}  {name:28} {text}")
+    for against, costs in record.get("costs", {}).items():
+        lines += [
+            f"  {against:10}  {size:<10,} {_describe_cost(cost)}" for size, cost in costs.items()
+        ]
     for part in record.get("parts", []):
         figures = "  ".join(f"{name} {value:.4g}" for name, value in part["medians"].items())
         lines.append(f"  {part['case']['what']}: {figures}")
     return "\n".join(lines)
+
+
+def _describe_cost(cost: float | dict[str, float]) -> str:
+    if isinstance(cost, dict):
+        return "  ".join(f"{name} {seconds:.3g} s" for name, seconds in cost.items())
+    return f"{cost:.4g} ms per row"
 
 
 def describe_device(device: torch.device) -> str:
