@@ -14,12 +14,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from auxfold.config.experiment import Experiment, experiment_from_dict, to_toml
+from auxfold.data.loading import read_training_table
 from auxfold.storage.run_folder import FoldFolder, RunFolder
+from auxfold.tasks import TaskSet
+from auxfold.training.build import build_fold
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import StepTrainer
 from commands import command_line
@@ -123,6 +128,17 @@ def make_experiment(path: str, backbone: str, /, **changes: object) -> Experimen
         is_section = isinstance(content, dict)
         raw[section] = {**raw.get(section, {}), **content} if is_section else content
     return experiment_from_dict(raw, "tests")
+
+
+def make_stepper(backbone: str, **changes: object) -> StepTrainer:
+    """What makes the steps over all rows of ``train.csv``, in training mode."""
+    AcceleratorState._reset_state()
+    experiment = make_experiment("train.csv", backbone, **changes)
+    table, tasks = read_training_table(experiment), TaskSet.from_experiment(experiment)
+    indices, accelerator = np.arange(len(table)), Accelerator(cpu=True)
+    stepper = build_fold(experiment, tasks, table, indices, accelerator, seed=0).stepper
+    stepper.model.train()
+    return stepper
 
 
 @pytest.fixture

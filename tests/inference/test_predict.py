@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
+from auxfold.errors import InputError
 from auxfold.inference import predict
 from auxfold.inference.predict import choose_max_tokens, predict_fold_logits, predict_logits
 from auxfold.model.backbone import build_model
@@ -116,3 +117,54 @@ def test_the_budget_is_chosen_on_the_cpu_as_ever(backbone, models, monkeypatch):
     )
     predict_logits(models[0], make_dataset(backbone), np.arange(3), **options(max_tokens="auto"))
     assert budgets == [16_384]
+
+
+@pytest.fixture
+def small_memory(models, monkeypatch) -> list[int]:
+    """The second model fails on more than 100 tokens; the list has the tokens of its passes."""
+    forward, sizes = models[1].forward, []
+
+    def limited(*args, **kwargs):
+        logits = forward(*args, **kwargs)
+        sizes.append(kwargs["input_ids"].numel())
+        if sizes[-1] > 100:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return logits
+
+    monkeypatch.setattr(models[1], "forward", limited)
+    yield sizes
+    for model in models:
+        model.max_prediction_tokens = None
+
+
+def test_rows_that_do_not_fit_are_predicted_in_smaller_batches(backbone, models, small_memory):
+    dataset, counts = make_dataset(backbone), []
+    indices = np.arange(23)[::-1]
+    with pytest.warns(UserWarning, match="ran out of memory: predictions go on with at most") as w:
+        logits = predict_fold_logits(
+            models, dataset, indices, **options(max_tokens=400), on_batch=counts.append
+        )
+    n_tokens = models[0].max_prediction_tokens
+    assert f"at most {n_tokens} tokens" in str(w[-1].message) and n_tokens <= 100
+    assert sum(counts) == 2 * 23, "every row counts once"
+    assert [model.training for model in models] == [False, True], "as before"
+    before = len(small_memory)
+    again = predict_fold_logits(models, dataset, indices, **options(max_tokens=400))
+    assert max(small_memory[before:]) <= 100, "the size is remembered"
+    expected = predict_fold_logits(models, dataset, indices, **options(max_tokens=24))
+    for ours, theirs in zip([*logits, *again], expected * 2, strict=True):
+        for name in HEADS:
+            np.testing.assert_allclose(ours[name], theirs[name], atol=1e-6)
+
+
+def test_a_row_that_does_not_fit_is_refused(backbone, models, monkeypatch):
+    def fail(*args, **kwargs):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(models[0], "forward", fail)
+    with (
+        pytest.warns(UserWarning, match="ran out of memory"),
+        pytest.raises(InputError, match="too little memory to predict a single row at a time"),
+    ):
+        predict_logits(models[0], make_dataset(backbone), np.arange(3), **options())
+    models[0].max_prediction_tokens = None

@@ -7,15 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from auxfold.data.loading import read_training_table
-from auxfold.tasks import TaskSet
-from auxfold.training.build import build_fold
-from auxfold.training.loop import StepTrainer
-from conftest import make_experiment
+from conftest import make_stepper
 
 READS = {"aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero", "aten::equal"}
 
@@ -34,16 +28,6 @@ class RefuseReads(TorchDispatchMode):
         if not self.is_within_backbone:
             assert function._schema.name not in READS, f"{function} waits for the device"
         return function(*args, **(kwargs or {}))
-
-
-def make_stepper(backbone: str, **changes) -> StepTrainer:
-    AcceleratorState._reset_state()
-    experiment = make_experiment("train.csv", backbone, **changes)
-    table, tasks = read_training_table(experiment), TaskSet.from_experiment(experiment)
-    indices, accelerator = np.arange(len(table)), Accelerator(cpu=True)
-    stepper = build_fold(experiment, tasks, table, indices, accelerator, seed=0).stepper
-    stepper.model.train()
-    return stepper
 
 
 @pytest.mark.parametrize("tokens", [8192, 100])

@@ -235,7 +235,7 @@ def test_the_loss_on_record_is_the_formula_over_the_step(experiment, monkeypatch
         cells = self.objective.cells["main"]
         labels = torch.where(cells.terms[:, :1], cells.labels, NAN)[indices, 0]
         expected = naive(labels, identities[indices], logits[:, 0].double().numpy())[0]
-        assert len(self.micro_batches(indices)) > 1
+        assert len(self.splitter.split(indices)) > 1
         pairs.append((float(losses["main"]), expected))
 
     before, after = StepTrainer.train_step, StepTrainer.losses_without_gradient

@@ -17,7 +17,7 @@ from auxfold.data.loading import read_training_table
 from auxfold.tasks import TaskSet
 from auxfold.training.build import FoldParts, build_fold
 from auxfold.training.loop import StepTrainer
-from auxfold.training.step_graphs import EAGER_STEPS
+from auxfold.training.step_graphs import EAGER_STEPS, StepGraphs
 from auxfold.training.step_runner import StepRunner
 from conftest import make_experiment
 
@@ -177,3 +177,70 @@ def test_the_optimizer_divides_the_gradient_instead_of_clipping_it_first(
     norms = [record.grad_norm for record in plain.stepper.log.read()]
     assert norms == pytest.approx([record.grad_norm for record in fast.stepper.log.read()], 1e-5)
     assert min(norms) > 0.05, "every step is clipped"
+
+
+@pytest.mark.parametrize("moment", ["operation by operation", "in the capture", "in the buffers"])
+def test_a_step_that_runs_out_of_memory_is_repeated_in_the_loop(
+    work_dir, backbone, monkeypatch, moment
+):
+    """Smaller steps are captured as before; those that were prepared ahead are cut, too."""
+    plain, fast = make_parts(backbone), make_parts(backbone)
+    n_captures, failures = 0, []
+
+    class Capture(StandIn):
+        def __call__(self, function: Callable[[], None]) -> Callable[[], None]:
+            nonlocal n_captures
+            n_captures += 1
+            if moment == "in the capture" and n_captures == 2:
+                failures.append(n_captures)
+                try:
+                    raise torch.OutOfMemoryError
+                finally:
+                    raise RuntimeError("operation failed due to a previous error during capture")
+            return super().__call__(function)
+
+    stand_in = Capture()
+    runner, _ = make_runner(fast, stand_in)
+    fast.stepper.splitter.padding_free = True
+    if moment == "operation by operation":
+        fail_once(fast, failures)
+    if moment == "in the buffers":
+        fill = StepGraphs._fill_buffers
+
+        def fail(self, capacity, tensors):
+            if not failures:
+                failures.append(capacity)
+                raise torch.OutOfMemoryError
+            return fill(self, capacity, tensors)
+
+        monkeypatch.setattr(StepGraphs, "_fill_buffers", fail)
+    steps = fast.epochs.steps(0) + fast.epochs.steps(1)
+    runner.start_epoch(steps, None)
+    for indices in steps:
+        plain.stepper.train_step(indices)
+        runner.train_step(indices)
+    runner.close()
+    assert failures and runner.graphs is not None and stand_in.n_replays > 0
+    (notice,) = runner.pop_notices()
+    assert "ran out of memory: this step is repeated" in notice and runner.pop_notices() == []
+    limit = fast.stepper.splitter.max_tokens
+    assert f"at most {limit} tokens" in notice and limit < 8192
+    assert_equal_weights(plain, fast)
+    records, expected = fast.stepper.log.read(), plain.stepper.log.read()
+    for ours, theirs in zip(records, expected, strict=True):
+        assert ours.indices.tolist() == theirs.indices.tolist()
+        assert ours.losses == pytest.approx(theirs.losses, rel=1e-4)
+        assert ours.learning_rate == theirs.learning_rate
+
+
+def fail_once(parts: FoldParts, failures: list) -> None:
+    """Let the backward pass of the first step fail, when the gradients are there."""
+    backward = parts.stepper.accelerator.backward
+
+    def fail(loss: torch.Tensor) -> None:
+        backward(loss)
+        if not failures:
+            failures.append(loss)
+            raise torch.OutOfMemoryError
+
+    parts.stepper.accelerator.backward = fail  # type: ignore[method-assign]

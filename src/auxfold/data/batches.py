@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
@@ -85,3 +87,16 @@ def split_by_packed_tokens(
         batches.append(indices[start:stop])
         start, done = stop, int(ends[stop - 1])
     return batches
+
+
+def halve_largest(batches: Iterable[np.ndarray], lengths: np.ndarray, packed: bool) -> int | None:
+    """Half the tokens of the largest batch; None where every batch is a single row.
+
+    Args:
+        batches: the rows of each.
+        lengths: tokens of each row, looked up by index.
+        packed: whether padding does not count.
+    """
+    several = [lengths[rows] for rows in batches if len(rows) > 1]
+    sizes = [int(n.sum() if packed else len(n) * n.max()) for n in several]
+    return max(sizes) // 2 if sizes else None

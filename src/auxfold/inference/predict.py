@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
@@ -9,12 +11,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from auxfold.data.batches import split_by_packed_tokens, split_by_tokens
+from auxfold.data.batches import halve_largest, split_by_packed_tokens, split_by_tokens
 from auxfold.data.dataset import TokenizedDataset
 from auxfold.data.prefetch import prefetch_to_device
+from auxfold.errors import InputError
 from auxfold.model.amp import autocast
 from auxfold.model.memory import free_memory, prediction_tokens
 from auxfold.model.multitask import MultiTaskModel
+from auxfold.model.out_of_memory import attempt
 from auxfold.tasks import Task
 
 CPU_MAX_TOKENS = 16_384
@@ -78,7 +82,8 @@ def predict_fold_logits(
 
     Batches are made once, on a GPU in a background thread, which also copies them ahead. Logits
     stay on the device until there are some 100,000 rows of them, so that the host does not wait
-    for any batch.
+    for any batch. Where the GPU runs out of memory, the rows that are left are predicted in smaller
+    batches.
 
     Args:
         models: on one device.
@@ -92,13 +97,17 @@ def predict_fold_logits(
 
     Returns:
         For every model, task name to float32 ``(len(indices), width)``.
+
+    Raises:
+        InputError: a single row does not fit into the memory.
     """
     device = models[0].device
     if max_tokens == "auto":
         max_tokens = choose_max_tokens(models[0], amp_dtype, dataset.max_length)
+    max_tokens = min(max_tokens, models[0].max_prediction_tokens or max_tokens)
     lengths = dataset.lengths()[indices]
     split = split_by_packed_tokens if packed else split_by_tokens
-    batches = split(np.arange(len(indices)), lengths, max_tokens)
+    waiting = deque(split(np.arange(len(indices)), lengths, max_tokens))
     orders = (False, True) if dataset.symmetric_pairs else (False,)
 
     def make(positions: np.ndarray) -> list[dict[str, Any]]:
@@ -109,7 +118,9 @@ def predict_fold_logits(
         return [dataset.batch(rows, swapped) for swapped in orders]
 
     collectors = [_LogitCollector(len(indices)) for _ in models]
-    with _evaluation_mode(models), _current(device):
+
+    def predict_waiting() -> bool:
+        batches = list(waiting)
         for positions, passes in zip(
             batches, prefetch_to_device(make, batches, device), strict=True
         ):
@@ -117,8 +128,50 @@ def predict_fold_logits(
                 with autocast(amp_dtype, device):
                     outputs = [model(**inputs, tasks=tasks) for inputs in passes]
                 collector.add(positions, outputs)
+            waiting.popleft()
             on_batch(len(positions) * len(models))
+        return True
+
+    with _evaluation_mode(models), _current(device):
+        while not attempt(predict_waiting):
+            max_tokens = _reduce_max_tokens(models[0], waiting, lengths, packed)
+            waiting = deque(split(np.concatenate(waiting), lengths, max_tokens))
     return [collector.logits() for collector in collectors]
+
+
+def _reduce_max_tokens(
+    model: MultiTaskModel, batches: Iterable[np.ndarray], lengths: np.ndarray, packed: bool
+) -> int:
+    """A smaller size of batches after the GPU ran out of memory, which the model remembers.
+
+    Args:
+        model: the first of those that predict.
+        batches: what is left to predict.
+        lengths: tokens of each row.
+        packed: whether rows have no padding.
+
+    Raises:
+        InputError: there is nothing left to halve, or other processes wait for this one.
+    """
+    max_tokens = halve_largest(batches, lengths, packed)
+    if max_tokens is None:
+        raise InputError(
+            "the GPU has too little memory to predict a single row at a time; free the GPU, or "
+            "predict on another device"
+        )
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        # Predictions of other batches differ in the last bit, and with them the decisions.
+        raise InputError(
+            f"a process ran out of GPU memory in an evaluation, and all stop; give --resume and "
+            f"--set inference.max_tokens_per_batch={max_tokens} (the last saved state is kept)"
+        )
+    model.max_prediction_tokens = max_tokens
+    warnings.warn(
+        f"the GPU ran out of memory: predictions go on with at most {max_tokens} tokens in a batch "
+        f"(inference.max_tokens_per_batch)",
+        stacklevel=2,
+    )
+    return max_tokens
 
 
 def choose_max_tokens(model: MultiTaskModel, amp_dtype: str, max_length: int) -> int:

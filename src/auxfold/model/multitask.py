@@ -47,6 +47,8 @@ class MultiTaskModel(PreTrainedModel):
         feature_hook: called in training as ``feature_hook(task, features)`` with the features
             ``(rows, hidden)``. The head gets what it returns, so that a hook can read and scale the
             gradient of each task. None: the head gets the features.
+        max_prediction_tokens: the most tokens of a batch that fitted, since the GPU ran out of
+            memory in a prediction; None: it never did.
     """
 
     config: MultiTaskConfig
@@ -71,6 +73,7 @@ class MultiTaskModel(PreTrainedModel):
             }
         )
         self.feature_hook: Callable[[str, torch.Tensor], torch.Tensor] | None = None
+        self.max_prediction_tokens: int | None = None
         self._fast_encoder: FastEncoder | None = None
         self.post_init()
         if config.adapter is not None:  # after post_init, which would initialize it again
@@ -291,8 +294,8 @@ class MultiTaskModel(PreTrainedModel):
             kwargs: as in transformers.
 
         Raises:
-            InputError: the heads are others than those of ``task_labels_map``, or an adapter's
-                backbone is missing or another one.
+            InputError: the heads are others than those of ``task_labels_map``, an adapter's
+                backbone is missing or another one, or a file of a fold is damaged.
         """
         path, load_plain = pretrained_model_name_or_path, super().from_pretrained
         return load_model(cls, load_plain, path, model_args, task_labels_map, kwargs)

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from auxfold.config.experiment import Experiment
 from auxfold.data.dataset import tokenize_dataset
+from auxfold.data.sample_weights import fit_sample_weights
 from auxfold.data.table import Table
 from auxfold.model.allocator import tune_cpu_memory
 from auxfold.model.amp import choose_amp_dtype, default_device
@@ -30,6 +31,7 @@ from auxfold.model.tokenizer import (
 from auxfold.tasks import TaskSet
 from auxfold.training.epochs import EpochPlan
 from auxfold.training.loop import StepTrainer
+from auxfold.training.micro_batches import MicroBatchSplitter
 from auxfold.training.objective import Objective
 from auxfold.training.optimizer import make_optimizer
 from auxfold.training.schedule import LearningRateSchedule
@@ -102,6 +104,7 @@ def build_fold(
     if experiment.model.pooling == "cls":
         check_first_token(dataset, model.backbone)
     tasks = tasks.fit(table.labels[train_indices])
+    table = fit_sample_weights(experiment, table, train_indices)
     initialize_heads(model, experiment, tasks, table.labels[train_indices])
     weighting = TaskWeighting(experiment, accelerator)
     optimizer = make_optimizer(model, experiment.train, weighting.parameter_group())
@@ -118,8 +121,13 @@ def build_fold(
         weighting=weighting,
         dataset=dataset,
         settings=experiment.train,
-        max_tokens=choose_max_tokens(experiment, model, amp_dtype, accelerator),
-        padding_free=runs_padding_free(model, experiment.model, accelerator.device.type),
+        splitter=MicroBatchSplitter(
+            dataset,
+            max_tokens=choose_max_tokens(experiment, model, amp_dtype, accelerator),
+            padding_free=runs_padding_free(model, experiment.model, accelerator.device.type),
+            process=accelerator.process_index,
+            n_processes=accelerator.num_processes,
+        ),
     )
     return FoldParts(
         tokenizer=tokenizer,

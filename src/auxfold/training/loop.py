@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,14 +13,18 @@ from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 
 from auxfold.config import Train
-from auxfold.data.batches import split_by_packed_tokens, split_by_tokens
 from auxfold.data.dataset import TokenizedDataset
+from auxfold.errors import InputError
 from auxfold.model.multitask import MultiTaskModel
+from auxfold.model.out_of_memory import attempt
+from auxfold.training.micro_batches import MicroBatchSplitter
 from auxfold.training.objective import Objective, StepLoss
 from auxfold.training.optimizer import guarded_step
 from auxfold.training.schedule import LearningRateSchedule
 from auxfold.training.step_log import StepLog, StepResult
 from auxfold.training.weighting.task_weighting import TaskWeighting
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -34,8 +39,7 @@ class StepTrainer:
         weighting: the task weights that adapt.
         dataset: the tokens of the table's rows.
         swapped: ``(rows,)`` bool, the rows whose two texts are swapped in this epoch, or None.
-        max_tokens: the most tokens of a micro-batch.
-        padding_free: whether the backbone runs on packed tokens.
+        splitter: cuts the rows of a step into micro-batches.
         log: what the latest steps gave.
     """
 
@@ -47,9 +51,8 @@ class StepTrainer:
     weighting: TaskWeighting
     dataset: TokenizedDataset
     settings: Train
-    max_tokens: int
+    splitter: MicroBatchSplitter
     swapped: np.ndarray | None = None
-    padding_free: bool = False
     log: StepLog = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,10 +67,29 @@ class StepTrainer:
         """One optimizer step over these rows: weight the cells, add up micro-batches, clip, update.
 
         The host reads no value of the device. A step whose losses or gradient are not finite leaves
-        everything that is trained as it was.
+        everything that is trained as it was. Where the GPU runs out of memory, the passes over the
+        rows are repeated in smaller micro-batches.
+
+        Raises:
+            InputError: the step does not fit into the memory in any way.
         """
+        self.weighting.start_step(list(self.objective.present(indices).values()))
+        return self.run_started_step(indices)
+
+    def run_started_step(self, indices: np.ndarray) -> StepResult:
+        """The same, where the weighting has started the step already."""
+        step_loss, losses = self.run_within_memory(indices, self.accumulate_gradients)
+        losses = self.sum_over_processes(losses)
+        is_taken = self.update(losses, step_loss)
+        self.weighting.end_step()
+        if self.weighting.needs_loss_after_step and is_taken:
+            losses = self.run_within_memory(indices, self.losses_without_gradient)
+            self.weighting.after_step(losses)
+        return self.log.add(indices, step_loss.present)
+
+    def accumulate_gradients(self, indices: np.ndarray) -> tuple[StepLoss, dict[str, torch.Tensor]]:
+        """Run the micro-batches of a step forward and backward; its loss, per task as a value."""
         step_loss, micro_batches = self.prepare(indices)
-        self.weighting.start_step(list(step_loss.present.values()))
         losses: dict[str, torch.Tensor] = {}
         for number, batch_indices in enumerate(micro_batches, start=1):
             with (
@@ -79,12 +101,37 @@ class StepTrainer:
                 total = self.weighting.total(task_losses) * self.accelerator.num_processes
                 self.accelerator.backward(total)
             losses = add(losses, task_losses)
-        losses = self.sum_over_processes(losses)
-        is_taken = self.update(losses, step_loss)
-        self.weighting.end_step()
-        if self.weighting.needs_loss_after_step and is_taken:
-            self.weighting.after_step(self.losses_without_gradient(indices))
-        return self.log.add(indices, step_loss.present)
+        return step_loss, losses
+
+    def run_within_memory(
+        self, indices: np.ndarray, function: Callable[[np.ndarray], Result]
+    ) -> Result:
+        """Call a function of a step's rows, in ever smaller micro-batches until they fit.
+
+        Args:
+            indices: the rows of the step.
+            function: makes its passes over :attr:`splitter`, and changes nothing but gradients
+                and random states.
+        """
+        random_states = get_random_states(self.accelerator.device)
+        while (result := attempt(lambda: function(indices))) is None:
+            self.halve_micro_batches(indices, random_states)
+        return result
+
+    def halve_micro_batches(self, indices: np.ndarray, random_states: list[torch.Tensor]) -> None:
+        """Prepare to repeat a step that ran out of memory, and remember the smaller size.
+
+        Args:
+            indices: the rows of the step.
+            random_states: of :func:`get_random_states` before the step.
+
+        Raises:
+            InputError: there is nothing left to halve, or other processes wait for this one.
+        """
+        self.splitter.halve(indices)
+        self.optimizer.zero_grad()
+        self.weighting.discard_gradients()
+        set_random_states(self.accelerator.device, random_states)
 
     def update(self, losses: dict[str, torch.Tensor], step_loss: StepLoss) -> torch.Tensor:
         """Clip the gradient, and move parameters and schedule; whether the step was taken.
@@ -92,7 +139,19 @@ class StepTrainer:
         Args:
             losses: the step's loss per task over all processes.
             step_loss: knows which heads have a gradient.
+
+        Raises:
+            InputError: the GPU runs out of memory, in what cannot be repeated.
         """
+        is_taken = attempt(lambda: self._update(losses, step_loss))
+        if is_taken is None:
+            raise InputError(
+                "the GPU has too little memory for the moments of the optimizer; take a smaller "
+                "backbone or an adapter, or free the GPU (the last saved state is kept)"
+            )
+        return is_taken
+
+    def _update(self, losses: dict[str, torch.Tensor], step_loss: StepLoss) -> torch.Tensor:
         step_loss.clear_absent_heads(self.unwrapped_model.heads)
         grad_norm = self.clip_gradients()
         is_finite = torch.stack([*losses.values(), grad_norm]).isfinite().all()
@@ -100,19 +159,16 @@ class StepTrainer:
         divisor = self.clip_divisor(grad_norm) if self.clips_in_step else None
         guarded_step(self.optimizer, is_finite, divisor)
         self.optimizer.zero_grad()
-        is_taken = is_finite
-        if self.optimizer.scaler is not None:  # which decides by the unscaled gradient alone
-            is_taken = is_finite.new_tensor(not self.accelerator.optimizer_step_was_skipped)
-        self.schedule.advance(is_taken)
+        self.schedule.advance(is_finite)
         self.log.write(losses, grad_norm, is_finite, self.schedule.rates[0])
-        return is_taken
+        return is_finite
 
     def prepare(self, indices: np.ndarray) -> tuple[StepLoss, list[np.ndarray]]:
         """The loss of a step, and this process's rows of it as micro-batches."""
-        step_loss, micro_batches = self.objective.for_step(indices), self.micro_batches(indices)
+        step_loss, micro_batches = self.objective.for_step(indices), self.splitter.split(indices)
         if self.accelerator.process_index >= len(indices):
             step_loss.mute()
-        if step_loss.needs_means and self.has_micro_batches(indices):
+        if step_loss.needs_means and self.splitter.cuts(indices):
             means = self.precompute_term_means(step_loss, micro_batches)
             step_loss.set_means(self.sum_over_processes(means))
         return step_loss, micro_batches
@@ -162,7 +218,7 @@ class StepTrainer:
     def batch(self, indices: np.ndarray) -> dict[str, Any]:
         """The tokens of a micro-batch on the device, as the model reads them."""
         swapped, device = self.swapped_at(indices), self.accelerator.device
-        if self.padding_free:
+        if self.splitter.padding_free:
             return {"packed": self.dataset.packed(indices, swapped).to(device)}
         batch = self.dataset.batch(indices, swapped)
         return {name: values.to(device) for name, values in batch.items()}
@@ -170,24 +226,6 @@ class StepTrainer:
     def swapped_at(self, indices: np.ndarray) -> np.ndarray | bool:
         """Which of these rows have their two texts swapped."""
         return False if self.swapped is None else self.swapped[indices]
-
-    def micro_batches(self, indices: np.ndarray, process: int | None = None) -> list[np.ndarray]:
-        """The rows of a step that a process (by default this one) has, cut by the token budget."""
-        process = self.accelerator.process_index if process is None else process
-        share = indices[process :: self.accelerator.num_processes]
-        if len(share) == 0:
-            # More processes than rows: this one joins the gradient exchange with a muted loss.
-            return [indices[:1]]
-        split = split_by_packed_tokens if self.padding_free else split_by_tokens
-        return split(share, self.dataset.lengths(), self.max_tokens)
-
-    def has_micro_batches(self, indices: np.ndarray) -> bool:
-        """Whether some process has several micro-batches of a step.
-
-        All processes must agree: they exchange numbers in the same order.
-        """
-        processes = range(self.accelerator.num_processes)
-        return any(len(self.micro_batches(indices, process)) > 1 for process in processes)
 
     def sync_gradients(self, is_last: bool) -> AbstractContextManager[Any]:
         """Processes exchange gradients once per step, in its last micro-batch."""
@@ -230,3 +268,16 @@ def add(
         name: totals[name] + value.detach() if name in totals else value.detach()
         for name, value in values.items()
     }
+
+
+def get_random_states(device: torch.device) -> list[torch.Tensor]:
+    """The states of the generators that a pass on this device draws from."""
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def set_random_states(device: torch.device, states: list[torch.Tensor]) -> None:
+    """Go back to :func:`get_random_states`."""
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)

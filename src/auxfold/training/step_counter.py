@@ -14,6 +14,7 @@ from auxfold.training.step_runner import StepRunner
 
 SECONDS = 1.0  # between two reads, for which a GPU has to wait
 MAX_SKIPPED = 5  # steps in a row that are not finite
+MAX_OVERFLOWS = 20  # in a row: the scale of fp16 is halved each time, from 65,536 to below 0.1
 N_MESSAGES = 10  # skipped steps that are described one by one
 N_IDS = 5  # rows of a skipped step that are named
 
@@ -49,8 +50,8 @@ class StepCounter:
             InputError: the latest steps were not finite, and it is no use to go on.
         """
         records = self.stepper.log.read()
-        while self.runner.notices:
-            self.log.display.say(self.runner.notices.pop(0))
+        for notice in self.runner.pop_notices():
+            self.log.display.say(notice)
         now = time.perf_counter()
         n_rows = max(sum(len(record.indices) for record in records), 1)
         for record in records:
@@ -66,30 +67,33 @@ class StepCounter:
     def _count(self, record: StepRecord) -> None:
         self.stepper.weighting.read_step()
         self.progress.learning_rate = record.learning_rate
-        reason = self._not_finite(record)
-        if not reason:
+        if record.is_finite:
             self.progress.add_step(record.losses, record.grad_norm, len(record.indices))
             return
-        self.progress.skip_step(len(record.indices))
-        where = f"epoch {self.progress.epoch + 1}, step {self.progress.step_in_epoch}"
-        if self.progress.skipped_in_a_row == MAX_SKIPPED:
+        total = sum(record.losses.values())
+        reason = f"the gradient's norm is {record.grad_norm}"
+        if not np.isfinite(total):
+            reason = f"the loss is {total}"
+        # With fp16 a gradient overflows now and then: the scaler skips the step and scales down.
+        is_overflow = bool(np.isfinite(total)) and self.stepper.accelerator.scaler is not None
+        self.progress.skip_step(len(record.indices), is_overflow)
+        self._stop_or_say(record, reason, is_overflow)
+
+    def _stop_or_say(self, record: StepRecord, reason: str, is_overflow: bool) -> None:
+        """Stop where it is no use to go on; otherwise say that a step was not taken."""
+        progress = self.progress
+        where = f"epoch {progress.epoch + 1}, step {progress.step_in_epoch}"
+        in_a_row, limit = progress.skipped_in_a_row, MAX_SKIPPED
+        if is_overflow:
+            in_a_row, limit = progress.overflows_in_a_row, MAX_OVERFLOWS
+        if in_a_row >= limit:
             raise InputError(
-                f"{reason} in {MAX_SKIPPED} steps in a row, the last of them {where}; lower "
+                f"{reason} in {limit} steps in a row, the last of them {where}; lower "
                 f"train.learning_rate or set train.precision = 'fp32' (the last saved state is "
                 f"kept)"
             )
-        if self.progress.skipped_steps <= N_MESSAGES:
+        if not is_overflow and progress.skipped_steps <= N_MESSAGES:
             self.log.display.say(f"{where} was not taken: {reason} ({self._name_rows(record)})")
-
-    def _not_finite(self, record: StepRecord) -> str:
-        """Why a step was not taken, or nothing."""
-        total = sum(record.losses.values())
-        if not np.isfinite(total):
-            return f"the loss is {total}"
-        # With fp16 a gradient overflows now and then: the scaler skips the step and scales down.
-        if not np.isfinite(record.grad_norm) and self.stepper.accelerator.scaler is None:
-            return f"the gradient's norm is {record.grad_norm}"
-        return ""
 
     def _name_rows(self, record: StepRecord) -> str:
         names = [repr(self.ids[index]) for index in record.indices[:N_IDS]]

@@ -16,6 +16,7 @@ import torch
 from auxfold.data.dataset import TokenizedDataset
 from auxfold.data.packing import Capacity, PackedTokens, choose_capacity, choose_lanes
 from auxfold.data.prefetch import map_tensors
+from auxfold.model.out_of_memory import is_out_of_memory
 
 # Captures the operations of a function without running them; returns what runs them again.
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
@@ -113,6 +114,7 @@ class StepGraphs:
 
         Raises:
             CaptureFailed: the step cannot be captured; it has not been run.
+            torch.OutOfMemoryError: there is too little memory to run or to capture it.
         """
         buffers = self._fill_buffers(capacity, tensors)
         key = (capacity, variant)
@@ -125,6 +127,8 @@ class StepGraphs:
             try:
                 self._replays[key] = self.capture(lambda: step(buffers))
             except Exception as error:
+                if is_out_of_memory(error):
+                    raise torch.OutOfMemoryError("a step was captured") from error
                 raise CaptureFailed(f"{type(error).__name__}: {error}".split("\n")[0]) from error
         self._replays[key]()
 

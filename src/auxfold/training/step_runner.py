@@ -12,9 +12,11 @@ import torch
 from auxfold.config import Train
 from auxfold.data.packing import Capacity
 from auxfold.data.prefetch import map_tensors, prefetch
+from auxfold.model.dropout import BitDropout
 from auxfold.model.fast.encoder import FastEncoder
 from auxfold.model.fast.regions import compile_regions
-from auxfold.training.loop import StepTrainer
+from auxfold.model.out_of_memory import attempt
+from auxfold.training.loop import StepTrainer, get_random_states
 from auxfold.training.objective import StepLoss
 from auxfold.training.step_graphs import (
     Capture,
@@ -32,9 +34,14 @@ LONG_TRAINING = 3_000  # optimizer steps that pay for the compilation of a few o
 
 
 class PreparedStep(NamedTuple):
-    """The rows of a step; as tensors of a fixed size, where they are one micro-batch."""
+    """The rows of a step; as tensors of a fixed size, where they are one micro-batch.
+
+    Attributes:
+        max_tokens: of a micro-batch, when the step was prepared.
+    """
 
     indices: np.ndarray
+    max_tokens: int
     capacity: Capacity | None = None
     tensors: StepTensors | None = None
 
@@ -51,8 +58,11 @@ class StepRunner:
         encoder: the forward pass over packed tokens; None: nothing is captured.
         capture: :class:`CudaCapture`, a stand-in for tests, or None to capture nothing.
 
+    Where a GPU runs out of memory, the step is repeated operation by operation in smaller
+    micro-batches.
+
     Attributes:
-        notices: what a person should know, a line each, until somebody has shown it.
+        notices: of captures, a line each; see :meth:`pop_notices`.
     """
 
     def __init__(
@@ -97,7 +107,8 @@ class StepRunner:
             return self.stepper.train_step(indices)
         stepper, weighting = self.stepper, self.stepper.weighting
         capacity, tensors = prepared.capacity, prepared.tensors
-        assert self.encoder is not None and self.graphs is not None and capacity is not None
+        graphs = self.graphs
+        assert self.encoder is not None and graphs is not None and capacity is not None
         self.encoder.prepare(capacity.max_length)
         present = stepper.objective.present(indices)
         weighting.start_step(list(present.values()))
@@ -106,11 +117,18 @@ class StepRunner:
         def step(tensors: StepTensors) -> None:
             self._run_static(tensors, present)
 
-        try:
-            self.graphs.run(capacity, tensors, (*present.values(), is_measured), step)
-        except CaptureFailed as error:
-            self._stop_capturing(error)
-            step(tensors.to(stepper.accelerator.device))
+        def run() -> bool:
+            try:
+                graphs.run(capacity, tensors, (*present.values(), is_measured), step)
+            except CaptureFailed as error:
+                self._stop_capturing(error)
+                step(tensors.to(stepper.accelerator.device))
+            return True
+
+        random_states = get_random_states(stepper.accelerator.device)
+        if not attempt(run):
+            stepper.halve_micro_batches(indices, random_states)
+            return stepper.run_started_step(indices)
         self.encoder.mark_stale()
         weighting.end_step(self._gram.clone() if is_measured else None)
         return stepper.log.add(indices, present)
@@ -133,9 +151,9 @@ class StepRunner:
             self._gram.copy_(weighting.gram)
 
     def _prepare(self, indices: np.ndarray) -> PreparedStep:
-        stepper = self.stepper
-        if len(stepper.micro_batches(indices)) > 1:
-            return PreparedStep(indices)
+        stepper, max_tokens = self.stepper, self.stepper.splitter.max_tokens
+        if stepper.splitter.cuts(indices):
+            return PreparedStep(indices, max_tokens)
         assert self.encoder is not None
         capacity, tensors = fill_up(
             stepper.dataset,
@@ -146,7 +164,7 @@ class StepRunner:
         )
         if stepper.accelerator.device.type == "cuda":  # a copy from pinned memory does not block
             tensors = map_tensors(torch.Tensor.pin_memory, tensors)
-        return PreparedStep(indices, capacity, tensors)
+        return PreparedStep(indices, max_tokens, capacity, tensors)
 
     def _take(self, indices: np.ndarray) -> PreparedStep:
         """The step over these rows: the next that was prepared ahead, if it is this one."""
@@ -154,7 +172,16 @@ class StepRunner:
         if ahead is None or ahead.indices is not indices:
             self.close()
             return self._prepare(indices)
+        if ahead.max_tokens != self.stepper.splitter.max_tokens:  # the GPU ran out of memory since
+            return self._prepare(indices)
         return ahead
+
+    def pop_notices(self) -> list[str]:
+        """What a person should know since the last call, a line each."""
+        splitter = self.stepper.splitter
+        notices = [*self.notices, *([] if splitter.notice is None else [splitter.notice])]
+        self.notices, splitter.notice = [], None
+        return notices
 
     def _stop_capturing(self, error: CaptureFailed) -> None:
         self.graphs = None
@@ -174,15 +201,21 @@ def make_step_runner(stepper: StepTrainer, settings: Train, n_steps: int) -> Ste
         settings: the ``[train]`` section.
         n_steps: optimizer steps of the whole training.
     """
-    encoder = stepper.unwrapped_model.fast_encoder() if stepper.padding_free else None
+    encoder = stepper.unwrapped_model.fast_encoder() if stepper.splitter.padding_free else None
     is_long = settings.compile == "auto" and n_steps >= LONG_TRAINING
     compile_regions(encoder is not None and (settings.compile == "on" or is_long))
     uses_graphs = settings.cuda_graphs == "auto" and stepper.accelerator.device.type == "cuda"
     return StepRunner(stepper, encoder, CudaCapture() if uses_graphs else None)
 
 
-def training_stream(device: torch.device) -> AbstractContextManager[object]:
-    """The stream on which a fold is trained: CUDA graphs cannot be captured on the default one."""
+def training_context(device: torch.device) -> AbstractContextManager[object]:
+    """The context in which steps are taken.
+
+    On a GPU it is a stream of its own, since CUDA graphs cannot be captured on the default one; on
+    a CPU dropout is fast in it.
+    """
+    if device.type == "cpu":
+        return BitDropout()
     if device.type != "cuda":
         return nullcontext()
     stream = torch.cuda.Stream(device)

@@ -87,7 +87,7 @@ def test_the_measured_gram_is_the_whole_steps_however_it_is_cut(work_dir, backbo
         )
         stepper = make_stepper(experiment)
         model, indices = stepper.unwrapped_model, np.arange(40)
-        assert (len(stepper.micro_batches(indices)) > 5) == (tokens == 90)
+        assert (len(stepper.splitter.split(indices)) > 5) == (tokens == 90)
         features = model.features(**stepper.batch(indices)).detach().requires_grad_()
         heads = {name: model.heads[name](features) for name in model.heads}
         losses = stepper.objective.for_step(indices)(heads, indices)

@@ -35,6 +35,11 @@ def compile_regions(enabled: bool) -> None:
             _compiled[region.__name__] = torch.compile(region)
 
 
+def are_compiled() -> bool:
+    """Whether the regions run through ``torch.compile``."""
+    return bool(_compiled)
+
+
 def _run(region: Callable[..., Any], *args: Any) -> Any:
     compiled = _compiled.get(region.__name__)
     if compiled is None or not torch.is_grad_enabled():

@@ -136,6 +136,10 @@ class TaskWeighting:
         self._present = torch.tensor(present)
         self._gram = self._no_gram()
 
+    def discard_gradients(self) -> None:
+        """Forget what was measured in the step at hand, which is going to be repeated."""
+        self._gram, self._gradients = self._no_gram(), {}
+
     @contextmanager
     def capture_gradients(self, model: MultiTaskModel) -> Iterator[None]:
         """Around the forward and backward pass of one micro-batch."""
@@ -266,9 +270,10 @@ class TaskWeighting:
         return self.is_active and self.method.needs_loss_after_step
 
     def after_step(self, losses: dict[str, torch.Tensor]) -> None:
-        """Learn from the losses of the step's rows after the optimizer's step."""
-        if self._losses is not None:  # the step was taken
-            self.method.after_step(self._losses, self._step_losses(losses))
+        """Learn from the losses of the step's rows after the step, unless one is not finite."""
+        after = self._step_losses(losses)
+        if self._losses is not None and after.losses.isfinite().all():  # the step was taken
+            self.method.after_step(self._losses, after)
 
     def finish_epoch(self) -> None:
         """Called after the last step of an epoch."""
