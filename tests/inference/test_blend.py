@@ -14,6 +14,8 @@ from auxfold.config.experiment import to_toml
 from auxfold.errors import InputError
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
+from auxfold.storage.checksums import write_checksums
+from auxfold.storage.records import write_record
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from commands import refusal_of_script, run_script
@@ -79,7 +81,7 @@ def test_the_submission_is_the_weighted_mean_of_the_runs(workdir, capsys):
         0.3,
         0.7,
     ]  # instead of the fitted weights, so that both runs count
-    Path("outputs/climbed/blend.json").write_text(json.dumps(record))
+    write_record(Path("outputs/climbed/blend.json"), record)
     run_script("inference", "--blend", "outputs/climbed")
     assert "30 rows, 2 runs, 5 models blended" in capsys.readouterr().out
     submission = pd.read_csv("outputs/climbed/submission.csv")
@@ -98,7 +100,7 @@ def test_every_column_by_weights_of_its_own_and_ranks(workdir):
     record = json.loads(Path("outputs/ranked/blend.json").read_text())
     assert list(record["weights"]) == ["toxic", "insult", "threat"]
     record["weights"] = {"toxic": [0.5, 0.5], "insult": [1.0, 0.0], "threat": [-0.25, 1.25]}
-    Path("outputs/ranked/blend.json").write_text(json.dumps(record))
+    write_record(Path("outputs/ranked/blend.json"), record)
     test = pd.read_csv("test.csv").sample(frac=1, random_state=3)
     test.assign(words=test["text"]).to_csv("new.csv", index=False)
     run_script(
@@ -139,10 +141,10 @@ def test_other_ids_other_runs_and_options_without_effect_are_refused(workdir, ca
     run = Path("outputs/second/fold_0/run.json")
     text = run.read_text()
     try:
-        run.write_text(json.dumps({**json.loads(text), "experiment_fingerprint": "x"}))
+        write_record(run, {**json.loads(text), "experiment_fingerprint": "x"})
         assert "outputs/second is not the run that was blended" in refusal_of_script(capsys, *blend)
     finally:
-        run.write_text(text)
+        write_record(run, json.loads(text))
     assert not Path("outputs/blend/submission.csv").exists()
 
 
@@ -151,7 +153,7 @@ def test_a_blend_of_one_runs_weight_is_that_run(workdir):
         "blend", "--runs", "first,second", "--method", "mean", "--name", "one", "--draws", "0"
     )
     path = Path("outputs/one/blend.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "weights": {"toxic": [0.0, 1.0]}}))
+    write_record(path, {**json.loads(path.read_text()), "weights": {"toxic": [0.0, 1.0]}})
     blend = Blend.from_folder("outputs/one")
     tables = blend.tables(None)
     blended = blend.predict(tables, show=False)["main"][:, 0]
@@ -213,7 +215,7 @@ def test_ranks_and_older_blends_cannot_be_calibrated(workdir, capsys):
     assert "'rank' gives none" in message
     record = fit_blend("post_old", "mean")
     del record["postprocess"]
-    Path("outputs/post_old/blend.json").write_text(json.dumps(record))
+    write_record(Path("outputs/post_old/blend.json"), record)
     message = refusal_of_script(
         capsys, "inference", "--blend", "outputs/post_old", "--threshold", "f1"
     )
@@ -247,7 +249,7 @@ def test_a_blend_predicts_a_table_of_other_names_without_ids(workdir, capsys):
 def test_a_run_without_a_weight_is_not_computed(workdir, monkeypatch):
     record = fit_blend("light", "mean")
     record["weights"] = {"toxic": [0.0, 1.0]}
-    Path("outputs/light/blend.json").write_text(json.dumps(record))
+    write_record(Path("outputs/light/blend.json"), record)
     blend = Blend.from_folder("outputs/light")
     predicted_runs = []
     predict = Ensemble.predict
@@ -264,7 +266,7 @@ def test_a_run_without_a_weight_is_not_computed(workdir, monkeypatch):
 def test_a_blend_in_python_is_the_script(workdir, monkeypatch, tmp_path):
     record = fit_blend("loaded", "logit")
     record["weights"] = {"toxic": [0.3, 0.7]}
-    Path("outputs/loaded/blend.json").write_text(json.dumps(record))
+    write_record(Path("outputs/loaded/blend.json"), record)
     expected = predict_blend("loaded")
     calibrated = predict_blend("loaded", "--calibrate", "temperature")
     sample = pd.read_csv("sample.csv")["id"]
@@ -293,11 +295,13 @@ def test_a_run_that_ranks_gives_its_probabilities_to_a_blend(workdir):
         for path in files:
             text = path.read_text()
             path.write_text(text.replace('average = "probability"', 'average = "rank"'))
+            write_checksums(path.parent, [path.name])
         assert Ensemble.from_folder("outputs/first").experiment.inference.average == "rank"
         np.testing.assert_allclose(predict_blend("ranks_within"), expected, atol=1e-9)
     finally:
         for path, text in zip(files, texts, strict=True):
             path.write_text(text)
+            write_checksums(path.parent, [path.name])
 
 
 def test_a_blend_is_found_from_elsewhere_again_and_again(workdir, monkeypatch, tmp_path):

@@ -22,6 +22,7 @@ from auxfold.kaggle import kernel
 from auxfold.kaggle.bundle import write_bundle
 from auxfold.kaggle.names import KaggleNames
 from auxfold.postprocessing.calibration import apply_isotonic
+from auxfold.storage.checksums import write_json_checked
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from commands import refusal_of_script, run_script
@@ -201,7 +202,7 @@ def test_other_folds_and_no_folds_are_refused(workdir, capsys):
     )
     path = Path("outputs/tiny/postprocess.json")
     stored_text = path.read_text()
-    path.write_text(json.dumps({**json.loads(stored_text), "data_fingerprint": "x"}))
+    write_json_checked(path, {**json.loads(stored_text), "data_fingerprint": "x"})
     try:
         with pytest.raises(InputError, match="is of other folds than these"):
             auxfold.load("outputs/tiny").predict("goose", threshold="f1")
@@ -213,7 +214,7 @@ def test_other_folds_and_no_folds_are_refused(workdir, capsys):
         with pytest.raises(InputError, match="run scripts/evaluate.py first"):
             auxfold.load("outputs/tiny/fold_0").predict("goose", calibrate="temperature")
     finally:
-        path.write_text(stored_text)
+        write_json_checked(path, json.loads(stored_text))
 
 
 ALONE = """

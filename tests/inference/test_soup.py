@@ -22,6 +22,7 @@ from auxfold.kaggle.bundle import write_bundle
 from auxfold.kaggle.kernel import predict as predict_on_kaggle
 from auxfold.kaggle.names import KaggleNames
 from auxfold.model.multitask import MultiTaskModel
+from auxfold.storage.checksums import write_checksums
 from auxfold.storage.run_folder import FoldFolder, RunFolder
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
@@ -216,5 +217,6 @@ def test_other_tensors_and_buffers_are_refused(workdir, tmp_path):
     weights = load_file(folders[1].path / "model.safetensors")
     weights["heads.aux.weight"], weights["heads.aux.bias"] = torch.zeros(3, 16), torch.zeros(3)
     save_file(weights, folders[1].path / "model.safetensors", metadata={"format": "pt"})
+    write_checksums(folders[1].path, ["config.json", "model.safetensors"])
     with pytest.raises(InputError, match="have other heads or backbones; their weights cannot be"):
         make_soup(folders)

@@ -11,6 +11,7 @@ from auxfold.config.experiment import to_toml
 from auxfold.errors import InputError
 from auxfold.storage.atomic import write_text
 from auxfold.storage.folds import check_folds
+from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import RunFolder
 from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
@@ -53,7 +54,7 @@ def test_a_seed_is_called_as_it_was_given(folder):
 def test_a_record_without_a_key_has_its_default(folder):
     record = json.loads(folder.folds_info.read_text())
     del record["group_duplicates"]
-    folder.folds_info.write_text(json.dumps(record))
+    write_record(folder.folds_info, record)
     check_folds(folder, make_experiment("train.csv", "b"))
     with pytest.raises(InputError, match="folds.group_duplicates = true, you gave false"):
         check_folds(folder, make_experiment("train.csv", "b", folds={"group_duplicates": False}))

@@ -29,7 +29,8 @@ from auxfold.config import BIAS
 from auxfold.config.experiment import Experiment
 from auxfold.data.paths import check_exists
 from auxfold.errors import InputError, nearest
-from auxfold.storage.atomic import write_frame, write_json, write_text
+from auxfold.storage.atomic import frame_writer, write_json, write_text
+from auxfold.storage.checksums import atomic_write_checked, write_json_checked
 from auxfold.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -144,10 +145,10 @@ def evaluate_out_of_fold(
         add_baselines(args, experiment, tasks, table, folds, oof, record)
     table, folds = select_held_out(table, folds)
     folder = RunFolder.of(experiment)
-    write_frame(folder.oof, oof)
+    atomic_write_checked(folder.oof, frame_writer(folder.oof, oof))
     write_json(folder.cross_validation, record)
     columns = fit_postprocess(tasks, table.labels, oof, record)
-    write_json(folder.postprocess, postprocess_record(folder, columns, len(oof)))
+    write_json_checked(folder.postprocess, postprocess_record(folder, columns, len(oof)))
     errors = worst_errors(tasks, table, folds, oof, experiment.data.id_column)
     page = render_report(experiment, tasks, record, table, folds, oof, errors[:50])
     write_text(folder.report, page)

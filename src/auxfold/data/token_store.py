@@ -7,8 +7,7 @@ a batch is built, so that another ``max_length`` needs no new tokenization.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,10 @@ import numpy as np
 
 from auxfold.data.text_column import hash_strings
 from auxfold.data.tokenizer_files import tokenizer_fingerprint
+from auxfold.storage.atomic import atomic_write_folder
+from auxfold.storage.checksums import FAST_ALGORITHM, is_intact, write_checksums
 
+_FILES = ("ids.npy", "offsets.npy")
 CHUNK = 20_000  # texts per call of the tokenizer: bounds memory, keeps its threads busy
 
 
@@ -54,12 +56,14 @@ def tokenize_column(texts: Sequence[str], tokenizer: Any, cache: Path | None) ->
     if cache is None:
         return TokenColumn(*_tokenize(texts, tokenizer))
     folder = cache / _fingerprint(texts, tokenizer)
-    if not folder.is_dir():
-        _store(folder, *_tokenize(texts, tokenizer))
-    return TokenColumn(
-        ids=np.load(folder / "ids.npy", mmap_mode="r"),
-        offsets=np.load(folder / "offsets.npy"),
-    )
+    stored = _load(folder)
+    if stored is None:
+        if folder.exists():
+            print(f"note: {folder} is damaged; tokenizing the texts again", file=sys.stderr)
+        tokens = TokenColumn(*_tokenize(texts, tokenizer))
+        _store(folder, tokens)
+        stored = _load(folder) or tokens
+    return stored
 
 
 def has_stored_tokens(texts: Sequence[str], tokenizer: Any, cache: Path) -> bool:
@@ -91,15 +95,28 @@ def _tokenize(texts: Sequence[str], tokenizer: Any) -> tuple[np.ndarray, np.ndar
     return np.concatenate(chunks), np.cumsum(lengths, dtype=np.int64)
 
 
-def _store(folder: Path, ids: np.ndarray, offsets: np.ndarray) -> None:
-    """Write ``ids.npy`` and ``offsets.npy`` into ``folder``, both or neither."""
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    np.save(partial / "ids.npy", ids)
-    np.save(partial / "offsets.npy", offsets)
+def _load(folder: Path) -> TokenColumn | None:
+    """The tokens in a folder; None where there are none, or damaged ones."""
+    ids, offsets = (folder / name for name in _FILES)
+    if not (is_intact(ids) and is_intact(offsets)):
+        return None
     try:
-        os.replace(partial, folder)
-    except OSError:
-        # Another process stored the tokens first. Its content is equal, since the name is a
-        # fingerprint of the texts and the tokenizer.
-        shutil.rmtree(partial)
+        return TokenColumn(np.load(ids, mmap_mode="r"), np.load(offsets))
+    except (OSError, ValueError, EOFError):  # damaged, in a folder without checksums
+        return None
+
+
+def _store(folder: Path, tokens: TokenColumn) -> None:
+    """Write both arrays into ``folder``, and their checksums.
+
+    If another process stores the tokens first, its folder stays. The content is equal, since the
+    name is a fingerprint of the texts and the tokenizer.
+    """
+
+    def write(temporary: Path) -> None:
+        for name, array in zip(_FILES, (tokens.ids, tokens.offsets), strict=True):
+            np.save(temporary / name, array)
+        write_checksums(temporary, _FILES, FAST_ALGORITHM)
+
+    n_bytes = tokens.ids.nbytes + tokens.offsets.nbytes
+    atomic_write_folder(folder, write, n_bytes, overwrite=_load(folder) is None)

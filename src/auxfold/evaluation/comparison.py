@@ -15,6 +15,7 @@ import numpy as np
 
 from auxfold.errors import InputError, nearest
 from auxfold.storage.atomic import read_json
+from auxfold.storage.checksums import check_file
 from auxfold.storage.run_folder import OUTPUTS, FoldFolder, RunFolder
 from auxfold.tasks import TaskSet
 from auxfold.tasks.metrics import higher_is_better
@@ -148,6 +149,7 @@ def format_comparison(record: dict[str, Any]) -> str:
 
 
 def _read_score(folder: FoldFolder, metric: str) -> float:
+    check_file(folder.metrics)
     scores = read_json(folder.metrics)
     if metric not in scores:
         raise InputError(f"{folder.metrics} has no metric {metric!r}{nearest(metric, scores)}")

@@ -15,6 +15,7 @@ from auxfold.inference.submission import SampleSubmission
 from auxfold.postprocessing.calibration import apply_calibrator
 from auxfold.postprocessing.cut_points import QWK, apply_cut_points
 from auxfold.postprocessing.record import load_postprocess_record
+from auxfold.storage.checksums import check_file
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task
 
@@ -229,8 +230,11 @@ class Postprocess:
 def stored_columns(ensemble: Ensemble) -> dict[str, dict[str, Any]]:
     """What ``postprocess.json`` stores for the folds of an ensemble; empty where nothing is."""
     fold = ensemble.folders[0]
+    folder = RunFolder(fold.path.parent)
+    if folder.postprocess.is_file():
+        check_file(folder.postprocess)  # damaged is not the same as missing
     try:
-        columns = load_postprocess_record(RunFolder(fold.path.parent), fold)["columns"]
+        columns = load_postprocess_record(folder, fold)["columns"]
     except InputError:
         return {}
     return dict(columns)

@@ -6,6 +6,7 @@ from typing import Any
 
 from auxfold.errors import InputError
 from auxfold.storage.atomic import read_json
+from auxfold.storage.checksums import check_file
 from auxfold.storage.run_folder import FoldFolder, RunFolder
 
 FINGERPRINTS = ("experiment_fingerprint", "data_fingerprint")  # of the folds that it was fitted on
@@ -32,13 +33,15 @@ def load_postprocess_record(folder: RunFolder, fold: FoldFolder) -> dict[str, An
         fold: one of its folds.
 
     Raises:
-        InputError: there is no such file, or it was fitted on other folds than this one.
+        InputError: there is no such file, it is damaged, or it was fitted on other folds than this
+            one.
     """
     if not folder.postprocess.is_file():
         raise InputError(
             f"no {folder.postprocess} with thresholds and calibration; run scripts/evaluate.py "
             f"first"
         )
+    check_file(folder.postprocess)
     record, run = read_json(folder.postprocess), fold.read_run()
     if any(record[name] != run[name] for name in FINGERPRINTS):
         raise InputError(

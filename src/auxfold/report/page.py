@@ -28,6 +28,7 @@ from auxfold.report.plot import Plot
 from auxfold.report.score_tables import label_scores, score_rows
 from auxfold.report.tables import describe_calibration, describe_thresholds
 from auxfold.storage.atomic import read_json
+from auxfold.storage.checksums import check_file
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import TaskSet
 
@@ -150,6 +151,8 @@ def _training_plots(experiment: Experiment, record: dict[str, Any]) -> list[Plot
     """The plots of the folds' histories."""
     folder = RunFolder.of(experiment)
     paths = [folder.fold(fold).history for fold in experiment.folds.names]
+    for path in paths:
+        check_file(path)
     histories = [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
     task_weights = run_plots.plot_task_weights(histories, experiment.main_task.name)
     curves = run_plots.plot_learning_curves(record, histories)

@@ -45,13 +45,12 @@ def atomic_write(path: Path, write: Callable[[Path], object], size: int | None =
     Raises:
         InputError: the disk is full, with the space needed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _written_aside(path, path.parent, size) as folder:
         temporary = folder / path.name
         write(temporary)
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
+        sync(path.parent)
 
 
 def atomic_write_folder(
@@ -72,13 +71,12 @@ def atomic_write_folder(
     Raises:
         InputError: as of :func:`atomic_write`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _written_aside(path, path.parent, size) as folder:
         temporary = folder / path.name
         temporary.mkdir()
         write(temporary)
         for content in [*temporary.rglob("*"), temporary]:
-            _sync(content)
+            sync(content)
         if overwrite and path.exists():
             os.replace(path, folder / "former")
         try:
@@ -86,7 +84,7 @@ def atomic_write_folder(
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        _sync(path.parent)
+        sync(path.parent)
 
 
 def atomic_write_files(
@@ -105,19 +103,18 @@ def atomic_write_files(
     Raises:
         InputError: as of :func:`atomic_write`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with _written_aside(folder, folder, size) as aside:
         temporary = aside / "files"
         temporary.mkdir()
         write(temporary)
         files = sorted(path for path in temporary.rglob("*") if path.is_file())
         for file in files:
-            _sync(file)
+            sync(file)
         for file in files:
             target = folder / file.relative_to(temporary)
             target.parent.mkdir(exist_ok=True)
             os.replace(file, target)
-        _sync(folder)
+        sync(folder)
         return [file.relative_to(temporary).as_posix() for file in files]
 
 
@@ -173,6 +170,7 @@ def _written_aside(path: Path, parent: Path, size: int | None) -> Iterator[Path]
     """A hidden folder in ``parent`` until the block ends; a full disk is refused for ``path``."""
     folder, lock = None, None
     try:
+        parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(parent)
         folder, lock = _make_folder(parent)
         yield folder
@@ -220,7 +218,7 @@ def _remove(folder: Path | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file or a folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -271,7 +269,7 @@ def _describe_full_disk(
     limit = sum(content.stat().st_size for content in contents if content.is_file())
     free = ""
     if number == errno.ENOSPC:  # a quota and the largest file size say nothing of free space
-        limit += shutil.disk_usage(parent).free
+        limit += shutil.disk_usage(next(p for p in [parent, *parent.parents] if p.exists())).free
         free = f", and {_megabytes(limit)} are free"
     if size is None and path.is_file() and path.stat().st_size > limit:
         size = path.stat().st_size  # of the former file

@@ -12,11 +12,14 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auxfold.errors import InputError
 from auxfold.storage.atomic import atomic_write, encode_json, read_json, write_json
 from auxfold.storage.file_lock import wait_for_lock
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHECKSUMS = "checksums.json"
 DEFAULT_ALGORITHM = "sha256"
@@ -102,34 +105,72 @@ def read_checksums(folder: Path) -> dict[str, dict[str, Any]]:
     )
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, remedy: str = "put it back from a copy, or make it again") -> None:
     """Refuse a file that is not as it was written.
 
     A file without an entry in the ``checksums.json`` of its folder is accepted.
 
     Args:
         path: the file. A large one takes a second per gigabyte or so: check it when it is used.
+        remedy: what to do about damage, for the message.
 
     Raises:
         InputError: the file is missing, empty, cut off or changed; or ``checksums.json`` is
             damaged.
     """
+    if damage := find_damage(path):
+        raise InputError(
+            f"{path} {damage}; {remedy} "
+            f"(if you changed it on purpose, delete {path.parent / CHECKSUMS})"
+        )
+
+
+def find_damage(path: Path) -> str | None:
+    """How a file differs from what was written, as of :func:`check_file`; None: it does not.
+
+    Raises:
+        InputError: ``checksums.json`` is damaged.
+    """
     entry = read_checksums(path.parent).get(path.name)
     if entry is None or _matches(path, entry) or _matches(path, entry.get("former")):
-        return
-    raise InputError(
-        f"{path} {_describe_damage(path, entry)}; put it back from a copy, or make it again "
-        f"(if you changed it on purpose, delete {path.parent / CHECKSUMS})"
-    )
+        return None
+    if not path.is_file():
+        return "is missing"
+    size = path.stat().st_size
+    if size == 0:
+        return f"is empty; it had {entry['size']:,} bytes"
+    if size < entry["size"]:
+        return f"is cut off: it has {size:,} of {entry['size']:,} bytes"
+    return "was changed since it was written, or belongs to another run"
+
+
+def read_frame(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a parquet file, which is checked before.
+
+    Args:
+        path: the file.
+        columns: those to read; None: all.
+
+    Raises:
+        InputError: as of :func:`check_file`; or the file cannot be read, in a folder without
+            checksums.
+    """
+    import pandas as pd  # not at the top: every command imports this module, `--help` included
+
+    check_file(path)
+    try:
+        return pd.read_parquet(path, columns=columns)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} is damaged ({reason}); put it back, or make it again") from None
 
 
 def is_intact(path: Path) -> bool:
-    """Whether :func:`check_file` accepts a file; for files that are computed again otherwise."""
+    """Whether a file is there and as it was written; for what is computed again otherwise."""
     try:
-        check_file(path)
+        return path.is_file() and find_damage(path) is None
     except InputError:
         return False
-    return True
 
 
 def checksum(path: Path, algorithm: str = DEFAULT_ALGORITHM) -> str:
@@ -153,17 +194,6 @@ def _matches(path: Path, entry: dict[str, Any] | None) -> bool:
         return False
     algorithm = FAST_ALGORITHM if FAST_ALGORITHM in entry else DEFAULT_ALGORITHM
     return checksum(path, algorithm) == entry.get(algorithm)
-
-
-def _describe_damage(path: Path, entry: dict[str, Any]) -> str:
-    if not path.is_file():
-        return "is missing"
-    size = path.stat().st_size
-    if size == 0:
-        return f"is empty; it had {entry['size']:,} bytes"
-    if size < entry["size"]:
-        return f"is cut off: it has {size:,} of {entry['size']:,} bytes"
-    return "was changed since it was written, or belongs to another run"
 
 
 @contextmanager

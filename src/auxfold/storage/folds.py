@@ -9,11 +9,14 @@ from auxfold.config.differences import describe_differences
 from auxfold.config.experiment import Experiment, load_experiment
 from auxfold.config.toml_text import toml_value
 from auxfold.errors import InputError
-from auxfold.storage.atomic import write_frame
+from auxfold.storage.atomic import frame_writer
+from auxfold.storage.checksums import atomic_write_checked, check_file, read_frame
 from auxfold.storage.records import read_record, write_record
 from auxfold.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
 # What says how rows and their labels are read: sections, and keys of a task.
@@ -22,6 +25,7 @@ READING_KEYS = (
     "kind", "columns", "na_values", "classes", "normalize_votes", "positive", "positives", "tags",
     "cell_format", "separator", "min_count", "unseen", "empty", "row_weight", "pos_weight",
 )  # fmt: skip
+_REMEDY = "make new folds with make_folds.py --overwrite (and train every fold again)"
 # Of keys that a record of folds may lack, since it was written before there was such a key.
 _DEFAULTS = {name: field.default for name, field in Folds.model_fields.items()}
 
@@ -34,7 +38,8 @@ def write_folds(
 
     # The record goes first and comes last: folds without it are no folds.
     folder.folds_info.unlink(missing_ok=True)
-    write_frame(folder.folds, pd.DataFrame({"id": ids, "fold": folds.astype("int16")}))
+    frame = pd.DataFrame({"id": ids, "fold": folds.astype("int16")})
+    atomic_write_checked(folder.folds, frame_writer(folder.folds, frame))
     write_record(folder.folds_info, info)
 
 
@@ -60,6 +65,7 @@ def check_folds(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     """
     if not folder.folds.is_file() or not folder.folds_info.is_file():
         raise InputError(f"no {folder.folds}; run scripts/make_folds.py first")
+    check_file(folder.folds_info, _REMEDY)
     info = read_record(folder.folds_info)
     made_with = {**_DEFAULTS, **info}
     differences = "; ".join(
@@ -69,10 +75,7 @@ def check_folds(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     )
     if differences:
         run = f"use --run {folder.path.name}, or " if folder.experiment.is_file() else ""
-        raise InputError(
-            f"{folder.folds} was made with {differences}; {run}make new folds with "
-            f"make_folds.py --overwrite (and train every fold again)"
-        )
+        raise InputError(f"{folder.folds} was made with {differences}; {run}{_REMEDY}")
     return info
 
 
@@ -82,27 +85,57 @@ def read_folds(
     """The fold of every id.
 
     Raises:
-        InputError: as of :func:`check_folds`, or they were made from other rows.
+        InputError: as of :func:`check_folds`, or they were made from other rows; or the file is
+            damaged, lacks a row or has a fold that the experiment does not have.
     """
-    import pandas as pd
+    import numpy as np
 
     info = check_folds(folder, experiment)
     if info["data_fingerprint"] != data_fingerprint:
-        remedy = "make new folds with make_folds.py --overwrite (and train every fold again)"
         if differences := _label_differences(folder, experiment):
             raise InputError(
                 f"{folder.folds} was made with {differences}; use --run {folder.path.name}, or "
-                f"{remedy}"
+                f"{_REMEDY}"
             )
         raise InputError(
             f"{folder.folds} was made from other rows than {experiment.data.path} has now; put the "
-            f"file back as it was, or {remedy}"
+            f"file back as it was, or {_REMEDY}"
         )
-    frame = pd.read_parquet(folder.folds)
-    if len(frame) == len(ids) and (frame["id"].to_numpy() == ids).all():
-        return frame["fold"].to_numpy(dtype=int)  # in the same order, as they are usually
-    by_id = frame.set_index("id")["fold"]
-    return by_id.loc[ids].to_numpy(dtype=int)
+    by_id = read_frame(folder.folds).set_index("id")["fold"]
+    if not np.array_equal(by_id.index.to_numpy(), ids):  # usually they are in the same order
+        _check_ids(by_id.index.to_numpy(), ids, folder.folds)
+        by_id = by_id.loc[ids]
+    folds = by_id.to_numpy(dtype=int)
+    _check_numbers(folds, ids, experiment, folder.folds)
+    return folds
+
+
+def _check_ids(stored: np.ndarray, ids: np.ndarray, path: Path) -> None:
+    """Refuse folds that do not have every row once."""
+    import numpy as np
+
+    missing = ids[~np.isin(ids, stored)]
+    if len(missing):
+        problem = f"lacks {len(missing):,} of {len(ids):,} rows, the first of them {missing[0]!r}"
+    elif len(stored) != len(ids):
+        problem = f"has {len(stored):,} rows, and the table has {len(ids):,}"
+    else:
+        return
+    raise InputError(f"{path} {problem}; {_REMEDY}")
+
+
+def _check_numbers(folds: np.ndarray, ids: np.ndarray, experiment: Experiment, path: Path) -> None:
+    """Refuse a fold that the settings do not have; -1 is for rows that one split only trains on."""
+    import numpy as np
+
+    names = list(experiment.folds.names)
+    is_known = np.isin(folds, names if experiment.folds.validation is None else [-1, *names])
+    if not is_known.all():
+        row = np.flatnonzero(~is_known)[0]
+        raise InputError(
+            f"{path} has row {ids[row]!r} in fold {folds[row]}, which is not a fold of the "
+            f"experiment ({names[0]} to {names[-1]}); {_REMEDY}"
+        )
 
 
 def _label_differences(folder: RunFolder, experiment: Experiment) -> str | None:

@@ -5,18 +5,29 @@ The number says which version of auxfold can read the folder of the record. Vers
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from auxfold.errors import InputError
-from auxfold.storage.atomic import read_json, write_json
+from auxfold.storage.atomic import read_json
+from auxfold.storage.checksums import check_file, write_json_checked
 
 SCHEMA = 2
 
 
 def write_record(path: Path, content: dict[str, Any]) -> None:
-    """Write a record atomically, with the schema number of this version first."""
-    write_json(path, {"schema": SCHEMA, **content})
+    """Write a record and its checksum, with the schema number of this version first."""
+    write_json_checked(path, {"schema": SCHEMA, **content})
+
+
+def replace_non_finite(content: Any) -> Any:
+    """The content with None for NaN and infinite numbers, which JSON cannot hold."""
+    if isinstance(content, dict):
+        return {key: replace_non_finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [replace_non_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def read_record(path: Path, remedy: str = "train it again") -> dict[str, Any]:
@@ -27,9 +38,14 @@ def read_record(path: Path, remedy: str = "train it again") -> dict[str, Any]:
         remedy: what to do with a folder of version 0.1, for the message.
 
     Raises:
-        InputError: another version of auxfold wrote it, in a form that this one does not read.
+        InputError: the file is damaged, or another version of auxfold wrote it, in a form that this
+            one does not read.
     """
-    record: dict[str, Any] = read_json(path)
+    check_file(path, f"put it back from a copy, or {remedy}")
+    try:
+        record: dict[str, Any] = read_json(path)
+    except ValueError as error:  # in a folder without checksums
+        raise InputError(f"{path} is damaged ({error}); {remedy}") from None
     schema = record.get("schema", 1)
     if schema < SCHEMA:
         raise InputError(

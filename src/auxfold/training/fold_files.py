@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,9 +11,11 @@ from transformers import PreTrainedTokenizerBase
 
 from auxfold.config.experiment import Experiment, to_toml
 from auxfold.data.tokenizer_files import save_tokenizer
+from auxfold.model.adapters.injection import trainable_state_dict
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.report.model_card import model_card
-from auxfold.storage.atomic import write_frame, write_json, write_text
+from auxfold.storage.atomic import atomic_write_files, write_frame, write_json, write_text
+from auxfold.storage.checksums import write_checksums
 from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import FoldFolder
 from auxfold.storage.working import finish_working
@@ -44,12 +47,17 @@ def write_fold(
     working = FoldFolder(folder.working)
     if oof is not None:
         write_frame(working.oof, oof)
-    model.save_pretrained(working.path)
-    save_tokenizer(tokenizer, working.path)
+    is_complete = model.config.reference is None  # otherwise without the frozen backbone
+    weights = model.state_dict() if is_complete else trainable_state_dict(model)
+    n_bytes = sum(tensor.nbytes for tensor in weights.values())
+    names = atomic_write_files(working.path, model.save_pretrained, n_bytes)
+    names += atomic_write_files(working.path, partial(save_tokenizer, tokenizer))
     write_text(working.experiment, to_toml(experiment))
     lines = (json.dumps(evaluation, allow_nan=False) for evaluation in history)
     write_text(working.history, "".join(line + "\n" for line in lines))
     write_json(working.metrics, metrics)
     write_text(working.card, model_card(experiment, record, metrics))
     write_record(working.run, record)
+    records = [working.oof, working.experiment, working.history, working.metrics, working.run]
+    write_checksums(working.path, [*names, *(path.name for path in records if path.is_file())])
     finish_working(folder)
