@@ -102,26 +102,21 @@ def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float | 
 
 def precision(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Macro precision over the classes in labels or predictions; 0 for one never predicted."""
-    from sklearn.metrics import precision_score
-
     counts = confusion(labels, probabilities)
-    return score_counts(precision_score, counts, average="macro", zero_division=0.0)
+    return _mean_over_classes(counts, counts.diagonal(), counts.sum(axis=0))
 
 
 def recall(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Macro recall over the classes in labels or predictions; 0 for one without a label."""
-    from sklearn.metrics import recall_score
-
     counts = confusion(labels, probabilities)
-    return score_counts(recall_score, counts, average="macro", zero_division=0.0)
+    return _mean_over_classes(counts, counts.diagonal(), counts.sum(axis=1))
 
 
 def f_beta(labels: np.ndarray, probabilities: np.ndarray, beta: float = 1.0) -> float | None:
     """Macro F-beta over the classes in labels or predictions."""
-    from sklearn.metrics import fbeta_score
-
     counts = confusion(labels, probabilities)
-    return score_counts(fbeta_score, counts, beta=beta, average="macro", zero_division=0.0)
+    denominators = beta**2 * counts.sum(axis=1) + counts.sum(axis=0)
+    return _mean_over_classes(counts, (1 + beta**2) * counts.diagonal(), denominators)
 
 
 def matthews(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
@@ -174,16 +169,28 @@ def score_counts(score: Callable[..., Any], counts: np.ndarray, **options: Any) 
     return float(value) if np.isfinite(value) else None
 
 
-def _accuracy(counts: np.ndarray) -> float | None:
-    from sklearn.metrics import accuracy_score
+def _mean_over_classes(
+    counts: np.ndarray, numerators: np.ndarray, denominators: np.ndarray
+) -> float | None:
+    """The mean ratio of the classes in labels or predictions, 0 where a denominator is 0."""
+    occurs = counts.any(axis=0) | counts.any(axis=1)
+    if not occurs.any():
+        return None
+    ratios = np.divide(
+        numerators, denominators, out=np.zeros(len(counts)), where=denominators != 0
+    )  # fmt: skip
+    return float(ratios[occurs].mean())
 
-    return score_counts(accuracy_score, counts)
+
+def _accuracy(counts: np.ndarray) -> float | None:
+    return ratio(counts.trace(), counts.sum())
 
 
 def _balanced_accuracy(counts: np.ndarray) -> float | None:
-    from sklearn.metrics import balanced_accuracy_score
-
-    return score_counts(balanced_accuracy_score, counts)
+    rows = counts.sum(axis=1)
+    if not rows.any():
+        return None
+    return float(np.mean(counts.diagonal()[rows > 0] / rows[rows > 0]))
 
 
 def _matthews(counts: np.ndarray) -> float | None:
