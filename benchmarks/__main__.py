@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from auxfold.cli.options import run
+from auxfold.cli.exit_codes import run
+from auxfold.cli.threads import let_waiting_threads_sleep
 from auxfold.errors import InputError, nearest
 
 KINDS = {
@@ -17,6 +18,8 @@ KINDS = {
     "folds": "seconds to make folds, of auxfold and of iterative-stratification",
     "load": "seconds to read a training table, and to open it again",
     "start": "seconds from a command to the first training step and the first prediction",
+    "cost": "what training costs against tokens and heads, and the rest against rows, as plots",
+    "reliability": "kills, full disks, damaged files, strange tables and hours of work",
     "gpu": "everything that is measured on a GPU, in order of worth, with one command",
     "table": "write measurements from a file of JSON lines into the page of speeds",
     "tfidf": "out-of-fold scores of TF-IDF with logistic or ridge regression on the same folds",
@@ -48,4 +51,5 @@ def describe_kinds() -> str:
 
 
 if __name__ == "__main__":
+    let_waiting_threads_sleep()
     run(main)

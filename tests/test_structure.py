@@ -41,6 +41,8 @@ RETIRED_NAMES = {
 }  # fmt: skip
 LIBRARY_NAMES = {("hypothesis", "given")}  # `module.name` of a library, which cannot be renamed
 
+# Folders of tests that go through the commands.
+OF_ALL_MODULES = (("end_to_end",), ("fixtures",), ("reliability",))
 # Tests without a module of their own: this file.
 TESTS_OF_NO_MODULE = {"test_docs.py", "test_structure.py"}
 
@@ -151,7 +153,7 @@ def test_tests_mirror_the_modules():
     problems = []
     for path in sorted(TESTS.rglob("test_*.py")):
         folder = path.relative_to(TESTS).parent
-        if folder.parts[:1] in (("end_to_end",), ("fixtures",)) or path.name in TESTS_OF_NO_MODULE:
+        if folder.parts[:1] in OF_ALL_MODULES or path.name in TESTS_OF_NO_MODULE:
             continue
         in_benchmarks = folder.parts[:1] == ("benchmarks",)
         source = ROOT / folder if in_benchmarks else PACKAGE / folder
