@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
 
     tasks = TaskSet.from_experiment(experiment)
     table, folds = create_folds(experiment)
-    oof = tfidf_out_of_fold(tasks, table, folds)[folds >= 0]
+    oof = tfidf_out_of_fold(experiment, tasks, table, folds)[folds >= 0]
     table, folds = select_held_out(table, folds)
     scores = out_of_fold_scores(tasks, table, oof, folds, experiment.identities.columns)
     scores["main"] = tasks.selection_metric

@@ -13,6 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from auxfold.config.experiment import Experiment, load_experiment, to_toml
 from auxfold.data.loading import read_training_table
+from auxfold.data.sample_weights import fit_sample_weights
 from auxfold.datasets.sample import build_sample
 from auxfold.datasets.sample_words import SCORED
 from auxfold.errors import InputError
@@ -111,7 +112,9 @@ def test_identities_are_targets_too_and_rows_without_annotation_are_masked(train
     known = ~np.isnan(table.identities).any(axis=1)
     assert 200 < known.sum() < 800
     leaf = torch.zeros(len(table), 4, requires_grad=True)
-    objective, rows = Objective(TaskSet.from_experiment(experiment), table), np.arange(len(table))
+    rows = np.arange(len(table))
+    fitted = fit_sample_weights(experiment, table, rows)
+    objective = Objective(TaskSet.from_experiment(experiment), fitted)
     logits = {"toxicity": leaf[:, :1], "identities": leaf[:, 1:]}
     sum(objective.for_step(rows)(logits, rows).values()).backward()
     moved = leaf.grad.numpy() != 0
@@ -297,7 +300,9 @@ def worst_bpsn(path: str, rows: int, **sample_weights) -> float:
     features = torch.tensor(words.fit_transform(table.texts[0]).toarray())
     model = torch.nn.Linear(features.shape[1], 1)
     torch.nn.init.zeros_(model.weight)
-    objective, train = Objective(TaskSet.from_experiment(experiment), table), np.arange(rows)
+    train = np.arange(rows)
+    fitted = fit_sample_weights(experiment, table, train)
+    objective = Objective(TaskSet.from_experiment(experiment), fitted)
     optimizer, step_loss = torch.optim.Adam(model.parameters(), lr=0.05), objective.for_step(train)
     for _ in range(30):
         optimizer.zero_grad()

@@ -32,7 +32,8 @@ def table(labels: list[float], weights: list[float] | None = None) -> Table:
 def predict_with_tfidf(table: Table, folds: np.ndarray, **task) -> np.ndarray:
     """``(rows, outputs)``."""
     experiment = make_experiment("t", "b", tasks=[{**BINARY, **task}])
-    return tfidf_out_of_fold(TaskSet.from_experiment(experiment), table, folds).to_numpy()
+    tasks = TaskSet.from_experiment(experiment)
+    return tfidf_out_of_fold(experiment, tasks, table, folds).to_numpy()
 
 
 def test_a_row_is_predicted_by_the_other_folds_only():

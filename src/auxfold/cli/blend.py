@@ -203,13 +203,15 @@ def blend_folder(name: str) -> RunFolder:
 
 def load_rows(first: Member) -> tuple[Table, np.ndarray]:
     """The first run's training rows and their folds, checked to be those it was trained on."""
-    from auxfold.training.split import load_training_table
+    from auxfold.training.split import accept_former_fingerprint, load_training_table
 
     table = load_training_table(first.experiment)
     check_trained_with(first.folders, first.experiment, table.fingerprint())
     folder = RunFolder(first.folders[0].path.parent)
     return table, read_folds(folder, table.ids, first.experiment, table.fingerprint())
 
+    accept_former_fingerprint(folder, first.experiment, table)
+    check_trained_with(first.folders, first.experiment, table.fingerprint())
 
 def parse_weights(text: str | None) -> list[float] | None:
     """``"2,1"`` to ``[2.0, 1.0]``."""

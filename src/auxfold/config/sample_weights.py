@@ -44,15 +44,16 @@ class SampleWeights(Section):
     annotators: str | None = Field(
         None,
         description='The column with the number of annotators of a row; `scheme = "annotators"` '
-        "needs it. An empty count weighs as much as the mean of the others.",
+        "needs it. An empty count weighs as much as the mean of the others among the rows to train "
+        "on.",
     )
     column: str | None = Field(
         None, description='The column with weights >= 0; `scheme = "column"` needs it.'
     )
     scale_to_mean_one: bool = Field(
         True,
-        description="Divides the weights by their mean over the rows with a main label, so that "
-        "the main task keeps its share next to the auxiliary ones.",
+        description="Divides the weights by their mean over the rows to train on that have a main "
+        "label, so that the main task keeps its share next to the auxiliary ones.",
     )
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ from auxfold.data.labels import parse_labels
 from auxfold.data.lists import contains_lists, parse_task_numbers
 from auxfold.data.parts import DEV, leave_out_test_rows, parse_parts, select_test_rows
 from auxfold.data.reader import read_data_columns, read_data_header
-from auxfold.data.sample_weights import scheme_weights
+from auxfold.data.sample_weights import scheme_factors
 from auxfold.data.sources import ColumnSpec, read_sources
 from auxfold.data.table import Table, append_validation_rows, join_tables
 from auxfold.data.text_column import TextColumn
@@ -50,7 +50,10 @@ def read_training_table(experiment: Experiment) -> Table:
         table = tables[0] if len(tables) == 1 else join_tables(tables, data.source_names)
     if experiment.folds.validation == DATA_SPLIT:
         _check_held_out(table, str(data.split))
-    return _apply_weight_schemes(experiment, table, files)
+    if not experiment.sample_weights.scheme:
+        return table
+    factors = scheme_factors(experiment, table.labels, table.identities, files)
+    return replace(table, scheme_factors=factors)
 
 
 def read_training_files(experiment: Experiment) -> list[tuple[pd.DataFrame, str]]:
@@ -139,18 +142,6 @@ def _read_prediction_rows(
     split = str(data.split)
     frame = read_data_columns(data, path, list(dict.fromkeys([*columns, split])))
     return select_test_rows(frame, split, path)[columns]
-
-
-def _apply_weight_schemes(
-    experiment: Experiment, table: Table, files: list[tuple[pd.DataFrame, str]]
-) -> Table:
-    """The table with the weights of ``[sample_weights]`` on the main task."""
-    if not experiment.sample_weights.scheme:
-        return table
-    name = experiment.main_task.name
-    factors = scheme_weights(experiment, table.labels, table.identities, files)
-    weights = table.task_weights.get(name, np.float32(1.0)) * factors
-    return replace(table, task_weights={**table.task_weights, name: weights.astype(np.float32)})
 
 
 def _refuse_unread_columns(experiment: Experiment) -> None:

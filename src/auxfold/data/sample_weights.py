@@ -13,12 +13,14 @@ of the competition. The weights of the four cells are:
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from auxfold.config.experiment import Experiment
 from auxfold.data.cells import parse_counts, parse_weights
+from auxfold.data.table import Table
 
 
 def identity_strict(toxic: np.ndarray, mentions: np.ndarray) -> np.ndarray:
@@ -55,23 +57,21 @@ def identity_public_kernel(toxic: np.ndarray, mentions: np.ndarray) -> np.ndarra
 def annotators(counts: np.ndarray) -> np.ndarray:
     """``(rows,)`` log(annotators + 2), which the third place of Jigsaw 2019 used.
 
-    A row with an unknown count (NaN) gets the mean weight of the others.
-
     Args:
-        counts: ``(rows,)`` numbers of annotators, NaN where unknown.
+        counts: ``(rows,)`` numbers of annotators, NaN where unknown; there the weight is NaN, too.
     """
-    weights = np.log(counts + 2)
-    known = ~np.isnan(weights)
-    return np.where(known, weights, weights[known].mean() if known.any() else 1.0)
+    return np.log(counts + 2)
 
 
-def scheme_weights(
+def scheme_factors(
     experiment: Experiment,
     labels: np.ndarray,
     identities: np.ndarray,
     files: list[tuple[pd.DataFrame, str]],
-) -> np.ndarray:
-    """``(rows,)`` the product of the schemes of ``[sample_weights]``.
+) -> dict[str, np.ndarray]:
+    """Scheme of ``[sample_weights]`` to ``(rows,)`` weights that follow from the row alone.
+
+    NaN: no annotators are known, and the weight depends on other rows.
 
     Args:
         experiment: names the schemes.
@@ -83,9 +83,8 @@ def scheme_weights(
     Raises:
         InputError: a cell is not a weight or not a count.
     """
-    settings, main = experiment.sample_weights, experiment.main_task
-    label = labels[:, experiment.label_columns.index(main.label_columns[0])]
-    toxic, mentions = label >= 0.5, identities >= 0.5
+    settings = experiment.sample_weights
+    toxic, mentions = labels[:, _main_column(experiment)] >= 0.5, identities >= 0.5
 
     def parse(parser: Callable, column: str | None) -> np.ndarray:
         return np.concatenate([parser(frame, column, path) for frame, path in files])
@@ -96,6 +95,40 @@ def scheme_weights(
         "annotators": lambda: annotators(parse(parse_counts, settings.annotators)),
         "column": lambda: parse(parse_weights, settings.column),
     }
-    weights = np.prod([schemes[name]() for name in settings.scheme], axis=0)
-    mean = weights[~np.isnan(label)].mean()
-    return weights / mean if settings.scale_to_mean_one and mean > 0 else weights
+    return {name: schemes[name]() for name in settings.scheme}
+
+
+def fit_sample_weights(experiment: Experiment, table: Table, indices: np.ndarray) -> Table:
+    """The table with the weights of ``[sample_weights]`` among those of the main task.
+
+    What depends on other rows is learned from the rows to train on alone: the mean weight of known
+    numbers of annotators, for rows without one, and the mean by which the weights are divided.
+
+    Args:
+        experiment: names the main task, and says whether weights are scaled to a mean of 1.
+        table: with ``scheme_factors``; a table without them is returned as it is.
+        indices: the rows to train on.
+    """
+    if not table.scheme_factors:
+        return table
+    factors = []
+    for factor in table.scheme_factors.values():
+        mean = _mean(factor[indices][~np.isnan(factor[indices])])
+        factors.append(np.where(np.isnan(factor), mean, factor))
+    weights = np.prod(factors, axis=0)
+    if experiment.sample_weights.scale_to_mean_one:
+        is_labeled = ~np.isnan(table.labels[indices, _main_column(experiment)])
+        mean = _mean(weights[indices][is_labeled])
+        weights = weights / mean if mean > 0 else weights
+    name = experiment.main_task.name
+    weights = (table.task_weights.get(name, np.float32(1.0)) * weights).astype(np.float32)
+    return replace(table, task_weights={**table.task_weights, name: weights}, scheme_factors={})
+
+
+def _main_column(experiment: Experiment) -> int:
+    """The main task's first column in ``Table.labels``."""
+    return experiment.label_columns.index(experiment.main_task.label_columns[0])
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else 1.0

@@ -25,8 +25,8 @@ class Table:
         labels: ``(rows, columns)`` float32, NaN where not labeled; columns as in
             ``Experiment.label_columns``; no columns for a test file.
         sample_weights: ``(rows,)`` float32, for every task.
-        task_weights: task name to ``(rows,)`` float32, for tasks that name a column and, under
-            ``[sample_weights]``, for the main task.
+        task_weights: task name to ``(rows,)`` float32, for tasks that name a column and, once they
+            are fitted (``fit_sample_weights``), with those of ``[sample_weights]``.
         groups: ``(rows,)`` strings or None.
         identities: ``(rows, identities)`` float32 in [0, 1], NaN where not annotated; columns as in
             ``[identities]``; no columns where it names none and for a test file.
@@ -34,6 +34,8 @@ class Table:
         held_out: ``(rows,)`` bool, the rows of a validation file, or those that ``data.split``
             marks; None where there are none.
         pos_weights: task name to ``(rows,)`` float32, for tasks whose ``pos_weight`` is a column.
+        scheme_factors: scheme of ``[sample_weights]`` to ``(rows,)`` weights before they are
+            fitted, NaN where the weight depends on other rows; empty where there is no scheme.
         notes: one line for each thing about the reading of labels that the file does not show.
     """
 
@@ -48,6 +50,7 @@ class Table:
     sources: np.ndarray | None = None
     held_out: np.ndarray | None = None
     pos_weights: dict[str, np.ndarray] = field(default_factory=dict)
+    scheme_factors: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -71,11 +74,15 @@ class Table:
             sources=self.sources_at(indices),
             held_out=None if self.held_out is None else self.held_out[indices],
             pos_weights={name: weights[indices] for name, weights in self.pos_weights.items()},
+            scheme_factors={name: x[indices] for name, x in self.scheme_factors.items()},
             notes=self.notes,
         )
 
     def fingerprint(self) -> str:
-        """A digest of ids, texts, labels, weights, groups, identities, sources, in file order."""
+        """A digest of ids, texts, labels, weights, groups, identities, sources, in file order.
+
+        All of it is as the files have it: nothing is fitted on rows.
+        """
         return self._fingerprint
 
     def set_fingerprint(self, fingerprint: str) -> None:
@@ -93,7 +100,9 @@ class Table:
         for column in strings:
             # Values are hashed rather than joined text, since a text may contain any separator.
             digest.update(hash_strings(column).tobytes())
-        weights = (self.sample_weights, *self.task_weights.values(), *self.pos_weights.values())
+        weights = [self.sample_weights]
+        for by_name in (self.task_weights, self.pos_weights, self.scheme_factors):
+            weights.extend(by_name.values())
         for numbers in (self.labels, *weights, self.identities):
             # An array without identities has no bytes and so does not change the digest.
             digest.update(np.ascontiguousarray(numbers).tobytes())

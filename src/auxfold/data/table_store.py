@@ -37,7 +37,7 @@ _WITHOUT_INFLUENCE = {
 }  # fmt: skip
 _PACKAGES = ("config", "data", "tasks", "training")  # whose code reads and checks a table
 _ARRAYS = ("labels", "sample_weights", "identities", "sources", "held_out")  # fields of a table
-_PER_TASK = ("task_weights", "pos_weights")  # fields with an array per task
+_PER_NAME = ("task_weights", "pos_weights", "scheme_factors")  # fields with arrays by name
 
 
 class TableSource:
@@ -168,8 +168,8 @@ def _to_rows(table: Table) -> pa.Table:
     for number, texts in enumerate(table.texts):
         column = TextColumn.from_strings(texts)
         columns |= {f"texts/{number}": column.values, f"hashes/{number}": pa.array(column.hashes)}
-    for field in _PER_TASK:
-        columns |= {f"{field}/{task}": pa.array(x) for task, x in getattr(table, field).items()}
+    for field in _PER_NAME:
+        columns |= {f"{field}/{name}": pa.array(x) for name, x in getattr(table, field).items()}
     for field in _ARRAYS:
         array = getattr(table, field)
         if array is not None and array.shape[1:] != (0,):
@@ -207,7 +207,7 @@ def _to_table(rows: pa.Table, info: dict[str, Any]) -> Table:
         values: np.ndarray = (column.flatten() if is_list else column).to_numpy()
         return values.reshape(len(column), -1) if is_list else values
 
-    def per_task(field: str) -> dict[str, np.ndarray]:
+    def per_name(field: str) -> dict[str, np.ndarray]:
         names = [name for name in arrays if name.startswith(f"{field}/")]
         return {name.removeprefix(f"{field}/"): numbers(name) for name in names}
 
@@ -226,7 +226,7 @@ def _to_table(rows: pa.Table, info: dict[str, Any]) -> Table:
         sources=numbers("sources") if "sources" in arrays else None,
         held_out=numbers("held_out").view(bool) if "held_out" in arrays else None,
         notes=info["notes"],
-        **{field: per_task(field) for field in _PER_TASK},
+        **{field: per_name(field) for field in _PER_NAME},
     )
     table.set_fingerprint(info["fingerprint"])
     return table

@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from auxfold.config.experiment import Experiment
+from auxfold.data.sample_weights import fit_sample_weights
 from auxfold.data.table import Table
 from auxfold.evaluation.text_features import TextFeatures
 from auxfold.tasks import Task, TaskSet
@@ -23,6 +25,7 @@ from auxfold.tasks.class_task import ClassTask
 
 
 def tfidf_out_of_fold(
+    experiment: Experiment,
     tasks: TaskSet,
     table: Table,
     folds: np.ndarray,
@@ -34,6 +37,7 @@ def tfidf_out_of_fold(
     Missing labels are left out. Soft labels and sample weights count as they do in a task's loss.
 
     Args:
+        experiment: says how rows are weighted.
         tasks: all tasks of the experiment.
         table: its training rows.
         folds: the fold of every row, ``(rows,)``; rows with -1 are only trained on.
@@ -49,9 +53,9 @@ def tfidf_out_of_fold(
     for number, fold in enumerate(names):
         train, valid = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         train_features, valid_features = features.split(train, valid)
+        weighted = fit_sample_weights(experiment, table, train)
         for task, label_slice in tasks.items():
-            no_weights = np.ones(len(table), dtype=np.float32)
-            task_weights = table.task_weights.get(task.name, no_weights)
+            task_weights = weighted.task_weights.get(task.name, np.float32(1.0))
             weights = (table.sample_weights * task_weights)[train]
             values = _fit_predict(
                 task, train_features, table.labels[train, label_slice], weights, valid_features

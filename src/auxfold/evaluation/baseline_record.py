@@ -143,7 +143,7 @@ def _stored_baseline(
             say(f"TF-IDF baseline: fold {done} of {total}, about {left:.0f} s left")
 
     say(f"TF-IDF baseline of {len(table):,} rows, computed once (--no-baseline leaves it out)")
-    predictions = tfidf_out_of_fold(tasks, table, folds, MAX_CELLS, on_fold)
+    predictions = tfidf_out_of_fold(experiment, tasks, table, folds, MAX_CELLS, on_fold)
     # The record goes first and comes last: predictions without it are of other rows.
     folder.baseline_info.unlink(missing_ok=True)
     predictions.insert(0, experiment.data.id_column, table.ids)

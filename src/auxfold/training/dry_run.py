@@ -12,6 +12,7 @@ import torch
 from auxfold.config.experiment import Experiment
 from auxfold.data.dataset import TokenizedDataset
 from auxfold.data.reader import describe_data_files
+from auxfold.data.sample_weights import fit_sample_weights
 from auxfold.data.table import Table
 from auxfold.evaluation.data_summary import summarize_data
 from auxfold.model.backbone import count_trainable_parameters, describe_parameters
@@ -127,7 +128,8 @@ def _describe_identities(experiment: Experiment, table: Table, indices: np.ndarr
         lines.append(f"identities {known:,} of the rows to train on annotated, {some:,} have one")
     if scheme:
         name = experiment.main_task.name
-        weights = table.task_weights[name][indices]
+        fitted = fit_sample_weights(experiment, table, indices)
+        weights = fitted.task_weights[name][indices]
         lines.append(
             f"weights    of {name} by {' times '.join(scheme)}: {weights.min():.2f} to "
             f"{weights.max():.2f}, {weights.mean():.2f} on average"

@@ -31,7 +31,7 @@ from auxfold.training.fold_log import FoldLog
 from auxfold.training.optimizer import MovingAverage
 from auxfold.training.selection_check import split_and_check
 from auxfold.training.signals import StopRequest
-from auxfold.training.split import folds_info, load_training_table
+from auxfold.training.split import accept_former_fingerprint, folds_info, load_training_table
 from auxfold.training.step_counter import StepCounter
 from auxfold.training.step_runner import training_stream
 
@@ -95,6 +95,14 @@ class FoldTrainer:
         parts: what the steps need.
         ema: the running mean of the weights, which is evaluated and kept in their place; or None.
     """
+def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) -> None:
+    """Refuse a finished fold of other settings or data; otherwise say that it is finished."""
+    accept_former_fingerprint(RunFolder.of(experiment), experiment, table)
+    check_trained_with([folder], experiment, table.fingerprint())
+    clean_fold(folder)
+    print(f"{folder.path} is finished already")
+
+
 
     experiment: Experiment
     fold: int | str

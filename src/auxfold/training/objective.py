@@ -59,11 +59,12 @@ class Objective:
 
     Args:
         tasks: the tasks in the order of the label columns.
-        table: the labels and weights; all indices are rows of this table.
+        table: the labels and fitted weights; all indices are rows of this table.
         device: where losses are computed.
     """
 
     def __init__(self, tasks: TaskSet, table: Table, device: torch.device | str = "cpu") -> None:
+        assert not table.scheme_factors, "weights are fitted to the rows to train on before"
         self.device = torch.device(device)
         self.cells = {
             task.name: self._make_cells(task, tasks.slices[task.name], table) for task in tasks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import numpy as np
 from auxfold.config.experiment import Experiment
 from auxfold.data.folds import make_folds, make_validation_split, stratified_sample_indices
 from auxfold.data.loading import read_training_table
+from auxfold.data.sample_weights import fit_sample_weights
 from auxfold.data.table import Table
 from auxfold.data.table_store import TableSource, open_table, store_table
 from auxfold.errors import InputError
 from auxfold.storage.folds import check_fold, folds_settings, read_folds, write_folds
+from auxfold.storage.records import read_record
 from auxfold.storage.run_folder import FULL, RunFolder
 from auxfold.tasks import TaskSet
 
@@ -152,6 +155,7 @@ def create_folds(
         write_folds(folder, table.ids, assign_folds(experiment, tasks, table), info)
     if not folder.table.exists():  # before, there was no folder for it
         store_table(folder.table, source, experiment, table)
+    accept_former_fingerprint(folder, experiment, table)
     return table, read_folds(folder, table.ids, experiment, table.fingerprint())
 
 
@@ -161,7 +165,44 @@ def stored_folds(experiment: Experiment, table: Table) -> np.ndarray:
     Raises:
         InputError: no folds made, or folds of other rows or other settings.
     """
-    return read_folds(RunFolder.of(experiment), table.ids, experiment, table.fingerprint())
+    folder = RunFolder.of(experiment)
+    if _has_former_fingerprint(folder, experiment, table):
+        raise InputError(
+            f"{folder.folds} is from a version that fitted [sample_weights] on validation rows, "
+            f"too; folds that are trained now do not go with those: make new folds with "
+            f"make_folds.py --overwrite and train every fold again"
+        )
+    return read_folds(folder, table.ids, experiment, table.fingerprint())
+
+
+def accept_former_fingerprint(folder: RunFolder, experiment: Experiment, table: Table) -> None:
+    """Let a table have the fingerprint that an earlier version gave to the same rows.
+
+    Weights of ``[sample_weights]`` were once fitted on all rows and part of the fingerprint. What
+    was trained with them can be scored and blended, but no other fold can be trained next to it.
+
+    Args:
+        folder: the run whose folds were made from the rows.
+        experiment: the experiment that reads the table.
+        table: takes the fingerprint over.
+    """
+    if _has_former_fingerprint(folder, experiment, table):
+        print(
+            f"note: {folder.path} is from a version that fitted [sample_weights] on validation "
+            f"rows, too; train it again to be without that",
+            file=sys.stderr,
+        )
+        table.set_fingerprint(read_record(folder.folds_info)["data_fingerprint"])
+
+
+def _has_former_fingerprint(folder: RunFolder, experiment: Experiment, table: Table) -> bool:
+    """Whether folds are of these rows, whose fingerprint held weights fitted on all of them."""
+    if not table.scheme_factors or not folder.folds_info.is_file():
+        return False
+    stored = read_record(folder.folds_info)["data_fingerprint"]
+    if stored == table.fingerprint():
+        return False
+    return stored == fit_sample_weights(experiment, table, np.arange(len(table))).fingerprint()
 
 
 def split(experiment: Experiment, table: Table, fold: int | str) -> tuple[np.ndarray, np.ndarray]:
