@@ -16,6 +16,7 @@ def load(
     folds: list[int | str] | None = None,
     devices: list[str] | None = None,
     average: str | None = None,
+    trust_reader: bool = False,
 ) -> Predictor | BlendPredictor:
     """The trained folds of an experiment or the runs of a blend, ready to score texts.
 
@@ -27,6 +28,8 @@ def load(
         devices: e.g. ``["cuda:0"]``; every CUDA device, or the CPU, when left out.
         average: how the folds are averaged; as the experiment says when left out. ``"soup"``: one
             model with the mean of the folds' weights is loaded instead of all of them.
+        trust_reader: whether ``data.reader`` of a stored experiment may run where a table is read
+            with it. Predictions of texts run no code of a run folder.
 
     Raises:
         InputError: nothing trained there, a fold is missing, or folds do not belong together.
@@ -44,5 +47,5 @@ def load(
                 f"{path} is a blend: its runs predict with all of their folds, averaged as their "
                 f"experiments say; leave out folds and average"
             )
-        return BlendPredictor.load(Blend.from_folder(path), devices)
-    return Predictor.load(Ensemble.from_folder(path, folds), devices, average)
+        return BlendPredictor.load(Blend.from_folder(path, trust_reader), devices)
+    return Predictor.load(Ensemble.from_folder(path, folds, trust_reader), devices, average)

@@ -134,7 +134,7 @@ def test_a_run_that_cannot_be_used_is_refused():
 def test_arguments_for_another_command_name_the_same_experiment():
     write("outputs/tiny/experiment.toml")
     args = parse("--run", "tiny", "--set", "train.epochs=7", "--set", "name=tiny")
-    arguments = experiment_arguments(experiment_path(args), args.set)
+    arguments = experiment_arguments(args, args.set)
     assert read_experiment(parse(*arguments)) == read_experiment(args)
 
 

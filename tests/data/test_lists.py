@@ -200,10 +200,11 @@ def test_a_custom_reader(custom_format):
 
 
 def test_a_readers_file_is_copied_to_where_it_is_found(custom_format, tmp_path):
-    copy_reader("line_reader:Reader", tmp_path / "src")
+    copy_reader(experiment_with_reader(custom_format, "line_reader:Reader").data, tmp_path / "src")
     assert (tmp_path / "src/line_reader.py").read_text() == READER
+    missing = experiment_with_reader(custom_format, "not_there:Reader")
     with pytest.raises(InputError, match="No module named"):
-        copy_reader("not_there:Reader", tmp_path / "src")
+        copy_reader(missing.data, tmp_path / "src")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from auxfold.kaggle.versions import installed_versions
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
+from forked import run_forked
 
 ROOT = Path(__file__).parents[2]
 COMPETITION = "tiny-comments"
@@ -59,7 +60,7 @@ def workdir(tmp_path_factory, backbone) -> Path:
 
 def run_script_in(name: str, *arguments: str, cwd: Path) -> str:
     command = [sys.executable, str(ROOT / f"scripts/{name}.py"), *arguments]
-    process = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    process = run_forked(command, cwd)
     assert process.returncode == 0, process.stderr
     return process.stdout
 

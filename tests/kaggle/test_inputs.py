@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +12,7 @@ from auxfold.errors import InputError
 from auxfold.kaggle.inputs import find_inputs
 from auxfold.kaggle.loaded_bundle import LoadedBundle
 from conftest import make_experiment
+from manifests import write_manifest
 
 COMPETITION = "tiny-comments"
 
@@ -33,8 +33,7 @@ def find(tmp_path, root, monkeypatch):
         loaded = LoadedBundle(bundle, COMPETITION, runs, [], None)
         monkeypatch.setattr(LoadedBundle, "from_folder", lambda path: loaded)
         bundle.mkdir(parents=True, exist_ok=True)
-        manifest = {"sample_columns": ["id", "prediction"]}
-        (bundle / "auxfold_manifest.json").write_text(json.dumps(manifest))
+        write_manifest(bundle, sample_columns=["id", "prediction"])
         paths = find_inputs(bundle, root)
         return [path and path.relative_to(root).as_posix() for path in paths]
 

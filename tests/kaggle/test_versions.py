@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import subprocess
 import sys
 import tomllib
@@ -14,6 +13,7 @@ import pytest
 from auxfold.errors import InputError
 from auxfold.kaggle import versions
 from auxfold.kaggle.versions import check_versions, installed_versions
+from manifests import write_manifest
 
 ROOT = Path(__file__).parents[2]
 BUNDLED = {"python": "3.11.9", "torch": "2.13.0", "transformers": "5.23.0", "tokenizers": "0.22.1"}
@@ -24,7 +24,7 @@ def check(tmp_path, monkeypatch):
     """``check(**versions)``: the line where these versions are here instead of the bundled ones."""
 
     def check_with(**changes: str | None) -> str:
-        (tmp_path / "auxfold_manifest.json").write_text(json.dumps({"versions": BUNDLED}))
+        write_manifest(tmp_path, versions=BUNDLED)
         monkeypatch.setattr(versions, "installed_versions", lambda: BUNDLED | changes)
         return check_versions(tmp_path)
 

@@ -34,8 +34,12 @@ class Member:
     oof: pd.DataFrame
 
     @classmethod
-    def load(cls, run: str) -> Member:
+    def load(cls, run: str, trust_reader: bool = False) -> Member:
         """Load a run by its name below ``outputs/`` or by its folder.
+
+        Args:
+            run: the name or the folder.
+            trust_reader: whether the code that the run names may run (``data.reader``).
 
         Raises:
             InputError: there is no such run, a fold is missing, the folds do not belong together,
@@ -50,6 +54,7 @@ class Member:
             raise InputError(f"no trained run {run!r}{nearest(run, sorted(trained))} in outputs")
         folders = trained_folds(folder, list(folder.fold_names()))
         experiment = check_together(folders)
+        experiment = experiment.with_origin(None) if trust_reader else experiment
         if experiment.folds.validation is not None:
             raise InputError(
                 f"run {path.name} has one split (folds.validation); weights are fitted on some "
@@ -57,7 +62,7 @@ class Member:
             )
         tasks, id_column = TaskSet.from_experiment(experiment), experiment.data.id_column
         columns = [id_column, *tasks.prediction_columns]
-        oof = pd.concat([pd.read_parquet(fold.oof, columns=columns) for fold in folders])
+        oof = pd.concat([fold.read_oof(columns) for fold in folders])
         return cls(path.name, experiment, tasks, folders, oof.set_index(id_column))
 
     def to_record(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 from auxfold.blending.options import EQUAL_METHODS, METHODS, BlendOptions
 from auxfold.cli.commands import as_called
+from auxfold.cli.experiment_options import add_trust_reader
 from auxfold.cli.options import (
     add_target_precision,
     check_target_precisions,
@@ -43,7 +44,8 @@ AVERAGES = [n for n in get_args(Inference.model_fields["average"].annotation) if
 # Options that are fields of BlendOptions, options of one of the two uses, and least values.
 FIELDS = ("average", "power", "negative", "step", "draws", "seed")
 ONLY_RUNS = (
-    "metric", "average", "negative", "step", "by", "draws", "seed", "target_precision", "name"
+    "metric", "average", "negative", "step", "by", "draws", "seed", "target_precision", "name",
+    "trust_reader",
 )  # fmt: skip
 ONLY_FILES = ("weights", "output")
 MINIMUMS = {"power": 1e-3, "step": 1e-3, "draws": 0, "seed": 0}
@@ -87,6 +89,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     runs.add_argument("--seed", type=int, help="of the bootstrap (default: 42)")
     add_target_precision(runs)
     runs.add_argument("--name", help="outputs/<name>/ (default: blend)")
+    add_trust_reader(runs)
     files = parser.add_argument_group("with --predictions")
     files.add_argument("--weights", help="one number per file: 2,1 (default: equal)")
     files.add_argument("--output", help=".csv or .parquet file to write")
@@ -153,7 +156,7 @@ def blend_runs(args: argparse.Namespace) -> None:
     from auxfold.blending.blend import fit_blend
     from auxfold.blending.members import Member
 
-    members = [Member.load(name) for name in names]
+    members = [Member.load(name, args.trust_reader) for name in names]
     if len({member.name for member in members}) < len(members):
         raise InputError(f"--runs {args.runs}: two of them have one name")
     table, folds = load_rows(members[0])
@@ -206,12 +209,11 @@ def load_rows(first: Member) -> tuple[Table, np.ndarray]:
     from auxfold.training.split import accept_former_fingerprint, load_training_table
 
     table = load_training_table(first.experiment)
-    check_trained_with(first.folders, first.experiment, table.fingerprint())
     folder = RunFolder(first.folders[0].path.parent)
-    return table, read_folds(folder, table.ids, first.experiment, table.fingerprint())
-
     accept_former_fingerprint(folder, first.experiment, table)
     check_trained_with(first.folders, first.experiment, table.fingerprint())
+    return table, read_folds(folder, table.ids, first.experiment, table.fingerprint())
+
 
 def parse_weights(text: str | None) -> list[float] | None:
     """``"2,1"`` to ``[2.0, 1.0]``."""

@@ -78,6 +78,7 @@ def load_folds(args: argparse.Namespace) -> tuple[Ensemble, KaggleNames]:
     """The folds of the experiment, and what they are called on Kaggle."""
     folds = parse_folds(args.folds)
     experiment = read_experiment(args)
+    experiment.data.check_code()
     competition = args.competition or competition_name(experiment)
     names = KaggleNames(args.owner, args.title or default_title(experiment.name), competition)
     check_trained(experiment, folds)
@@ -93,7 +94,7 @@ def load_blend(args: argparse.Namespace) -> tuple[Blend, KaggleNames]:
     announce(f"blend {folder.path.name} ({folder.blend})")
     from auxfold.inference.blend import Blend
 
-    blend = Blend.from_folder(args.blend)
+    blend = Blend.from_folder(args.blend, args.trust_reader)
     competition = args.competition or competition_name(blend.experiment)
     title = args.title or default_title(blend.folder.path.name)
     return blend, KaggleNames(args.owner, title, competition)

@@ -23,7 +23,7 @@ ANNOUNCED = "AUXFOLD_EXPERIMENT_ANNOUNCED"
 
 
 def add_experiment_options(parser: argparse.ArgumentParser) -> None:
-    """``--config``, ``--run``, ``--set`` and ``--rows``."""
+    """``--config``, ``--run``, ``--set``, ``--rows`` and ``--trust-reader``."""
     parser.add_argument(
         "--config",
         metavar="C",
@@ -46,6 +46,17 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="a quick trial on N rows of the training file; its name gets _rowsN",
+    )
+    add_trust_reader(parser)
+
+
+def add_trust_reader(parser: argparse._ActionsContainer) -> None:
+    """``--trust-reader``."""
+    parser.add_argument(
+        "--trust-reader",
+        action="store_true",
+        help="run the Python code that the stored experiment of a run names (data.reader, "
+        "model.trust_remote_code); your own file of --config needs no permission",
     )
 
 
@@ -70,12 +81,12 @@ def read_experiment(
     Raises:
         InputError: there is no such experiment, or it is not valid.
     """
-    path = experiment_path(args)
-    experiment = load_experiment(path, args.set)
+    path, trust = experiment_path(args), trusts_reader(args)
+    experiment = load_experiment(path, args.set, trust)
     if args.rows is not None:
         # A name of its own keeps a trial on a few rows apart from the real run.
         trial = [f"data.rows={args.rows}", f"name={experiment.name}_rows{args.rows}"]
-        experiment = load_experiment(path, [*args.set, *trial])
+        experiment = load_experiment(path, [*args.set, *trial], trust)
     if not as_json:
         announce_experiment(args, experiment)
     return _with_stored_tags(experiment) if with_tags else experiment
@@ -124,6 +135,13 @@ def experiment_path(args: argparse.Namespace) -> Path:
     return Path(args.config or DEFAULT_CONFIG)
 
 
+def trusts_reader(args: argparse.Namespace) -> bool | None:
+    """Whether code that the experiment names may run; None: unless its file is in a run folder."""
+    if args.trust_reader:
+        return True
+    return None if args.run is None else False
+
+
 def stored_experiment(folder: RunFolder) -> Path:
     """The experiment file of a run: that of its folds, else that of its first trained fold.
 
@@ -166,17 +184,20 @@ def _with_stored_tags(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"tasks": tasks})
 
 
-def experiment_arguments(path: Path, settings: Iterable[str]) -> list[str]:
-    """The arguments that name an experiment to another command."""
-    return ["--config", str(path), *(part for setting in settings for part in ("--set", setting))]
+def experiment_arguments(args: argparse.Namespace, settings: Iterable[str]) -> list[str]:
+    """The arguments that name an experiment with other settings to another command."""
+    trust = ["--trust-reader"] if args.trust_reader else []
+    overrides = (part for setting in settings for part in ("--set", setting))
+    return ["--config", str(experiment_path(args)), *trust, *overrides]
 
 
 def check_training_files(experiment: Experiment) -> None:
-    """Refuse an experiment whose training or validation file is not there.
+    """Refuse an experiment whose training or validation file is not there, or may not be read.
 
     Raises:
-        InputError: with the nearest name next to it.
+        InputError: with the nearest name next to it; a reader that may not run.
     """
+    experiment.data.check_code()
     for path in experiment.training_paths:
         check_exists(path)
 

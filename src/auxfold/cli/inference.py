@@ -149,7 +149,9 @@ def check_experiment(args: argparse.Namespace, experiment: Experiment) -> None:
         if any(len(texts) != n_texts for texts in args.text):
             expected = "one quoted text" if n_texts == 1 else "two quoted texts (a pair)"
             raise InputError(f"--text takes {expected}; repeat --text for more rows")
-    elif not args.input:
+    else:
+        experiment.data.check_code()
+    if not (args.text or args.input):
         check_exists(source_path(args, experiment))
         if experiment.data.sample_submission is not None:
             check_exists(experiment.data.sample_submission)
@@ -221,7 +223,7 @@ def predict_blend(args: argparse.Namespace) -> None:
     from auxfold.inference.destination import default_output, load_sample_submission
     from auxfold.inference.postprocess import Postprocess
 
-    blend = Blend.from_folder(args.blend)
+    blend = Blend.from_folder(args.blend, args.trust_reader)
     experiment, tasks, record = blend.experiment, blend.tasks, blend.record
     postprocess = Postprocess.for_blend(record, tasks, args.calibrate, args.threshold)
     tables = blend.tables(args.input, parse_renames(args.rename), args.without_ids)

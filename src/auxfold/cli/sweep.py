@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from auxfold.cli.experiment_options import (
     add_experiment_options,
     check_training_files,
     experiment_arguments,
-    experiment_path,
     read_experiment,
 )
 from auxfold.cli.options import make_parser
@@ -43,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
         name = f"{experiment.name}-{trial.id}"
         settings = [*args.set, *list_overrides(dict(trial.config)), f"name={name}"]
         settings += [f"data.rows={args.rows}"] if args.rows else []
-        scores = run_trial(experiment_path(args), settings)
+        scores = run_trial(experiment_arguments(args, settings))
         trial.log({f"oof/{metric}": value for metric, value in scores.items() if value is not None})
         trial.summary["experiment"] = name
 
@@ -59,9 +57,8 @@ def list_overrides(config: dict[str, Any], prefix: str = "") -> list[str]:
     return overrides
 
 
-def run_trial(config: Path, settings: list[str]) -> dict[str, float | None]:
-    """Folds, training and evaluation of one experiment; its out-of-fold scores."""
-    options = experiment_arguments(config, settings)
+def run_trial(options: list[str]) -> dict[str, float | None]:
+    """Folds, training and evaluation of the experiment of ``options``; its out-of-fold scores."""
     environment = {k: v for k, v in os.environ.items() if k not in SWEEP_VARIABLES}
     call_command("make-folds", *options, environment=environment)
     call_command("train", *options, "--fold", "all", "--resume", environment=environment)

@@ -12,7 +12,6 @@ from auxfold.cli.experiment_options import (
     announce,
     check_training_files,
     experiment_arguments,
-    experiment_path,
     read_experiment,
 )
 from auxfold.cli.options import make_parser
@@ -22,6 +21,7 @@ from auxfold.config.experiment import Experiment, load_experiment, to_toml
 from auxfold.errors import InputError
 from auxfold.storage.atomic import write_text
 from auxfold.storage.folds import check_fold, check_folds
+from auxfold.storage.lock import check_unlocked
 from auxfold.storage.run_folder import FULL, RunFolder
 from auxfold.storage.trained import check_settings
 from auxfold.storage.working import check_overwrite
@@ -109,12 +109,15 @@ def check_untrained(
     """Refuse a training without folds, or one that would replace the next fold to train unasked.
 
     Raises:
-        InputError: make the folds first, or give ``--overwrite`` or ``--resume``.
+        InputError: make the folds first, or give ``--overwrite`` or ``--resume``; or another
+            process trains the fold.
     """
     folder = RunFolder.of(experiment)
     if folds != [FULL]:
         check_folds(folder, experiment)
     fold = folder.fold(folds[0])
+    if is_first_process():
+        check_unlocked(fold)
     is_finished = fold.exists() and not fold.working.exists()
     if not (args.resume and is_finished):
         check_overwrite(fold, args.resume, args.overwrite)
@@ -143,7 +146,7 @@ def check_other_folds(experiment: Experiment, folds: list[int | str], overwrite:
 def store_experiment(experiment: Experiment, folds: list[int | str]) -> None:
     """Store what is trained for ``--run``, and say where it differs from what was stored before."""
     path = RunFolder.of(experiment).experiment
-    if os.environ.get("RANK", "0") != "0" or (folds == [FULL] and path.is_file()):
+    if not is_first_process() or (folds == [FULL] and path.is_file()):
         return
     differences = None
     if path.is_file():
@@ -153,9 +156,14 @@ def store_experiment(experiment: Experiment, folds: list[int | str]) -> None:
     write_text(path, to_toml(experiment))
 
 
+def is_first_process() -> bool:
+    """Whether this is the only process, or the first of those that a launcher has started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def train_all(args: argparse.Namespace, folds: list[int | str]) -> None:
     """Train each fold in a process of its own, so that none inherits another's state."""
-    options = experiment_arguments(experiment_path(args), args.set)
+    options = experiment_arguments(args, args.set)
     options += [] if args.rows is None else ["--rows", str(args.rows)]
     options += [f"--{name}" for name in ("resume", "overwrite") if getattr(args, name)]
     environment = {**os.environ, ANNOUNCED: "1"}

@@ -88,10 +88,10 @@ def train_variants(
         flush=True,
     )
     for overrides in settings.values():
-        call_command("make-folds", *experiment_arguments(config, overrides))
+        call_command("make-folds", *experiment_arguments(args, overrides))
     _check_held_out_rows(RunFolder.of(experiment).path.parent, list(variants), pairs, run_name)
     for (_, seed), overrides in settings.items():
-        options = experiment_arguments(config, overrides)
+        options = experiment_arguments(args, overrides)
         for fold in [fold for other, fold in pairs if other == seed]:
             call_command("train", *options, "--fold", str(fold), "--resume")
 

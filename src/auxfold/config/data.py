@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from auxfold.config.section import NAME, Name, PositiveInt, Section
+from auxfold.config.trust import CodeSection
 
 
 class Source(Section):
@@ -69,8 +70,10 @@ TrainFiles = Annotated[
 ]
 
 
-class Data(Section):
+class Data(CodeSection):
     """``[data]``: where the rows are and what their columns are called."""
+
+    CODE_KEY = "data.reader"
 
     train: TrainFiles = Field(
         description="The training file: csv, tsv, parquet, jsonl or a spreadsheet (also .gz, .zip, "
@@ -118,11 +121,18 @@ class Data(Section):
         "the header has it. Without it, the one that gives every row as many cells as the header "
         "(comma, semicolon, tab or vertical bar).",
     )
+    max_unpacked_gb: Annotated[float, Field(gt=0.0)] | None = Field(
+        None,
+        description="The most that a compressed data file (.gz, .zip, .zst, spreadsheets, parquet) "
+        "may hold, in gigabytes. Without it, a third of the available memory, or the free disk "
+        "where that is less.",
+    )
     reader: Annotated[str, Field(pattern=READER)] | None = Field(
         None,
         description="A class of your own that reads the files of `data.train`, `data.test` and "
         '`folds.validation`: `"package.module:Class"`, constructed without arguments, with a '
-        "method `read(path)`.",
+        "method `read(path)`. An experiment that is stored in a run folder runs it only with "
+        "`--trust-reader`.",
     )
     sample_weight: str | None = Field(
         None,

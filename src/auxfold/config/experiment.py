@@ -29,6 +29,7 @@ from auxfold.config.tasks import AnyTask, tasks_from_group_sizes
 from auxfold.config.toml_text import toml_text
 from auxfold.config.tracking import Tracking
 from auxfold.config.training import Selection, Train
+from auxfold.config.trust import is_in_run_folder
 from auxfold.errors import InputError
 
 
@@ -104,6 +105,21 @@ class Experiment(Section):
         validation = self.folds.validation_file
         return [source.path for source in self.data.sources] + ([validation] if validation else [])
 
+    @property
+    def names_code(self) -> bool:
+        """Whether the experiment names Python code that auxfold would run."""
+        return bool(self.data.code or self.model.code)
+
+    @property
+    def stored_in(self) -> Path | None:
+        """The file of a run because of which named code may not run; None: it may."""
+        return self.data.stored_in or self.model.stored_in
+
+    def with_origin(self, stored_in: Path | None) -> Experiment:
+        """The same experiment, read from a file of a run, or for None one's own."""
+        data, model = (section.with_origin(stored_in) for section in (self.data, self.model))
+        return self.model_copy(update={"data": data, "model": model})
+
     def fingerprint(self) -> str:
         """:meth:`training_content` as 16 hexadecimal digits."""
         content = json.dumps(self.training_content(), sort_keys=True)
@@ -128,6 +144,7 @@ class Experiment(Section):
                     "test_labels",
                     "encoding",
                     "separator",
+                    "max_unpacked_gb",
                 },
                 "train": {"max_tokens_per_batch", "checkpoint_minutes"},
                 "task_weighting": {"log_every"},
@@ -143,8 +160,16 @@ class Experiment(Section):
         return content
 
 
-def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:
+def load_experiment(
+    path: str | Path, overrides: list[str] | None = None, trust_reader: bool | None = None
+) -> Experiment:
     """Read an experiment file and apply ``key.path=value`` overrides.
+
+    Args:
+        path: the file.
+        overrides: as of ``--set``.
+        trust_reader: whether the code that the experiment names may run (``data.reader`` and
+            ``model.trust_remote_code``). None: unless the file is in a run folder.
 
     Raises:
         InputError: no such file, broken TOML, an unknown or renamed key, a wrong type or a value
@@ -161,7 +186,10 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
     raw = _with_group_tasks(raw)
     for override in overrides or []:
         apply_override(raw, override)
-    return experiment_from_dict(raw, str(path))
+    experiment = experiment_from_dict(raw, str(path))
+    if trust_reader is None:
+        trust_reader = not (experiment.names_code and is_in_run_folder(path))
+    return experiment.with_origin(None if trust_reader else path)
 
 
 def experiment_from_dict(raw: dict[str, Any], where: str) -> Experiment:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from auxfold.config.section import PositiveInt, Section, Share
+from auxfold.config.trust import CodeSection
 
 _KIND = (
     "The kind of adapter. `lora`: low-rank changes of linear layers (Hu et al. 2021). `dora`: the "
@@ -74,8 +75,10 @@ AnyAdapter = Annotated[
 ]
 
 
-class Model(Section):
+class Model(CodeSection):
     """``[model]``: the backbone and how its hidden states become one vector per row."""
+
+    CODE_KEY = "model.trust_remote_code"
 
     backbone: str = Field(
         "embedded",
@@ -136,7 +139,9 @@ class Model(Section):
         "where it is the faster one, else the default of transformers.",
     )
     trust_remote_code: bool = Field(
-        False, description="Runs the Python code that comes with a backbone from the hub."
+        False,
+        description="Runs the Python code that comes with a backbone from the hub. An experiment "
+        "that is stored in a run folder runs it only with `--trust-reader`.",
     )
     adapter: AnyAdapter | None = Field(
         None,

@@ -14,14 +14,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from auxfold.data.compressed import COMPRESSIONS, read_content
+from auxfold.data.compressed import COMPRESSIONS, check_archive, read_content
 from auxfold.data.encoding import decode_text
 from auxfold.data.header import describe_unnamed, header_looks_like_data
 from auxfold.data.json_lines import read_json_keys, read_json_lines
 from auxfold.data.paths import check_exists
 from auxfold.data.separated import SEPARATORS, Dialect, detect_dialect, read_separated, read_unnamed
-from auxfold.data.spreadsheet import open_spreadsheet, read_sheet, sheet_table
+from auxfold.data.spreadsheet import Sheet, open_spreadsheet, read_sheet, sheet_table
 from auxfold.data.typed_cells import cell_text, check_exact_floats, column_text
+from auxfold.data.unpack_limit import UnpackLimit
 from auxfold.errors import InputError, nearest
 
 SPREADSHEETS = ("xlsx", "xls", "xlsb", "ods")
@@ -53,6 +54,15 @@ class FileFormat:
 
 
 @dataclass(frozen=True)
+class _Options:
+    """The options of :func:`read_columns`."""
+
+    encoding: str | None
+    separator: str | None
+    max_unpacked_gb: float | None
+
+
+@dataclass(frozen=True)
 class _TextFile:
     """A csv, tsv or jsonl file, decoded; ``dialect`` is that of csv and tsv."""
 
@@ -67,6 +77,7 @@ def read_columns(
     *,
     encoding: str | None = None,
     separator: str | None = None,
+    max_unpacked_gb: float | None = None,
 ) -> pd.DataFrame:
     """Columns of a csv, tsv, parquet, jsonl or spreadsheet file, every value a string.
 
@@ -78,14 +89,17 @@ def read_columns(
         columns: the columns to read; None: all that have a name.
         encoding: the encoding of a text file that is not UTF-8; None: detected.
         separator: the character between the columns of a csv or tsv file; None: detected.
+        max_unpacked_gb: the most that a compressed file may hold; None: what free memory and disk
+            can hold.
 
     Raises:
         InputError: no such file, an unknown format, an unreadable or empty file, a missing
-            column (with the nearest name), a value that has no text.
+            column (with the nearest name), a value that has no text; or a compressed file that
+            holds too much.
     """
     path = check_exists(path)
     try:
-        header, table = _read(path, columns, encoding, separator)
+        header, table = _read(path, columns, _Options(encoding, separator, max_unpacked_gb))
     except UNREADABLE as error:
         raise _unreadable(path, error) from None
     if columns is not None:
@@ -97,7 +111,11 @@ def read_columns(
 
 
 def read_header(
-    path: str | Path, *, encoding: str | None = None, separator: str | None = None
+    path: str | Path,
+    *,
+    encoding: str | None = None,
+    separator: str | None = None,
+    max_unpacked_gb: float | None = None,
 ) -> list[str]:
     """The names of a file's columns, without columns that have none.
 
@@ -108,31 +126,36 @@ def read_header(
     """
     path = check_exists(path)
     try:
-        return [name for name in _read_header(path, encoding, separator) if name]
+        options = _Options(encoding, separator, max_unpacked_gb)
+        return [name for name in _read_header(path, options) if name]
     except UNREADABLE as error:
         raise _unreadable(path, error) from None
 
 
 def detect_format(
-    path: str | Path, *, encoding: str | None = None, separator: str | None = None
+    path: str | Path,
+    *,
+    encoding: str | None = None,
+    separator: str | None = None,
+    max_unpacked_gb: float | None = None,
 ) -> FileFormat:
     """How a file is written.
 
     Raises:
         InputError: as :func:`read_header`.
     """
-    path = check_exists(path)
+    path, options = check_exists(path), _Options(encoding, separator, max_unpacked_gb)
     try:
         kind = _kind(path)
         if kind in SPREADSHEETS:
-            sheet = open_spreadsheet(read_content(path))
+            sheet = _open_sheet(path, options)
             sample = [list(map(cell_text, row)) for row in sheet.rows[:SAMPLE]]
             header_is_data = header_looks_like_data(sheet.header, sample)
             notes = (*sheet.notes, *describe_unnamed(sheet_table(sheet)))
             return FileFormat(kind, header_is_data=header_is_data, notes=notes)
         if kind == "parquet":
             return FileFormat(kind)
-        file = _open_text(path, kind, encoding, separator)
+        file = _open_text(path, kind, options)
         if file.dialect is None or "" not in file.dialect.header:
             return file.format
         unnamed = describe_unnamed(read_unnamed(file.content, file.dialect))
@@ -142,7 +165,11 @@ def detect_format(
 
 
 def describe_format(
-    path: str | Path, *, encoding: str | None = None, separator: str | None = None
+    path: str | Path,
+    *,
+    encoding: str | None = None,
+    separator: str | None = None,
+    max_unpacked_gb: float | None = None,
 ) -> list[str]:
     """Lines on what was detected in a file that is not as its name says; usually none.
 
@@ -150,10 +177,11 @@ def describe_format(
         InputError: as :func:`read_header`.
     """
     path = Path(path)
-    file_format = detect_format(path, encoding=encoding, separator=separator)
+    options = _Options(encoding, separator, max_unpacked_gb)
+    file_format = detect_format(path, **vars(options))
     lines = [f"{path.name}: {note}" for note in file_format.notes]
     if file_format.header_is_data:
-        header = read_header(path, encoding=encoding, separator=separator)
+        header = read_header(path, **vars(options))
         names = ", ".join(repr(name[:30]) for name in header[:3])
         lines.append(
             f"warning: {path.name}: the first row looks like data rather than names of columns "
@@ -178,17 +206,15 @@ def _kind(path: Path) -> str:
     return kind
 
 
-def _read(
-    path: Path, columns: list[str] | None, encoding: str | None, separator: str | None
-) -> tuple[list[str], pa.Table]:
+def _read(path: Path, columns: list[str] | None, options: _Options) -> tuple[list[str], pa.Table]:
     """The header and those of the columns that the file has."""
     kind = _kind(path)
     if kind == "parquet":
-        return _read_parquet(path, columns)
+        return _read_parquet(path, columns, options)
     if kind in SPREADSHEETS:
-        sheet = open_spreadsheet(read_content(path))
+        sheet = _open_sheet(path, options)
         return sheet.header, read_sheet(sheet, columns)
-    file = _open_text(path, kind, encoding, separator)
+    file = _open_text(path, kind, options)
     if file.dialect is not None:
         return file.dialect.header, read_separated(file.content, file.dialect, columns)
     table = read_json_lines(file.content, columns)
@@ -196,24 +222,24 @@ def _read(
     return read_json_keys(file.content) if missing else table.column_names, table
 
 
-def _read_header(path: Path, encoding: str | None, separator: str | None) -> list[str]:
+def _read_header(path: Path, options: _Options) -> list[str]:
     kind = _kind(path)
     if kind == "parquet":
-        return _parquet_header(pq.ParquetFile(pa.BufferReader(read_content(path))))
+        return _parquet_header(_open_parquet(path, options))
     if kind in SPREADSHEETS:
-        return open_spreadsheet(read_content(path)).header
-    file = _open_text(path, kind, encoding, separator)
+        return _open_sheet(path, options).header
+    file = _open_text(path, kind, options)
     return read_json_keys(file.content) if file.dialect is None else file.dialect.header
 
 
-def _open_text(path: Path, kind: str, encoding: str | None, separator: str | None) -> _TextFile:
-    text = decode_text(read_content(path), encoding)
+def _open_text(path: Path, kind: str, options: _Options) -> _TextFile:
+    text = decode_text(read_content(path, options.max_unpacked_gb), options.encoding)
     notes = [f"read as {text.note}"] if text.note else []
     if kind == "jsonl":
         return _TextFile(text.content, FileFormat(kind, text.encoding, notes=tuple(notes)))
     default = "," if kind == "csv" else "\t"
-    dialect = detect_dialect(text.content, default, separator)
-    if dialect.separator not in (default, separator):
+    dialect = detect_dialect(text.content, default, options.separator)
+    if dialect.separator not in (default, options.separator):
         name = SEPARATORS.get(dialect.separator, repr(dialect.separator))
         notes.append(f"read with {name} between the columns")
     if dialect.escapes:
@@ -223,10 +249,22 @@ def _open_text(path: Path, kind: str, encoding: str | None, separator: str | Non
     return _TextFile(text.content, file_format, dialect)
 
 
-def _read_parquet(path: Path, columns: list[str] | None) -> tuple[list[str], pa.Table]:
-    file = pq.ParquetFile(pa.BufferReader(read_content(path)))
+def _open_sheet(path: Path, options: _Options) -> Sheet:
+    check_archive(path, options.max_unpacked_gb)
+    return open_spreadsheet(read_content(path, options.max_unpacked_gb))
+
+
+def _open_parquet(path: Path, options: _Options) -> pq.ParquetFile:
+    return pq.ParquetFile(pa.BufferReader(read_content(path, options.max_unpacked_gb)))
+
+
+def _read_parquet(
+    path: Path, columns: list[str] | None, options: _Options
+) -> tuple[list[str], pa.Table]:
+    file = _open_parquet(path, options)
     header = _parquet_header(file)
     names = header if columns is None else [c for c in dict.fromkeys(columns) if c in header]
+    UnpackLimit.choose(options.max_unpacked_gb).check(path, _unpacked_size(file, names))
     table = file.read(names)
     texts = {}
     for name in names:
@@ -234,6 +272,17 @@ def _read_parquet(path: Path, columns: list[str] | None) -> tuple[list[str], pa.
             check_exact_floats(table[name], name)
         texts[name] = column_text(table[name], name)
     return header, pa.table(texts)
+
+
+def _unpacked_size(file: pq.ParquetFile, names: list[str]) -> int:
+    """The bytes of columns of a parquet file, decompressed, as its footer says."""
+    groups = (file.metadata.row_group(index) for index in range(file.num_row_groups))
+    chunks = (group.column(index) for group in groups for index in range(group.num_columns))
+    return sum(
+        chunk.total_uncompressed_size
+        for chunk in chunks
+        if chunk.path_in_schema.split(".")[0] in names
+    )
 
 
 def _parquet_header(file: pq.ParquetFile) -> list[str]:

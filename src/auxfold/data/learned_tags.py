@@ -32,4 +32,5 @@ def learn_tags(experiment: Experiment) -> Experiment:
     completed = experiment.model_copy(update={"tasks": tasks})
     # Checked again, since the names of the tags' columns may be those of other columns.
     raw = completed.model_dump(mode="json", exclude_none=True)
-    return experiment_from_dict(raw, f"{experiment.name} with the tags of {' + '.join(paths)}")
+    checked = experiment_from_dict(raw, f"{experiment.name} with the tags of {' + '.join(paths)}")
+    return checked.with_origin(experiment.stored_in)

@@ -2,7 +2,8 @@
 
 ``data.reader = "package.module:Reader"`` names a class that takes no arguments. Its method
 ``read(path)`` returns a DataFrame, or one dictionary per row, with the columns that the experiment
-names. The module is imported like any Python module, also from the current directory.
+names. The module is imported like any Python module, also from the current directory, unless a run
+folder names it (see ``auxfold.config.trust``).
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ def read_data_columns(data: Data, path: str, columns: list[str]) -> pd.DataFrame
     ``labels.rude`` a key of its objects ``labels``.
 
     Raises:
-        InputError: as :func:`~auxfold.data.files.read_columns`; a reader that does not exist or
-            fails; lists that are not as long as ``data.group_sizes``.
+        InputError: as :func:`~auxfold.data.files.read_columns`; a reader that does not exist, may
+            not run or fails; lists that are not as long as ``data.group_sizes``.
     """
     if data.reader is not None:
-        columns_of_reader = _read_with(data.reader, path)
+        columns_of_reader = _read_with(data, path)
         header = list(columns_of_reader)
     else:  # the header costs another look at the file
         may_be_nested = has_list_entry_names(columns) or any("." in name for name in columns)
@@ -57,7 +58,7 @@ def read_data_columns(data: Data, path: str, columns: list[str]) -> pd.DataFrame
     bases = [base for base, _ in (*entries.values(), *keys.values())]
     file_columns = list(dict.fromkeys([*plain, *bases]))
     if data.reader is None:
-        frame = read_columns(path, file_columns, encoding=data.encoding, separator=data.separator)
+        frame = read_columns(path, file_columns, **_options(data))
     else:
         frame = _select_texts(columns_of_reader, file_columns, data.reader, path)
     length = None if data.group_sizes is None else len(data.group_sizes)
@@ -74,7 +75,7 @@ def read_data_header(data: Data, path: str) -> list[str]:
     """
     if data.reader is None:
         return _file_header(data, path)
-    return list(_read_with(data.reader, path))
+    return list(_read_with(data, path))
 
 
 def describe_data_files(data: Data, paths: Iterable[str]) -> list[str]:
@@ -85,30 +86,31 @@ def describe_data_files(data: Data, paths: Iterable[str]) -> list[str]:
     """
     if data.reader is not None:
         return []
-    options = {"encoding": data.encoding, "separator": data.separator}
+    options = _options(data)
     return [line for path in dict.fromkeys(paths) for line in describe_format(path, **options)]
 
 
-def copy_reader(name: str, folder: Path) -> None:
-    """Copy a reader's module to where Python finds it once ``folder`` is on its path.
+def copy_reader(data: Data, folder: Path) -> None:
+    """Copy the module of ``data.reader`` to where Python finds it once ``folder`` is on its path.
 
     Raises:
-        InputError: there is no such reader.
+        InputError: there is no such reader, or it may not run.
     """
-    _load_reader(name)
-    module = sys.modules[name.partition(":")[0]]
+    _load_reader(data)
+    assert data.reader is not None
+    module = sys.modules[data.reader.partition(":")[0]]
     target = folder.joinpath(*module.__name__.split(".")).with_suffix(".py")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(str(module.__file__), target)
 
 
-def read_reader_source(name: str) -> str:
-    """The source of the module that defines a reader, as it was when the reader was imported.
+def read_reader_source(data: Data) -> str:
+    """The source of the module that defines the reader, as it was when the reader was imported.
 
     Raises:
-        InputError: there is no such reader.
+        InputError: there is no such reader, or it may not run.
     """
-    return _read_source(type(_load_reader(name)))
+    return _read_source(type(_load_reader(data)))
 
 
 @cache
@@ -120,14 +122,19 @@ def _read_source(reader: type) -> str:
 
 
 def _file_header(data: Data, path: str) -> list[str]:
-    return read_header(path, encoding=data.encoding, separator=data.separator)
+    return read_header(path, **_options(data))
 
 
-def _read_with(reader: str, path: str) -> dict[str, pd.Series | list[Any]]:
-    """The columns that a reader gives, as it gives them."""
-    file = check_exists(path)
+def _options(data: Data) -> dict[str, Any]:
+    """The keys that say how files are read."""
+    return {key: getattr(data, key) for key in ("encoding", "separator", "max_unpacked_gb")}
+
+
+def _read_with(data: Data, path: str) -> dict[str, pd.Series | list[Any]]:
+    """The columns that the reader gives, as it gives them."""
+    reader, file = data.reader, check_exists(path)
     try:
-        rows = _load_reader(reader).read(file)
+        rows = _load_reader(data).read(file)
         columns = _frame_columns(rows) if isinstance(rows, pd.DataFrame) else _row_columns(rows)
     except InputError:
         raise
@@ -177,7 +184,10 @@ def _select_texts(
     return pa.table(texts).to_pandas()
 
 
-def _load_reader(name: str) -> Reader:
+def _load_reader(data: Data) -> Reader:
+    data.check_code()
+    assert data.reader is not None
+    name = data.reader
     module, _, attribute = name.partition(":")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))

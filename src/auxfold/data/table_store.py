@@ -26,7 +26,15 @@ from auxfold.data.paths import check_exists
 from auxfold.data.reader import read_reader_source
 from auxfold.data.table import Table
 from auxfold.data.text_column import TextColumn
-from auxfold.storage.atomic import atomic_write, read_json, write_json
+from auxfold.errors import InputError
+from auxfold.storage.atomic import read_json
+from auxfold.storage.checksums import (
+    CHECKSUMS,
+    FAST_ALGORITHM,
+    atomic_write_checked,
+    find_damage,
+    write_json_checked,
+)
 
 # A file that was changed this short a time ago may change again without another time: file systems
 # count time in steps of up to two seconds.
@@ -47,14 +55,14 @@ class TableSource:
         experiment: names the files and the settings.
 
     Raises:
-        InputError: a file is missing, or there is no such reader.
+        InputError: a file is missing, or there is no such reader, or it may not run.
     """
 
     def __init__(self, experiment: Experiment) -> None:
         self.read_at = time.time_ns()
         self.files = [_file_state(path) for path in experiment.training_paths]
-        reader = experiment.data.reader
-        code = [_code_state(), "" if reader is None else read_reader_source(reader)]
+        data = experiment.data
+        code = [_code_state(), "" if data.reader is None else read_reader_source(data)]
         settings = _settings(experiment)
         self.key = {
             "files": self.files,
@@ -76,18 +84,20 @@ def open_table(folder: Path, source: TableSource) -> Table | None:
         source: what it would be read from.
     """
     info_path, rows_path = _paths(folder)
+    if not info_path.is_file():
+        return None
     try:
+        for path in (info_path, rows_path):
+            if damage := find_damage(path):
+                raise ValueError(f"{path.name} {damage}")
         info = read_json(info_path)
         if info["key"] != source.key:
             return None
-    except (OSError, ValueError, TypeError, KeyError):
-        return None  # there is none, or it is of another version
-    try:
-        rows = _open_rows(rows_path, info["checksum"])
+        rows = pa.ipc.open_file(pa.memory_map(str(rows_path))).read_all()
         return _to_table(rows, info)
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+    except (InputError, OSError, ValueError, TypeError, KeyError, pa.ArrowException) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        print(f"note: {rows_path} cannot be used ({reason}); reading the files", file=sys.stderr)
+        print(f"note: {folder} cannot be used ({reason}); reading the files", file=sys.stderr)
         return None
 
 
@@ -110,18 +120,18 @@ def store_table(folder: Path, source: TableSource, experiment: Experiment, table
             writer.write_table(rows)
 
     try:
-        info_path.unlink(missing_ok=True)
-        atomic_write(rows_path, write)
+        for path in (info_path, folder / CHECKSUMS):
+            path.unlink(missing_ok=True)
+        atomic_write_checked(rows_path, write, rows.nbytes, FAST_ALGORITHM)
         info = {
             "key": source.key,
-            "checksum": _checksum(pa.memory_map(str(rows_path)).read_buffer()),
             "fingerprint": table.fingerprint(),
             "path": table.path,
             "notes": table.notes,
             "texts": len(table.texts),
         }
-        write_json(info_path, info)
-    except OSError as error:  # a full disk does not matter here
+        write_json_checked(info_path, info)
+    except (InputError, OSError) as error:  # a full disk does not matter here
         print(f"note: {rows_path} cannot be stored ({error})", file=sys.stderr)
 
 
@@ -182,19 +192,6 @@ def _to_column(array: np.ndarray) -> pa.Array:
     values = np.ascontiguousarray(array).ravel()
     column = pa.array(values.view(np.uint8) if values.dtype == bool else values)
     return column if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(column, array.shape[1])
-
-
-def _open_rows(path: Path, checksum: str) -> pa.Table:
-    content = pa.memory_map(str(path)).read_buffer()
-    if _checksum(content) != checksum:
-        raise ValueError("its content is damaged")
-    return pa.ipc.open_file(pa.BufferReader(content)).read_all()
-
-
-def _checksum(content: pa.Buffer) -> str:
-    """The length of a file and the sum of its bytes, taken eight at a time."""
-    words = np.frombuffer(content, np.uint64, count=len(content) // 8)
-    return f"{len(content)}-{words.sum(dtype=np.uint64):016x}"
 
 
 def _to_table(rows: pa.Table, info: dict[str, Any]) -> Table:

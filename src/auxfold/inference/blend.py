@@ -39,8 +39,12 @@ class Blend:
     members: list[Ensemble]
 
     @classmethod
-    def from_folder(cls, path: str | Path) -> Blend:
+    def from_folder(cls, path: str | Path, trust_reader: bool = False) -> Blend:
         """The blend in a folder that ``scripts/blend.py`` wrote.
+
+        Args:
+            path: the folder.
+            trust_reader: whether the code that the runs name may run (``data.reader``).
 
         Raises:
             InputError: there is no blend, a run is missing, or it was trained again with other
@@ -57,7 +61,7 @@ class Blend:
             # The ids and tasks of the first run are used even if it has no weight. Its fold models
             # are not, and a bundle has only one of them.
             folds = None if index in weighted else run_folder.finished()[:1] or None
-            ensemble = Ensemble.from_folder(run_folder.path, folds)
+            ensemble = Ensemble.from_folder(run_folder.path, folds, trust_reader)
             run = ensemble.folders[0].read_run()
             for subject in ("experiment", "data"):
                 if run[f"{subject}_fingerprint"] != entry[f"{subject}_fingerprint"]:

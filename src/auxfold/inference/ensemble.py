@@ -62,15 +62,19 @@ class Ensemble:
         paths = {key: getattr(experiment.data, key) for key in PREDICTION_KEYS}
         data = trained.data.model_copy(update=paths)
         update = {"inference": experiment.inference, "data": data}
-        return cls(trained.model_copy(update=update), folders)
+        resolved = trained.model_copy(update=update).with_origin(experiment.stored_in)
+        return cls(resolved, folders)
 
     @classmethod
-    def from_folder(cls, path: str | Path, folds: list[int | str] | None = None) -> Ensemble:
+    def from_folder(
+        cls, path: str | Path, folds: list[int | str] | None = None, trust_reader: bool = False
+    ) -> Ensemble:
         """The folds in a run folder (``outputs/<name>``), or the only one of a fold folder.
 
         Args:
             path: the folder.
             folds: names of the folds; None: all, or ``full`` where there is nothing else.
+            trust_reader: whether the code that the experiment names may run (``data.reader``).
 
         Raises:
             InputError: nothing is trained there, a fold is missing, or the folds do not belong
@@ -78,7 +82,7 @@ class Ensemble:
         """
         if FoldFolder(Path(path)).exists() and folds is None:
             folders = [FoldFolder(Path(path))]
-            return cls(check_together(folders), folders)
+            return cls(_load_trained(folders, trust_reader), folders)
         run_folder = RunFolder(Path(path))
         trained = run_folder.finished()
         if run_folder.blend.is_file():
@@ -91,7 +95,7 @@ class Ensemble:
         if not folds:
             folds = trained if trained == [FULL] else [*run_folder.fold_names()]
         folders = trained_folds(run_folder, folds)
-        return cls(check_together(folders), folders)
+        return cls(_load_trained(folders, trust_reader), folders)
 
     @property
     def run_folder(self) -> RunFolder:
@@ -230,6 +234,11 @@ class Ensemble:
         return [[folder] for folder in self.folders]
 
 
+def _load_trained(folders: list[FoldFolder], trust_reader: bool) -> Experiment:
+    experiment = check_together(folders)
+    return experiment.with_origin(None) if trust_reader else experiment
+
+
 def average_folds(
     fold_logits: Iterable[dict[str, np.ndarray]],
     tasks: Iterable[Task],
@@ -288,7 +297,17 @@ def prepare_model(model: MultiTaskModel, device: torch.device, amp_dtype: str) -
 
 
 def load_fold_tokenizer(folder: FoldFolder) -> Any:
-    """The tokenizer of a fold."""
+    """The tokenizer of a fold.
+
+    Raises:
+        InputError: it is damaged, or it cannot be loaded, for example because it names Python code
+            of its own.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder.path)
+    folder.check_tokenizer()
+    try:
+        return AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{folder.path} has a tokenizer that cannot be loaded: {reason}") from None

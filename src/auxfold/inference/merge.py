@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,6 +12,8 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 from auxfold.errors import InputError
 from auxfold.model.config import MultiTaskConfig
 from auxfold.model.multitask import MultiTaskModel
+from auxfold.storage.atomic import atomic_write_folder
+from auxfold.storage.checksums import CHECKSUMS, write_checksums
 from auxfold.storage.run_folder import FoldFolder
 
 
@@ -33,18 +35,19 @@ def merge_fold(fold: FoldFolder, target: Path, overwrite: bool = False) -> FoldF
         raise InputError(f"{fold.path} is a plain model already: there is no adapter to merge")
     if target.exists() and not overwrite:
         raise InputError(f"{target} exists; give --overwrite to replace it")
-    partial = target.with_name(target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    write_merged_fold(fold, partial)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
+    atomic_write_folder(target, partial(write_merged_fold, fold), overwrite=overwrite)
     return FoldFolder(target)
 
 
+def load_merged_fold(fold: FoldFolder) -> MultiTaskModel:
+    """The plain model of a fold in fp32, with its adapter merged into the backbone."""
+    return MultiTaskModel.from_pretrained(fold.path, dtype=torch.float32).merge()
+
+
 def write_merged_fold(fold: FoldFolder, target: Path) -> None:
-    """Fill a new folder with the fold's files and its merged model."""
-    model = MultiTaskModel.from_pretrained(fold.path, dtype=torch.float32).merge()
-    shutil.copytree(
-        fold.path, target, ignore=shutil.ignore_patterns(CONFIG_NAME, SAFE_WEIGHTS_NAME)
-    )
+    """Fill an empty folder with the fold's files and its merged model."""
+    model = load_merged_fold(fold)
+    others = shutil.ignore_patterns(CONFIG_NAME, SAFE_WEIGHTS_NAME, CHECKSUMS)
+    shutil.copytree(fold.path, target, ignore=others, dirs_exist_ok=True)
     model.save_pretrained(target)
+    write_checksums(target, [path.name for path in target.iterdir() if path.is_file()])

@@ -9,17 +9,15 @@ it has no out-of-fold score.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import nn
-from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 
 from auxfold.config import consistency
 from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
+from auxfold.inference.merge import load_merged_fold
 from auxfold.model.averaging import average_states
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.storage.run_folder import FoldFolder
@@ -46,22 +44,10 @@ def make_soup(folders: list[FoldFolder]) -> MultiTaskModel:
     Raises:
         InputError: the folds have other tensors, or buffers that differ.
     """
-    soup = _load_merged(folders[0])
+    soup = load_merged_fold(folders[0])
     if len(folders) > 1:
         soup.load_state_dict(average_states(_states(soup, folders)))
     return soup.eval()
-
-
-def write_soup(folders: list[FoldFolder], target: Path) -> None:
-    """Fill a new folder with the soup and with every other file of the first fold."""
-    shutil.copytree(
-        folders[0].path, target, ignore=shutil.ignore_patterns(CONFIG_NAME, SAFE_WEIGHTS_NAME)
-    )
-    make_soup(folders).save_pretrained(target)
-
-
-def _load_merged(folder: FoldFolder) -> MultiTaskModel:
-    return MultiTaskModel.from_pretrained(folder.path, dtype=torch.float32).merge()
 
 
 def _states(first: MultiTaskModel, folders: list[FoldFolder]) -> Iterator[dict[str, torch.Tensor]]:
@@ -70,7 +56,7 @@ def _states(first: MultiTaskModel, folders: list[FoldFolder]) -> Iterator[dict[s
     buffers = {name: values for name, values in first.named_buffers() if name in shapes}
     yield {name: values.clone() for name, values in first.state_dict().items()}
     for folder in folders[1:]:
-        model = _load_merged(folder)
+        model = load_merged_fold(folder)
         _match_scales(model, first)
         state = model.state_dict()
         if {name: values.shape for name, values in state.items()} != shapes:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 import auxfold
 from auxfold.config.experiment import to_toml
@@ -18,19 +19,24 @@ from auxfold.data.reader import copy_reader
 from auxfold.errors import InputError
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
-from auxfold.inference.merge import refers_to_backbone, write_merged_fold
-from auxfold.inference.soup import write_soup
+from auxfold.inference.merge import load_merged_fold, refers_to_backbone
+from auxfold.inference.soup import make_soup
 from auxfold.inference.submission import match_columns
-from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
+from auxfold.kaggle.fold_copy import (
+    MODEL_FILES,
+    check_fold_files,
+    copy_file,
+    copy_fold_files,
+)
+from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, METADATA, sha256
 from auxfold.kaggle.names import KaggleNames, path_in_competition
 from auxfold.kaggle.versions import installed_versions
-from auxfold.storage.atomic import atomic_write, write_json, write_text
+from auxfold.model.multitask import MultiTaskModel
+from auxfold.storage.atomic import atomic_write, atomic_write_folder, write_json, write_text
 from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import SOUP, FoldFolder, RunFolder
 
 NOTEBOOK = "kaggle_inference.ipynb"
-# Files of a fold that people read, and that predictions do not need.
-EXCLUDED_FILES = ("oof.parquet", "history.jsonl", "README.md")
 SOUP_FOLD = f"fold_{SOUP}"
 
 
@@ -54,23 +60,22 @@ def write_bundle(
         The folder.
 
     Raises:
-        InputError: there is a bundle already, or the predictions would not be what the competition
-            expects.
+        InputError: there is a bundle already, the predictions would not be what the competition
+            expects, or a file of a fold is missing, damaged or a link to elsewhere.
     """
     check_predictable(source)
+    for fold in [fold for run in _bundled_runs(source) for fold in run.ensemble.folders]:
+        check_fold_files(fold)
     run = source.folder if isinstance(source, Blend) else RunFolder.of(source.experiment)
     folder = run.kaggle
     if folder.exists() and not overwrite:
         raise InputError(f"{folder} exists; give --overwrite to replace it")
-    unfinished = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
+
+    def write(unfinished: Path) -> None:
         _write_dataset(unfinished / "dataset", source, names, dtype_name)
         _write_kernel(unfinished / "kernel", names, notebook)
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+
+    atomic_write_folder(folder, write, overwrite=overwrite)
     return folder
 
 
@@ -153,15 +158,10 @@ def _write_dataset(
 ) -> None:
     runs = _bundled_runs(source)
     for run in runs:
-        if run.is_soup:
-            write_soup(run.ensemble.folders, folder / run.path / SOUP_FOLD)
-            _shrink_fold(folder / run.path / SOUP_FOLD, dtype_name)
-        else:
-            for fold in run.ensemble.folders:
-                _copy_fold(fold, folder / run.path / fold.path.name, dtype_name)
+        _write_folds(folder / run.path, run, dtype_name)
         write_text(folder / run.path / EXPERIMENT, to_toml(run.ensemble.experiment))
-        if reader := run.ensemble.experiment.data.reader:
-            copy_reader(reader, folder / "src")
+        if run.ensemble.experiment.data.reader is not None:
+            copy_reader(run.ensemble.experiment.data, folder / "src")
     _write_postprocess_and_weights(RunFolder(folder), source, runs)
     package = Path(auxfold.__file__).parent
     shutil.copytree(
@@ -183,7 +183,7 @@ def _write_dataset(
     }
     write_json(folder / MANIFEST, manifest)
     metadata = {"title": names.title, "id": names.dataset, "licenses": [{"name": "other"}]}
-    write_json(folder / "dataset-metadata.json", metadata)
+    write_json(folder / METADATA, metadata)
 
 
 def _is_same_file(path: str, other: str) -> bool:
@@ -201,9 +201,9 @@ def _write_postprocess_and_weights(
 ) -> None:
     """Thresholds and calibration next to the folds; for a blend also the weights of its runs."""
     if isinstance(source, Ensemble):
-        stored = RunFolder(source.folders[0].path.parent).postprocess
+        stored = source.run_folder.postprocess
         if stored.is_file():
-            shutil.copy2(stored, folder.postprocess)
+            copy_file(stored, folder.postprocess, source.run_folder.path)
         return
     record = {key: source.record[key] for key in ("method", "average", "power", "tasks")}
     members = source.record["members"]
@@ -222,21 +222,26 @@ def source_name(source: Ensemble | Blend) -> str:
     return source.folder.path.name if isinstance(source, Blend) else source.experiment.name
 
 
-def _copy_fold(fold: FoldFolder, target: Path, dtype_name: str) -> None:
-    if refers_to_backbone(fold):  # there is no hub on Kaggle without internet, and maybe no peft
-        write_merged_fold(fold, target)
+def _write_folds(folder: Path, run: BundledRun, dtype_name: str) -> None:
+    """The models of a run, and what else predictions need."""
+    folds = run.ensemble.folders
+    if run.is_soup:
+        _write_model(folds[0], make_soup(folds), folder / SOUP_FOLD)
     else:
-        shutil.copytree(fold.path, target)
-    _shrink_fold(target, dtype_name)
-
-
-def _shrink_fold(target: Path, dtype_name: str) -> None:
-    """Leave out what predictions do not need, and store the weights in ``dtype_name``."""
-    for name in EXCLUDED_FILES:
-        (target / name).unlink(missing_ok=True)
-    for path in target.glob("*.safetensors") if dtype_name == "fp16" else ():
+        for fold in folds:
+            if refers_to_backbone(fold):  # there is no hub on Kaggle, and maybe no peft
+                _write_model(fold, load_merged_fold(fold), folder / fold.path.name)
+            else:
+                copy_fold_files(fold, folder / fold.path.name)
+    for path in folder.glob(f"fold_*/{SAFE_WEIGHTS_NAME}") if dtype_name == "fp16" else ():
         # Written to another file first, because the tensors may still be mapped from this one.
         atomic_write(path, partial(save_file, _load_as_fp16(path), metadata={"format": "pt"}))
+
+
+def _write_model(fold: FoldFolder, model: MultiTaskModel, target: Path) -> None:
+    """A model that is not stored as such, with the other files of a fold."""
+    copy_fold_files(fold, target, without=MODEL_FILES)
+    model.save_pretrained(target)
 
 
 def _load_as_fp16(path: Path) -> dict[str, torch.Tensor]:

@@ -8,9 +8,8 @@ from pathlib import Path, PurePath
 from auxfold.data.files import read_columns, read_header
 from auxfold.errors import InputError
 from auxfold.kaggle.loaded_bundle import LoadedBundle
-from auxfold.kaggle.manifest import MANIFEST
+from auxfold.kaggle.manifest import read_manifest
 from auxfold.kaggle.names import path_in_competition
-from auxfold.storage.atomic import read_json
 
 COMPRESSED = (".zip", ".gz", ".zst")
 MAX_DEPTH = 3  # of the competition's folder below that of all inputs
@@ -39,7 +38,7 @@ def find_inputs(bundle: Path, root: Path) -> tuple[Path, Path | None]:
     folders = competition_folders(root, loaded.competition, bundle)
     sample = None
     if data.sample_submission:
-        header = read_json(bundle / MANIFEST)["sample_columns"]
+        header = read_manifest(bundle)["sample_columns"]
         finder = _Finder(folders, root, loaded.competition, lambda path: _is_sample(path, header))
         sample = finder.find(data.sample_submission)
     finder = _Finder(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,9 @@ from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.postprocess import Postprocess, stored_columns
 from auxfold.inference.submission import SampleSubmission
-from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, sha256
+from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, METADATA, read_manifest, sha256
 from auxfold.kaggle.versions import WAY_OUT, installed_versions
 from auxfold.model.config import MultiTaskConfig
-from auxfold.storage.atomic import read_json
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task, TaskSet
 
@@ -30,19 +29,36 @@ def check_bundle(bundle: Path) -> dict[str, Any]:
     """Check that a bundle is complete and can be loaded here, and return its manifest.
 
     Raises:
-        InputError: a file is missing or is not the one that was bundled, or the packages here
-            cannot load a fold.
+        InputError: a file is missing, is not the one that was bundled, or was not bundled at all;
+            the manifest is damaged; or the packages here cannot load a fold.
     """
-    manifest: dict[str, Any] = read_json(bundle / MANIFEST)
+    manifest = read_manifest(bundle)
+    root = bundle.resolve()
     for name, digest in manifest["files"].items():
         path = bundle / name
+        if not path.resolve().is_relative_to(root):
+            raise InputError(f"{path} is a link out of the bundle; upload the dataset again")
         if not path.is_file():
             raise InputError(f"{path} is missing; upload the dataset again with `-r zip`")
         if sha256(path) != digest:
             raise InputError(f"{path} is not the file that was bundled; upload the dataset again")
+    for path in unlisted_files(bundle, manifest):
+        raise InputError(
+            f"{path} is not a file of the bundle; bundle again, and upload the dataset again"
+        )
     for run, folds in manifest["runs"].items():
         check_loadable(bundle / run / folds[0], manifest["versions"])
     return manifest
+
+
+def unlisted_files(bundle: Path, manifest: dict[str, Any]) -> Iterator[Path]:
+    """The files, and links to folders, that the manifest does not list; not what Python caches."""
+    listed = {*manifest["files"], MANIFEST, METADATA}
+    for path in sorted(bundle.rglob("*")):
+        is_folder = path.is_dir() and not path.is_symlink()
+        name = path.relative_to(bundle)
+        if not is_folder and name.as_posix() not in listed and "__pycache__" not in name.parts:
+            yield path
 
 
 def check_loadable(fold: Path, versions: dict[str, str]) -> None:
@@ -60,7 +76,7 @@ def check_loadable(fold: Path, versions: dict[str, str]) -> None:
     except (ValueError, KeyError) as error:
         raise _too_old("transformers", "backbone", fold, versions, error) from None
     try:
-        AutoTokenizer.from_pretrained(fold)
+        AutoTokenizer.from_pretrained(fold, trust_remote_code=False)
     except Exception as error:  # the parser of tokenizers raises a bare Exception
         raise _too_old("tokenizers", "tokenizer", fold, versions, error) from None
 
@@ -97,12 +113,13 @@ class LoadedBundle:
     @classmethod
     def from_folder(cls, bundle: Path) -> LoadedBundle:
         """The bundle in a folder."""
-        manifest = read_json(bundle / MANIFEST)
+        manifest = read_manifest(bundle)
         runs = {}
         for run, folds in manifest["runs"].items():
             ensemble = Ensemble.from_folder(bundle / run, [_fold_name(fold) for fold in folds])
-            # As it was bundled: [inference] and the test file may be others than in training.
-            experiment = load_experiment(bundle / run / EXPERIMENT)
+            # As it was bundled: [inference] and the test file may be others than in training. The
+            # reader may run, as the bundle also brings the package itself.
+            experiment = load_experiment(bundle / run / EXPERIMENT, trust_reader=True)
             runs[run] = replace(ensemble, experiment=experiment)
         folder, blend = RunFolder(bundle), None
         if folder.blend.is_file():

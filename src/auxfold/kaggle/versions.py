@@ -6,13 +6,12 @@ one line and not the traceback of some import.
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 from pathlib import Path
 
 from auxfold.errors import InputError
-from auxfold.kaggle.manifest import MANIFEST
+from auxfold.kaggle.manifest import read_manifest
 from auxfold.storage.provenance import package_version
 
 PACKAGES = ("torch", "transformers", "tokenizers")
@@ -39,16 +38,17 @@ def check_versions(bundle: Path) -> str:
         One line: what is here, what the bundle was written with, and what to do.
 
     Raises:
-        InputError: a package is missing or too old for the bundle's code.
+        InputError: a package is missing or too old for the bundle's code; or the manifest is
+            damaged.
     """
-    bundled = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))["versions"]
+    bundled = read_manifest(bundle)["versions"]
     here = installed_versions()
     for name, minimum in MINIMUM.items():
         version = here[name]
         if version is None or _release(version) < _release(minimum):
             raise InputError(
-                f"{name} {version or 'is missing'} here, bundled with {bundled[name]}, needed is "
-                f"{minimum} or later; {WAY_OUT}"
+                f"{name} {version or 'is missing'} here, bundled with {bundled.get(name)}, needed "
+                f"is {minimum} or later; {WAY_OUT}"
             )
     different = [name for name, version in bundled.items() if here.get(name) != version]
     if not different:

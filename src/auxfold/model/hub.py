@@ -25,8 +25,9 @@ def load_pretrained(loader: Any, settings: ModelSettings, **options: Any) -> Any
         options: for ``from_pretrained``.
 
     Raises:
-        InputError: it cannot be loaded.
+        InputError: it cannot be loaded, or it has code that may not run.
     """
+    settings.check_code()
     name = backbone_path(settings.backbone)
     try:
         return loader.from_pretrained(name, trust_remote_code=settings.trust_remote_code, **options)

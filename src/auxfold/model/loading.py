@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, PreTrainedModel
-from transformers.utils import SAFE_WEIGHTS_NAME, cached_file
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 from auxfold.errors import InputError
 from auxfold.model.adapters.injection import load_trainable_state_dict
@@ -18,6 +19,7 @@ from auxfold.model.config import MultiTaskConfig
 from auxfold.model.hub import HUB_OPTIONS, select_hub_options
 from auxfold.model.numbered_heads import check_heads, load_numbered_heads
 from auxfold.model.reference import load_reference_backbone
+from auxfold.storage.checksums import check_file, read_checksums
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
@@ -45,13 +47,24 @@ def load_config(
 
 
 def build_backbone(config: MultiTaskConfig) -> PreTrainedModel:
-    """A backbone with random weights."""
+    """A backbone with random weights.
+
+    Raises:
+        InputError: the configuration names Python code of its own, or no backbone.
+    """
     # Only "eager" is passed on. Otherwise each backbone takes the best attention that it supports.
     attention = "eager" if config._attn_implementation == "eager" else None
     dtype = torch.get_default_dtype()  # that of `from_pretrained(dtype=…)`, as for the heads
-    backbone: PreTrainedModel = AutoModel.from_config(
-        config.backbone_config(), attn_implementation=attention, dtype=dtype
-    )
+    try:
+        backbone: PreTrainedModel = AutoModel.from_config(
+            config.backbone_config(),
+            attn_implementation=attention,
+            dtype=dtype,
+            trust_remote_code=False,  # otherwise transformers may ask, and wait for an answer
+        )
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"the stored model's backbone cannot be built: {reason}") from None
     for parameter in backbone.parameters():
         parameter.data = parameter.data.to(dtype)  # DeBERTa has biases that are always fp32
     return backbone
@@ -76,9 +89,10 @@ def load_model(
         options: those of ``from_pretrained``.
 
     Raises:
-        InputError: the heads are others than those of ``task_labels_map``, or an adapter's
-            backbone is missing or another one.
+        InputError: the heads are others than those of ``task_labels_map``, an adapter's backbone is
+            missing or another one, or a file of a fold is damaged.
     """
+    _check_files(path, options)
     if task_labels_map is not None:
         checkpoint = load_numbered_heads(str(path), task_labels_map, options)
         if checkpoint is not None and checkpoint.state_dict is None:
@@ -94,6 +108,16 @@ def load_model(
         model = loaded[0] if isinstance(loaded, tuple) else loaded  # with output_loading_info
         check_heads(str(path), model.config.output_widths(), task_labels_map)
     return loaded
+
+
+def _check_files(path: str | os.PathLike[str] | None, options: dict[str, Any]) -> None:
+    """Refuse a fold whose weights or configuration are not as they were written."""
+    if path is None:
+        return
+    folder = Path(path, options.get("subfolder") or "")
+    for name in read_checksums(folder):
+        if name == CONFIG_NAME or name.endswith((".safetensors", ".safetensors.index.json")):
+            check_file(folder / name)
 
 
 def load_with_new_heads(
@@ -120,6 +144,7 @@ def load_with_new_heads(
     config.dtype = config.backbone_config().dtype
     dtype = _parse_dtype(options.get("dtype") or options.get("torch_dtype"), config)
     others = {name: options[name] for name in options if name not in ("dtype", "torch_dtype")}
+    others.setdefault("trust_remote_code", False)
     backbone = AutoModel.from_pretrained(path, dtype=dtype, **others)
     if getattr(backbone, "pooler", None) is None:
         config.pooling = "cls"

@@ -72,7 +72,11 @@ def load_reference_backbone(
     way_out = "scripts/merge.py writes folds that need no other backbone"
     try:
         backbone = AutoModel.from_pretrained(
-            backbone_path(name), config=config, dtype=torch.float32, **options
+            backbone_path(name),
+            config=config,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            **options,
         )
     except (OSError, ValueError) as error:
         raise InputError(

@@ -38,7 +38,7 @@ def load_tokenizer(settings: ModelSettings) -> Any:
             f"model.backbone = {settings.backbone!r} has a tokenizer without padding token, end of "
             f"text and unknown token; give its tokenizer a pad_token"
         )
-    if not tokenizer.is_fast:
+    if not tokenizer.is_fast or settings.trust_remote_code:
         _check_round_trip(tokenizer, settings)
     return tokenizer
 
@@ -57,7 +57,14 @@ def _check_round_trip(tokenizer: Any, settings: ModelSettings) -> None:
     """Refuse a tokenizer that a trained fold would read back as another one."""
     with TemporaryDirectory() as folder:
         save_tokenizer(tokenizer, Path(folder))
-        loaded = AutoTokenizer.from_pretrained(folder, trust_remote_code=settings.trust_remote_code)
+        try:  # as a fold's tokenizer is loaded
+            loaded = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        except ValueError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(
+                f"model.backbone = {settings.backbone!r} has a tokenizer that a trained fold could "
+                f"not load: {reason}"
+            ) from None
         texts = [text for text in _ROUND_TRIP for text in (text, text.upper())]
         if tokenizer(texts)["input_ids"] != loaded(texts)["input_ids"]:
             raise InputError(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auxfold.config.experiment import Experiment, load_experiment
+from auxfold.config.trust import EXPERIMENT_FILE, FOLD_RECORD, FOLDS_RECORD, OUTPUTS
 from auxfold.errors import InputError, nearest
+from auxfold.storage.checksums import check_file, read_checksums, read_frame
 from auxfold.storage.records import read_record
 
-OUTPUTS = Path("outputs")
+if TYPE_CHECKING:
+    import pandas as pd
+
 FULL = "full"  # the "fold" that is trained on all rows
 SOUP = "soup"  # the "fold" of a bundle that has the mean of the folds' weights
 
@@ -27,33 +31,43 @@ class FoldFolder:
         return self.path.with_name(self.path.name + ".partial")
 
     @property
-    def state(self) -> Path:
-        """Everything that an unfinished training needs to be resumed."""
-        return self.working / "state.pt"
+    def former(self) -> Path:
+        """The finished fold that is being replaced, until the new one is complete."""
+        return self.path.with_name(self.path.name + ".old")
 
     @property
-    def best(self) -> Path:
-        """The weights of the best evaluation so far."""
-        return self.working / "best.pt"
+    def lock(self) -> Path:
+        """Which process trains the fold."""
+        return self.path.with_name(self.path.name + ".lock")
+
+    @property
+    def state(self) -> Path:
+        """Everything that an unfinished training needs to be resumed."""
+        return self.working / "state.safetensors"
 
     def evaluation_weights(self, evaluation: int) -> Path:
-        """The weights of one evaluation, numbered from 0, of those that are averaged."""
-        return self.working / f"kept_{evaluation}.pt"
+        """The weights of one evaluation, numbered from 0."""
+        return self.working / f"kept_{evaluation}.safetensors"
 
     def list_evaluation_weights(self) -> list[tuple[int, Path]]:
         """The number of every evaluation whose weights are stored, and their file, in order."""
-        paths = self.working.glob("kept_*.pt")
+        paths = self.working.glob("kept_*.safetensors")
         return sorted((int(path.stem.removeprefix("kept_")), path) for path in paths)
+
+    def list_training_files(self) -> list[Path]:
+        """What only the training needs, in the finished folder; a killed process leaves it."""
+        names = [self.state.name, self.evaluation_weights(0).name.replace("0", "*")]
+        return [path for name in names for path in self.path.glob(name)]
 
     @property
     def experiment(self) -> Path:
         """The experiment that the fold was trained with."""
-        return self.path / "experiment.toml"
+        return self.path / EXPERIMENT_FILE
 
     @property
     def run(self) -> Path:
         """What the fold was trained with; see :meth:`read_run`. It is written last."""
-        return self.path / "run.json"
+        return self.path / FOLD_RECORD
 
     @property
     def metrics(self) -> Path:
@@ -83,18 +97,39 @@ class FoldFolder:
         """The content of ``run.json``: what the fold was trained with.
 
         Raises:
-            InputError: another version of auxfold wrote the folder, in a form not read here.
+            InputError: the file is damaged, or another version of auxfold wrote the folder, in a
+                form not read here.
         """
         return read_record(self.run)
 
-    def load_experiment(self) -> Experiment:
-        """The experiment that the fold was trained with.
+    def read_oof(self, columns: list[str]) -> pd.DataFrame:
+        """Columns of the predictions of the held-out rows.
 
         Raises:
-            InputError: as of :meth:`read_run`; or the experiment is not valid.
+            InputError: the file is damaged.
+        """
+        return read_frame(self.oof, columns)
+
+    def check_tokenizer(self) -> None:
+        """Refuse a fold whose tokenizer is not as it was written.
+
+        Raises:
+            InputError: with the file.
+        """
+        others = {self.run, self.experiment, self.metrics, self.oof, self.history}
+        for path in (self.path / name for name in read_checksums(self.path)):
+            if path not in others and path.suffix != ".safetensors":
+                check_file(path)
+
+    def load_experiment(self) -> Experiment:
+        """The experiment that the fold was trained with; the code that it names does not run.
+
+        Raises:
+            InputError: as of :meth:`read_run`; or the experiment is damaged or not valid.
         """
         self.read_run()  # a folder of another version is refused as such, not by one of its keys
-        return load_experiment(self.experiment)
+        check_file(self.experiment)
+        return load_experiment(self.experiment, trust_reader=False)
 
 
 @dataclass(frozen=True)
@@ -124,7 +159,7 @@ class RunFolder:
     @property
     def experiment(self) -> Path:
         """The resolved experiment for which the folds were made."""
-        return self.path / "experiment.toml"
+        return self.path / EXPERIMENT_FILE
 
     @property
     def folds(self) -> Path:
@@ -134,7 +169,7 @@ class RunFolder:
     @property
     def folds_info(self) -> Path:
         """What the folds were made from. It is written last."""
-        return self.path / "folds.json"
+        return self.path / FOLDS_RECORD
 
     @property
     def data_summary(self) -> Path:
@@ -239,6 +274,7 @@ class RunFolder:
 
     def finished(self) -> list[int | str]:
         """The folds that are trained, by number; ``"full"`` and a bundle's ``"soup"`` last."""
-        names = [p.parent.name.removeprefix("fold_") for p in self.path.glob("fold_*/run.json")]
+        records = self.path.glob(f"fold_*/{FOLD_RECORD}")
+        names = [path.parent.name.removeprefix("fold_") for path in records]
         numbers = sorted(int(name) for name in names if name.isdecimal())
         return [*numbers, *(name for name in (FULL, SOUP) if name in names)]
