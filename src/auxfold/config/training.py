@@ -90,8 +90,8 @@ class Train(Section):
     compile: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether the operations between the matrix products of a GPU's padding-free "
-        'forward are compiled by `torch.compile`. `"auto"`: where the training is long enough to '
-        "pay for the compilation.",
+        'forward are compiled by `torch.compile`. `"auto"`: in fp32, where the training is long '
+        "enough to pay for the compilation; half precision has kernels of its own.",
     )
     length_bucket_steps: PositiveInt = Field(
         50,

@@ -202,9 +202,12 @@ def make_step_runner(stepper: StepTrainer, settings: Train, n_steps: int) -> Ste
         n_steps: optimizer steps of the whole training.
     """
     encoder = stepper.unwrapped_model.fast_encoder() if stepper.splitter.padding_free else None
-    is_long = settings.compile == "auto" and n_steps >= LONG_TRAINING
-    compile_regions(encoder is not None and (settings.compile == "on" or is_long))
-    uses_graphs = settings.cuda_graphs == "auto" and stepper.accelerator.device.type == "cuda"
+    is_gpu = stepper.accelerator.device.type == "cuda"
+    # In half precision Triton kernels run, next to which compiling does not pay.
+    pays = is_gpu and stepper.accelerator.mixed_precision == "no" and n_steps >= LONG_TRAINING
+    compiles = settings.compile == "on" or (settings.compile == "auto" and pays)
+    compile_regions(encoder is not None and compiles)
+    uses_graphs = settings.cuda_graphs == "auto" and is_gpu
     return StepRunner(stepper, encoder, CudaCapture() if uses_graphs else None)
 
 
