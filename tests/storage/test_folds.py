@@ -9,7 +9,7 @@ import pytest
 
 from auxfold.config.experiment import to_toml
 from auxfold.errors import InputError
-from auxfold.storage.atomic import write_text
+from auxfold.storage.atomic import write_frame, write_text
 from auxfold.storage.folds import check_folds
 from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import RunFolder
@@ -87,3 +87,44 @@ def test_other_rows_are_refused(folder):
     )
     with pytest.raises(InputError, match="was made from other rows than train.csv has now; put"):
         create_folds(make_experiment("train.csv", "b"))
+
+
+def test_folds_that_lack_a_row_or_have_a_foreign_fold_are_refused(folder):
+    """In a folder without checksums, which an earlier version or another program wrote."""
+    experiment = make_experiment("train.csv", "b")
+    (folder.path / "checksums.json").unlink()
+    folds = pd.read_parquet(folder.folds)
+    remedy = "make new folds with make_folds.py --overwrite (and train every fold again)"
+    other_id = folds.assign(id=["x", *folds["id"][1:]])
+    for frame, problem in (
+        (folds[3:], f"lacks 3 of 60 rows, the first of them {folds['id'][0]!r}"),
+        (other_id, f"lacks 1 of 60 rows, the first of them {folds['id'][0]!r}"),
+        (pd.concat([folds, folds[:2]]), "has 62 rows, and the table has 60"),
+        (folds.assign(fold=[2, *folds["fold"][1:]]), f"has row {folds['id'][0]!r} in fold 2, which "
+         "is not a fold of the experiment (0 to 1)"),
+        (folds.assign(fold=[-1, *folds["fold"][1:]]), f"has row {folds['id'][0]!r} in fold -1, "
+         "which is not a fold of the experiment (0 to 1)"),
+    ):  # fmt: skip
+        write_frame(folder.folds, frame)
+        with pytest.raises(InputError) as refusal:
+            create_folds(experiment)
+        assert str(refusal.value) == f"outputs/tiny/folds.parquet {problem}; {remedy}"
+    write_frame(folder.folds, folds.sample(frac=1, random_state=1))
+    assert create_folds(experiment)[1].tolist() == folds["fold"].tolist(), "the order is no matter"
+
+
+def test_damaged_folds_are_refused_by_name(folder):
+    experiment = make_experiment("train.csv", "b")
+    expected = create_folds(experiment)[1]
+    for path in (folder.folds, folder.folds_info):
+        content = path.read_bytes()
+        flipped = bytearray(content)
+        flipped[len(content) // 2] ^= 1
+        for damaged, problem in ((content[:-9], "cut off"), (b"", "empty"), (flipped, "changed")):
+            path.write_bytes(damaged)
+            with pytest.raises(InputError, match=f"{path} .*{problem}.* or make new folds with"):
+                create_folds(experiment)
+        path.write_bytes(content)
+        create_folds(experiment)
+    folder.folds.write_bytes(b"")
+    assert create_folds(experiment, overwrite=True)[1].tolist() == expected.tolist()

@@ -25,6 +25,7 @@ CHECKSUMS = "checksums.json"
 DEFAULT_ALGORITHM = "sha256"
 FAST_ALGORITHM = "crc32"  # of large files that are computed again when they are damaged
 _LOCK = f".{CHECKSUMS}.lock"
+_REMEDY = "put it back from a copy, or make it again"
 _BLOCK = 1 << 20  # bytes that are read at a time
 
 
@@ -105,7 +106,7 @@ def read_checksums(folder: Path) -> dict[str, dict[str, Any]]:
     )
 
 
-def check_file(path: Path, remedy: str = "put it back from a copy, or make it again") -> None:
+def check_file(path: Path, remedy: str = _REMEDY) -> None:
     """Refuse a file that is not as it was written.
 
     A file without an entry in the ``checksums.json`` of its folder is accepted.
@@ -120,8 +121,8 @@ def check_file(path: Path, remedy: str = "put it back from a copy, or make it ag
     """
     if damage := find_damage(path):
         raise InputError(
-            f"{path} {damage}; {remedy} "
-            f"(if you changed it on purpose, delete {path.parent / CHECKSUMS})"
+            f"{path} {damage}; {remedy}. If you changed it on purpose, delete "
+            f"{path.parent / CHECKSUMS}"
         )
 
 
@@ -144,12 +145,13 @@ def find_damage(path: Path) -> str | None:
     return "was changed since it was written, or belongs to another run"
 
 
-def read_frame(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+def read_frame(path: Path, columns: list[str] | None = None, remedy: str = _REMEDY) -> pd.DataFrame:
     """Read a parquet file, which is checked before.
 
     Args:
         path: the file.
         columns: those to read; None: all.
+        remedy: what to do about damage, for the message.
 
     Raises:
         InputError: as of :func:`check_file`; or the file cannot be read, in a folder without
@@ -157,12 +159,12 @@ def read_frame(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """
     import pandas as pd  # not at the top: every command imports this module, `--help` included
 
-    check_file(path)
+    check_file(path, remedy)
     try:
         return pd.read_parquet(path, columns=columns)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is damaged ({reason}); put it back, or make it again") from None
+        raise InputError(f"{path} is damaged ({reason}); {remedy}") from None
 
 
 def is_intact(path: Path) -> bool:

@@ -26,6 +26,7 @@ READING_KEYS = (
     "cell_format", "separator", "min_count", "unseen", "empty", "row_weight", "pos_weight",
 )  # fmt: skip
 _REMEDY = "make new folds with make_folds.py --overwrite (and train every fold again)"
+_DAMAGE_REMEDY = f"put it back from a copy, or {_REMEDY}"
 # Of keys that a record of folds may lack, since it was written before there was such a key.
 _DEFAULTS = {name: field.default for name, field in Folds.model_fields.items()}
 
@@ -49,6 +50,7 @@ def folds_settings(experiment: Experiment) -> dict[str, Any]:
     return {
         "n_splits": folds.n_splits,
         "group_duplicates": folds.group_duplicates,
+        "group_near_duplicates": folds.group_near_duplicates,
         "group": experiment.data.group,
         # For a file, its rows are part of the fingerprint of the data.
         "validation": "file" if folds.validation_file else folds.validation,
@@ -65,7 +67,7 @@ def check_folds(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     """
     if not folder.folds.is_file() or not folder.folds_info.is_file():
         raise InputError(f"no {folder.folds}; run scripts/make_folds.py first")
-    check_file(folder.folds_info, _REMEDY)
+    check_file(folder.folds_info, _DAMAGE_REMEDY)
     info = read_record(folder.folds_info)
     made_with = {**_DEFAULTS, **info}
     differences = "; ".join(
@@ -101,7 +103,7 @@ def read_folds(
             f"{folder.folds} was made from other rows than {experiment.data.path} has now; put the "
             f"file back as it was, or {_REMEDY}"
         )
-    by_id = read_frame(folder.folds).set_index("id")["fold"]
+    by_id = read_frame(folder.folds, remedy=_DAMAGE_REMEDY).set_index("id")["fold"]
     if not np.array_equal(by_id.index.to_numpy(), ids):  # usually they are in the same order
         _check_ids(by_id.index.to_numpy(), ids, folder.folds)
         by_id = by_id.loc[ids]
