@@ -159,9 +159,10 @@ def _draw_label_curves(
         roc_auc(positive * 1.0, scores),
         average_precision(positive * 1.0, scores),
     )
-    roc.axes.plot(*thin_out(false, true), color=color, linewidth=1.2, label=f"{column} {area:.4f}")
+    # The number is first: matplotlib leaves a label out whose first character is an underscore.
+    roc.axes.plot(*thin_out(false, true), color=color, linewidth=1.2, label=f"{area:.4f} {column}")
     precision_recall.axes.plot(*thin_out(recall, precision), color=color, linewidth=1.2,
-                               label=f"{column} {mean_precision:.4f}")  # fmt: skip
+                               label=f"{mean_precision:.4f} {column}")  # fmt: skip
 
 
 def thin_out(x: np.ndarray, y: np.ndarray, max_points: int = 250) -> tuple[np.ndarray, np.ndarray]:

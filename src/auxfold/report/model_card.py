@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.utils import yaml_dump
+
 from auxfold.config.experiment import Experiment
+
+EMBEDDED = "sentence-transformers/all-MiniLM-L6-v2"  # what the backbone "embedded" is
 
 
 def model_card(
@@ -34,28 +38,40 @@ def model_card(
 def _front_matter(
     experiment: Experiment, record: dict[str, Any], metrics: dict[str, float | None]
 ) -> str:
-    base = experiment.model.backbone
-    on_hub = base.count("/") == 1 and not Path(base).exists()
-    base = "sentence-transformers/all-MiniLM-L6-v2" if base == "embedded" else base
-    lines = ["---", "library_name: auxfold", "pipeline_tag: text-classification"]
-    if on_hub or experiment.model.backbone == "embedded":
-        lines.append(f"base_model: {base}")
+    backbone = experiment.model.backbone
+    on_hub = backbone.count("/") == 1 and not Path(backbone).exists()
+    front: dict[str, Any] = {"library_name": "auxfold", "pipeline_tag": "text-classification"}
+    if on_hub or backbone == "embedded":
+        front["base_model"] = EMBEDDED if backbone == "embedded" else backbone
         if experiment.model.adapter is not None:
-            lines.append("base_model_relation: adapter")
-    lines += ["tags:", "- auxfold", "- multi-task", f"- {experiment.name}"]
+            front["base_model_relation"] = "adapter"
+    front["tags"] = ["auxfold", "multi-task", experiment.name]
     metric = record["selection"]["metric"]
-    if metrics.get(metric) is not None:
+    value = metrics.get(metric)
+    if value is not None:
         task, slash, name = metric.partition("/")
         if not slash:  # a mean over the multi-class tasks
             task, name = "all multi-class tasks", metric
-        lines += [
-            "model-index:", f"- name: {experiment.name}-fold{record['fold']}", "  results:",
-            "  - task:", "      type: text-classification", f"      name: {task}",
-            "    dataset:", f"      name: {experiment.name}, validation rows of the fold",
-            "      type: tabular", "    metrics:", f"    - type: {name.replace('/', '_')}",
-            f"      value: {metrics[metric]:.6f}",
-        ]  # fmt: skip
-    return "\n".join([*lines, "---", ""])
+        result = {
+            "task": {"type": "text-classification", "name": task},
+            "dataset": {
+                "name": f"{experiment.name}, validation rows of the fold",
+                "type": "tabular",
+            },
+            "metrics": [{"type": name.replace("/", "_"), "value": round(value, 6)}],
+        }
+        index = {"name": f"{experiment.name}-fold{record['fold']}", "results": [result]}
+        front["model-index"] = [index]
+    return f"---\n{yaml_dump(front, sort_keys=False)}---\n"
+
+
+def code(text: str) -> str:
+    """A text as code in Markdown, also in a table: nothing in it is markup."""
+    if not set(text) & set("`|\\\r\n"):
+        return f"`{text}`"
+    # Only HTML has a code that these characters do not end.
+    characters = (c if c.isalnum() or c == " " else f"&#{ord(c)};" for c in text)
+    return f"<code>{''.join(characters)}</code>"
 
 
 def _describe_training(experiment: Experiment, record: dict[str, Any]) -> str:
@@ -63,9 +79,9 @@ def _describe_training(experiment: Experiment, record: dict[str, Any]) -> str:
     of_folds = f", {n_folds} folds" if n_folds > 1 else ""
     held_out = "" if record["fold"] == "full" else f" ({n_rows['valid']:,} held out{of_folds})"
     return f"""\
-This is `{experiment.model.backbone}`, fine-tuned with auxfold on several related labels at once: a
-main task, `{experiment.main_task.name}`, and weighted auxiliary tasks that regularize the shared
-backbone. It was trained on {n_rows["train"]:,} rows{held_out}. The data fingerprint is
+This is {code(experiment.model.backbone)}, fine-tuned with auxfold on several related labels at
+once: a main task, `{experiment.main_task.name}`, and weighted auxiliary tasks that regularize the
+shared backbone. It was trained on {n_rows["train"]:,} rows{held_out}. The data fingerprint is
 `{record["data_fingerprint"]}` and the experiment fingerprint is
 `{record["experiment_fingerprint"]}`. Texts are truncated to {experiment.model.max_length} tokens.
 """
@@ -75,7 +91,7 @@ def _tasks_table(experiment: Experiment) -> str:
     lines = ["## Tasks\n", "| task | kind | labels | weight |", "| --- | --- | --- | --- |"]
     for task in experiment.tasks:
         main = " (main)" if task.name == experiment.main_task.name else ""
-        columns = ", ".join(f"`{column}`" for column in task.columns)
+        columns = ", ".join(map(code, task.columns))
         lines.append(f"| `{task.name}`{main} | {task.kind} | {columns} | {task.weight:g} |")
     return "\n".join([*lines, ""])
 
@@ -87,12 +103,12 @@ def _scores_table(
         return "## Scores\n\nThe model was trained on every row, so there are no held-out scores.\n"
     lines = ["## Scores on the held-out rows of this fold\n", "| metric | value |", "| --- | --- |"]
     lines += [
-        f"| {name} | {'undefined' if value is None else f'{value:.4f}'} |"
+        f"| {code(name)} | {'undefined' if value is None else f'{value:.4f}'} |"
         for name, value in metrics.items()
     ]
     selection = record["selection"]
     notes = {
-        "best": f"The checkpoint was selected by `{selection['metric']}` on the same rows.",
+        "best": f"The checkpoint was selected by {code(selection['metric'])} on the same rows.",
         "last": "The checkpoint is the last one; it was not selected on these rows.",
         "average": f"The weights are the mean of those at the last {selection.get('averaged')} "
         f"evaluations; they were not selected on these rows.",
@@ -121,9 +137,9 @@ def _describe_adapter(experiment: Experiment) -> str:
         return ""
     return f"""## The backbone
 
-The model is an adapter (`{adapter.kind}`) of the frozen `{experiment.model.backbone}`. Where
-`config.json` has a `reference`, the backbone is not in this folder. It is loaded by that name, and
-refused if it has another SHA-256. `auxfold merge` writes folders with all weights.
+The model is an adapter (`{adapter.kind}`) of the frozen {code(experiment.model.backbone)}.
+Where `config.json` has a `reference`, the backbone is not in this folder. It is loaded by that
+name, and refused if it has another SHA-256. `auxfold merge` writes folders with all weights.
 """
 
 

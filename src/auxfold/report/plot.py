@@ -29,6 +29,8 @@ STYLE: dict[Any, Any] = {  # keys of matplotlib's rcParams
     "legend.fontsize": 8,
     "svg.hashsalt": "auxfold",  # an equal plot is an equal file
     "svg.fonttype": "path",
+    "text.parse_math": False,  # a `$` in the name of a column is a `$`
+    "text.usetex": False,
 }
 WIDTH, HEIGHT = 4.8, 3.2  # inches of a panel: two fit side by side, one fits a phone
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import LogFormatter
 
 from auxfold.report.plot import COLORS, INK, Panel, Plot
 
@@ -74,6 +75,9 @@ def _draw_histogram(labels: np.ndarray, scores: np.ndarray, words: Words) -> str
         axes = panel.axes
         for color, (name, side) in zip(COLORS, sides, strict=False):
             axes.hist(scores[side], bins=edges, alpha=0.6, label=name, color=color, log=True)
+        # The formatters of a logarithmic axis write formulas, which plots do not read.
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter())
         axes.set(xlabel=words[0], ylabel="rows (logarithmic)")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return panel.svg
