@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from forked import run_forked
+
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
 
@@ -23,8 +25,7 @@ def start_process(
     name: str, *arguments: str, cwd: Path, is_module: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own, run to its end."""
-    command = [*command_line(name, is_module), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    return run_forked([*command_line(name, is_module), *arguments], cwd)
 
 
 def run_command(name: str, *arguments: str, cwd: Path, is_module: bool = False) -> str:

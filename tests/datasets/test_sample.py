@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from auxfold.datasets.sample import SUBTYPES, TEST_LABEL_COLUMNS, build_sample, write_sample
 from auxfold.datasets.sample_words import BIASED, IDENTITIES, SPECIALS
 from auxfold.errors import InputError
+from forked import run_forked
 
 ROOT = Path(__file__).resolve().parents[2]
 # Copied from the head of Kaggle's train.csv, on purpose not built from the module's constants.
@@ -48,12 +48,7 @@ def texts(folder: Path) -> pd.Series:
 
 def run_script(*options: str) -> subprocess.CompletedProcess:
     """Run the script as a person would."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "make_sample.py"), *options],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-    )
+    return run_forked([sys.executable, str(ROOT / "scripts" / "make_sample.py"), *options])
 
 
 def test_columns_are_exactly_those_of_the_real_files(folder: Path) -> None:

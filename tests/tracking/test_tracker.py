@@ -22,6 +22,7 @@ from auxfold.training.fold import train_fold
 from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
+from forked import run_forked
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -99,7 +100,7 @@ def runs_in(folder: Path) -> dict[str, list[Run]]:
 
 def call(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, str(SCRIPTS / f"{name}.py"), "--config", "e.toml", *arguments]
-    process = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    process = run_forked(command, cwd)
     assert process.returncode == 0, process.stderr
     return process
 
@@ -330,7 +331,7 @@ def test_a_sweep_trial_trains_the_folds_and_reports_their_score(work_dir, backbo
     environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_DIR": str(work_dir / "trial")}
     (work_dir / "trial").mkdir()
     command = [sys.executable, str(SCRIPTS / "sweep.py"), "--config", "e.toml"]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    process = run_forked(command, env=environment)
     assert process.returncode == 0, process.stderr
     (trial,) = [Run(path) for path in (work_dir / "trial").glob("wandb/offline-run-*/run-*.wandb")]
     (folder,) = (work_dir / "outputs").iterdir()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from auxfold.model.adapters.injection import add_adapter, parse_adapter_settings
 from auxfold.model.backbone import build_model, count_trainable_parameters, describe_parameters
 from auxfold.model.multitask import MultiTaskModel
 from conftest import ARCHITECTURES, make_backbone, make_experiment
+from forked import run_forked
 
 HEADS = {"main": 1, "aux": 2}
 KINDS = ("lora", "dora", "ia3", "prefix", "pfeiffer", "houlsby")
@@ -329,26 +328,20 @@ def test_parameters_are_described_in_millions(tmp_path):
 
 BLOCKED = """
 import sys
-from auxfold.model.multitask import MultiTaskModel
-model = MultiTaskModel.from_pretrained(sys.argv[1])
 assert "peft" not in sys.modules
+sys.modules["peft"] = None  # it cannot be imported
+from auxfold.model.multitask import MultiTaskModel
+MultiTaskModel.from_pretrained(sys.argv[1])
 """
 
 
 @pytest.mark.parametrize("kind", ["pfeiffer", "prefix", "lora"])
 def test_peft_is_imported_by_unmerged_peft_adapters_only(tmp_path, kind):
-    """A ``peft`` that cannot be imported comes before the real one on the path."""
     model = make_adapted_model(tmp_path / "backbone", kind)
     model.save_pretrained(tmp_path / "saved")
     model.merge().save_pretrained(tmp_path / "merged")
-    (tmp_path / "blocked/peft").mkdir(parents=True)
-    (tmp_path / "blocked/peft/__init__.py").write_text("raise ImportError('blocked')")
-    paths = os.pathsep.join([str(tmp_path / "blocked"), *sys.path])
     for folder in ("saved", "merged"):
-        process = subprocess.run(
-            [sys.executable, "-c", BLOCKED, str(tmp_path / folder)],
-            capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths},
-        )  # fmt: skip
+        process = run_forked([sys.executable, "-c", BLOCKED, str(tmp_path / folder)])
         needs_peft = kind == "lora" and folder == "saved"
         assert (process.returncode != 0) == needs_peft, process.stderr
         assert ("needs the package peft" in process.stderr) == needs_peft

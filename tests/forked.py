@@ -1,0 +1,110 @@
+"""Commands in forks of a process that has imported everything, which takes seconds.
+
+The fork has the arguments, the folder, the environment and the streams of a process of its own.
+What is about starting (imports, signals, several processes) starts a real one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+
+from auxfold.cli import processes
+from auxfold.cli.main import main
+
+IMPORTED_BEFORE = [
+    "auxfold.training.fold",
+    "auxfold.inference.ensemble",
+    "auxfold.report.page",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_svg",
+    "sklearn.linear_model",
+    "sklearn.feature_extraction.text",
+    "transformers.models.bert.modeling_bert",
+    "pyarrow.dataset",
+]
+
+
+def run_forked(
+    command: Sequence[str], cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """``subprocess.run`` of a Python command line, without the imports.
+
+    Args:
+        command: Python, and then a script's path, ``-m`` and a module, or ``-c`` and a program, and
+            then the arguments.
+        cwd: the folder to run in; this one when left out.
+        env: the environment, without effect on what is read at the start (``PYTHON…``, ``HF_…``);
+            the one here when left out.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED_BEFORE)
+    with tempfile.TemporaryDirectory() as folder:
+        streams = [Path(folder, name) for name in ("stdout", "stderr")]
+        arguments = (list(command[1:]), cwd or Path.cwd(), env or dict(os.environ), streams)
+        child = context.Process(target=_run_in_fork, args=arguments)
+        child.start()
+        child.join(timeout=300)
+        if child.exitcode is None:
+            child.kill()
+            raise subprocess.TimeoutExpired(command, 300)
+        stdout, stderr = (path.read_text() for path in streams)
+    return subprocess.CompletedProcess(command, child.exitcode, stdout, stderr)
+
+
+def _run_in_fork(
+    arguments: list[str], cwd: Path, environment: dict[str, str], streams: list[Path]
+) -> None:
+    for number, path in enumerate(streams, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
+    processes._fork_command = _fork_again
+    _call(lambda: _run_python(*arguments))
+
+
+def _run_python(program: str, *arguments: str) -> None:
+    """What Python does with these arguments."""
+    if program == "-m":
+        sys.path.insert(0, "")
+        sys.argv = list(arguments)
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    elif program == "-c":
+        sys.path.insert(0, "")
+        sys.argv = ["-c", *arguments[1:]]
+        exec(arguments[0], {"__name__": "__main__"})
+    else:
+        sys.path.insert(0, str(Path(program).parent))
+        sys.argv = [program, *arguments]
+        runpy.run_path(program, run_name="__main__")
+
+
+def _fork_again(command: str, arguments: Sequence[str], environment: dict[str, str]) -> ForkProcess:
+    """A command that a command starts: its process has imported everything already."""
+
+    def run() -> None:
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv[1:] = [command, *arguments]
+        main(command, list(arguments))
+
+    child = multiprocessing.get_context("fork").Process(target=_call, args=(run,))
+    child.start()
+    return child
+
+
+def _call(function: Callable[[], None]) -> None:
+    """Call a function and what it has registered for the end, which a fork leaves out."""
+    try:
+        function()
+    finally:
+        atexit._run_exitfuncs()
