@@ -72,6 +72,8 @@ def _kill(
     if stage.pattern is None:
         seconds = reference.outcomes[stage.command].seconds * random.uniform(0.1, 0.95)
         killed, moment = run_command(arguments, folder, kill_after=seconds), f"{seconds:.1f} s"
+        if killed.code == 0:  # the machine was busier in the undisturbed run
+            return _kill(reference, folder, stage, random)
     else:
         number = int(random.integers(max(count_operations(reference, stage), 1)))
         kill = Interference("kill", stage.pattern, number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "evaluate": (("evaluate", *CONFIG), ()),
     "inference": (("inference", *CONFIG), ()),
 }
+SETTLED = 2.1  # seconds, from which a stored table trusts that a file will not change any more
 LEFTOVERS = (".auxfold-*", "*.partial", "*.old")
 
 
@@ -89,6 +91,9 @@ class Reference:
 def make_workspace(folder: Path, seed: int, n_rows: int, backbones: Path) -> None:
     """Write tables of generated texts and an experiment for them.
 
+    The tables are next to the folder, so that a table that was stored from them is valid in copies
+    of the folder, too.
+
     Args:
         folder: where.
         seed: of the rows and of the experiment.
@@ -96,6 +101,8 @@ def make_workspace(folder: Path, seed: int, n_rows: int, backbones: Path) -> Non
         backbones: a folder for the backbone of random weights.
     """
     folder.mkdir(parents=True)
+    data = folder.resolve().with_name("data")
+    data.mkdir()
     random = np.random.default_rng(seed)
     words = ["garden", "train", "bread", "rain", "good", "bad", "silly", "goose", "soup", "not"]
     texts = [" ".join(random.choice(words, random.integers(2, 20))) for _ in range(2 * n_rows)]
@@ -104,12 +111,12 @@ def make_workspace(folder: Path, seed: int, n_rows: int, backbones: Path) -> Non
     frame["kind"] = [np.nan if n % 5 == 0 else float("good" in text)
                      for n, text in enumerate(texts)]  # fmt: skip
     frame["rude"] = frame["rude"].astype(int)
-    frame[:n_rows].to_csv(folder / "train.csv", index=False)
-    frame.loc[n_rows:, ["id", "text"]].to_csv(folder / "test.csv", index=False)
+    frame[:n_rows].to_csv(data / "train.csv", index=False)
+    frame.loc[n_rows:, ["id", "text"]].to_csv(data / "test.csv", index=False)
     content = {
         "name": NAME,
         "seed": seed,
-        "data": {"train": "train.csv", "test": "test.csv"},
+        "data": {"train": str(data / "train.csv"), "test": str(data / "test.csv")},
         "folds": {"n_splits": 2},
         "model": {"backbone": random_backbone("tiny", backbones.resolve()), "max_length": 24},
         "tasks": [
@@ -121,6 +128,7 @@ def make_workspace(folder: Path, seed: int, n_rows: int, backbones: Path) -> Non
         "tracking": {"wandb": "off"},
     }  # fmt: skip
     (folder / "experiment.toml").write_text(to_toml(experiment_from_dict(content, "reliability")))
+    time.sleep(SETTLED)
 
 
 def run_reference(parent: Path, seed: int, n_rows: int, backbones: Path) -> Reference:

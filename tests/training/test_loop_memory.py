@@ -216,24 +216,22 @@ def test_it_is_said_once_and_remembered_across_resume(work_dir, backbone, monkey
 
 
 IN_TWO_PROCESSES = """
-import sys
 import torch
+from auxfold.cli.main import main
 from auxfold.training.loop import StepTrainer
 
-forward, n_steps = StepTrainer.forward, 0
+forward, n_passes = StepTrainer.forward, 0
 
 def fail(self, *args):
-    global n_steps
-    n_steps += 1
+    global n_passes
+    n_passes += 1
     losses = forward(self, *args)
-    if n_steps == 3 and self.accelerator.process_index == 1:
+    if n_passes == 3 and self.accelerator.process_index == 1:
         raise torch.OutOfMemoryError
     return losses
 
 StepTrainer.forward = fail
-from auxfold.cli.options import run
-from auxfold.cli.train import main
-run(main)
+main("train")
 """
 
 
@@ -246,7 +244,7 @@ def test_with_two_processes_both_stop(work_dir, backbone):
     process = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "limited.py",
          "--config", "e.toml", "--fold", "0"],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True, timeout=300,
         env={**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert process.returncode != 0
