@@ -16,6 +16,11 @@ from auxfold.cli.options import (
     parse_list,
     refuse,
 )
+from auxfold.cli.prediction_file import (
+    add_spreadsheet_safe,
+    check_spreadsheet_safe,
+    write_predictions,
+)
 from auxfold.config import Inference
 from auxfold.data.paths import check_exists
 from auxfold.errors import InputError, nearest
@@ -47,7 +52,7 @@ ONLY_RUNS = (
     "metric", "average", "negative", "step", "by", "draws", "seed", "target_precision", "name",
     "trust_reader",
 )  # fmt: skip
-ONLY_FILES = ("weights", "output")
+ONLY_FILES = ("weights", "output", "spreadsheet_safe")
 MINIMUMS = {"power": 1e-3, "step": 1e-3, "draws": 0, "seed": 0}
 
 
@@ -93,6 +98,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     files = parser.add_argument_group("with --predictions")
     files.add_argument("--weights", help="one number per file: 2,1 (default: equal)")
     files.add_argument("--output", help=".csv or .parquet file to write")
+    add_spreadsheet_safe(files)
     return parser.parse_args(argv)
 
 
@@ -131,6 +137,7 @@ def blend_prediction_files(args: argparse.Namespace) -> None:
     output = Path(args.output)
     if output.resolve() in {Path(path).resolve() for path in paths}:
         raise InputError(f"--output {output} is one of the files to blend; give another file")
+    check_spreadsheet_safe(args, output)
     weights = parse_weights(args.weights)
     for path in paths:
         check_exists(path)
@@ -138,7 +145,7 @@ def blend_prediction_files(args: argparse.Namespace) -> None:
 
     power = BlendOptions.power if args.power is None else args.power
     frame = blend_files(paths, weights, EQUAL_METHODS[method], power)
-    write_frame(output, frame)
+    write_predictions(args, output, frame)
     print(f"{len(frame):,} rows, {len(paths)} files: {output}")
 
 

@@ -23,10 +23,14 @@ from auxfold.cli.options import (
     refuse,
     refuse_with_blend,
 )
+from auxfold.cli.prediction_file import (
+    add_spreadsheet_safe,
+    check_spreadsheet_safe,
+    write_predictions,
+)
 from auxfold.config.experiment import Experiment
 from auxfold.data.paths import check_exists
 from auxfold.errors import InputError, nearest
-from auxfold.storage.atomic import write_frame
 from auxfold.storage.run_folder import SOUP, RunFolder
 
 if TYPE_CHECKING:
@@ -84,6 +88,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--output", help="default: outputs/<name>/submission.csv, or predictions_<tasks>.csv"
     )
+    add_spreadsheet_safe(parser)
     add_other_names(parser, "the table of --input")
     tasks = parser.add_mutually_exclusive_group()
     tasks.add_argument("--task", help="predict this task instead of the main one")
@@ -113,11 +118,13 @@ def check_args(args: argparse.Namespace) -> None:
         refuse_with_blend(args, ("set", "rows", "folds", "text", "task", "all_tasks"))
         check_blend(args.blend)
     if args.text:
-        refuse(args, ("output", "rename", "without_ids"), "has no effect with --text")
+        no_effect = ("output", "rename", "without_ids", "spreadsheet_safe")
+        refuse(args, no_effect, "has no effect with --text")
     if not args.input and (args.rename or args.without_ids):
         raise InputError("--rename and --without-ids are for the table of --input")
     parse_folds(args.folds)
     parse_renames(args.rename)
+    check_spreadsheet_safe(args, args.output)
     if args.input:
         check_exists(args.input)
         if args.output is None:
@@ -189,6 +196,7 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
     source = source_path(args, experiment)
     table = read_prediction_table(experiment, source, parse_renames(args.rename), args.without_ids)
     sample = None if args.input else load_sample_submission(experiment, tasks, table.ids)
+    check_spreadsheet_safe(args, args.output, is_submission=sample is not None)
     postprocess = postprocess.with_decisions(sample, tasks, average, stored_columns(ensemble))
     folder = RunFolder.of(experiment)
     output = Path(args.output or default_output(folder, experiment, tasks, sample))
@@ -199,7 +207,7 @@ def predict_file(args: argparse.Namespace, experiment: Experiment) -> None:
     predictions = postprocess.apply(tasks, means)
     frame = tasks.prediction_frame(experiment.data.id_column, table.ids, predictions)
     frame = sample.fill(frame) if sample else frame
-    write_frame(output, frame)
+    write_predictions(args, output, frame)
     if args.input is None and args.folds is None:
         by_fold.write(table.ids)
         if average == SOUP:
@@ -229,6 +237,7 @@ def predict_blend(args: argparse.Namespace) -> None:
     tables = blend.tables(args.input, parse_renames(args.rename), args.without_ids)
     ids = tables[0].ids
     sample = None if args.input else load_sample_submission(experiment, tasks, ids)
+    check_spreadsheet_safe(args, args.output, is_submission=sample is not None)
     postprocess = postprocess.with_decisions(
         sample, tasks, record["average"], record.get("postprocess", {})
     )
@@ -237,7 +246,7 @@ def predict_blend(args: argparse.Namespace) -> None:
     predictions = postprocess.apply(tasks, blend.predict(tables))
     frame = tasks.prediction_frame(experiment.data.id_column, ids, predictions)
     frame = sample.fill(frame) if sample else frame
-    write_frame(output, frame)
+    write_predictions(args, output, frame)
     for line in describe_data_files(experiment.data, [tables[0].path]):
         print(line)
     if postprocess.note:
