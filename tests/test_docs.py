@@ -173,5 +173,5 @@ def test_the_page_of_the_run_folder_names_the_schema_and_every_file():
         for name, member in vars(type(folder)).items()
         if isinstance(member, property) and isinstance(path := getattr(folder, name), Path)
     }
-    temporary = {"state.pt", "best.pt"}
+    temporary = {"state.safetensors"}
     assert not [name for name in sorted(names - temporary) if name not in page]

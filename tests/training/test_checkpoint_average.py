@@ -19,6 +19,7 @@ from auxfold.training.checkpoint import WeightStore, average_weights
 from auxfold.training.fold import FoldTrainer, train_fold
 from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
+from auxfold.training.tensor_file import read_tensor_file, write_tensor_file
 from conftest import make_experiment
 
 FOUR = {"epochs": 2, "evaluations_per_epoch": 2, "learning_rate": 1e-2}  # evaluations
@@ -65,7 +66,7 @@ def test_the_fold_is_the_mean_of_its_last_evaluations(work_dir, backbone, monkey
     head = [weights["heads.main.weight"] for weights in copies]
     assert (head[-1] - load_weights(folder)["heads.main.weight"]).abs().max() > 1e-4
     assert read_json(folder.run)["selection"]["averaged"] == min(n, 4)
-    assert not list(folder.path.glob("*.pt"))
+    assert [path.name for path in folder.path.glob("*.safetensors")] == ["model.safetensors"]
     if fold == "full":
         return
     oof = pd.read_parquet(folder.oof).set_index("id")
@@ -125,11 +126,11 @@ def test_a_crash_after_later_evaluations_costs_no_weights(work_dir, backbone, mo
     with pytest.raises(Crash):
         train_fold(experiment, 0, overwrite=True)
     folder = RunFolder.of(experiment).fold(0)
-    state = torch.load(folder.state, weights_only=False)["progress"]
+    state = read_tensor_file(folder.state)["progress"]
     assert len(state["history"]) == 2
     assert [n for n, _ in folder.list_evaluation_weights()] == [0, 1, 2, 3]
     # Another machine's rounding, say.
-    folder.evaluation_weights(3).write_bytes(folder.evaluation_weights(0).read_bytes())
+    write_tensor_file(folder.evaluation_weights(3), read_tensor_file(folder.evaluation_weights(0)))
     monkeypatch.setattr(FoldTrainer, "evaluate_and_select", evaluate)
     resumed = load_weights(train_fold(experiment, 0, resume=True))
     assert all(torch.equal(resumed[name], values) for name, values in whole.items())
@@ -147,9 +148,10 @@ def test_early_stopping_ends_at_a_mean_of_what_there_was(work_dir, backbone, mon
 
 
 def test_numbers_that_are_no_floats_are_the_last_ones(tmp_path):
-    paths = [tmp_path / f"{n}.pt" for n in range(3)]
+    paths = [tmp_path / f"{n}.safetensors" for n in range(3)]
     for n, path in enumerate(paths):
-        torch.save({"w": torch.tensor([3.0 * n, 1.0]), "n": torch.tensor(n)}, path)
+        weights = {"w": torch.tensor([3.0 * n, 1.0]), "n": torch.tensor(n)}
+        write_tensor_file(path, {"weights": weights, "predictions": {}})
     mean = average_weights(paths, torch.device("cpu"))
     assert mean["w"].tolist() == [3.0, 1.0] and int(mean["n"]) == 2
 

@@ -25,12 +25,15 @@ from auxfold.kaggle.bundle import write_bundle
 from auxfold.kaggle.names import KaggleNames
 from auxfold.model.backbone import build_model
 from auxfold.storage.atomic import read_json
+from auxfold.storage.run_folder import RunFolder
 from auxfold.training.dry_run import plan_fold
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import StepTrainer
 from auxfold.training.optimizer import parameter_groups
 from auxfold.training.split import create_folds
+from auxfold.training.tensor_file import read_tensor_file
 from conftest import make_backbone, make_experiment, make_frame
+from forked import run_forked
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("lora", "dora", "ia3", "prefix", "pfeiffer", "houlsby")
@@ -59,7 +62,7 @@ def refused(name: str, *arguments: str) -> str:
 
 def run_script(name: str, *arguments: str, code: int) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / f"scripts/{name}.py"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run_forked(command)
     assert done.returncode == code, done.stderr
     return done
 
@@ -129,7 +132,7 @@ def test_resumed_training_ends_in_the_very_same_adapter(
     with pytest.raises(KeyboardInterrupt):
         train_fold(experiment, 0, overwrite=True)
     monkeypatch.setattr(StepTrainer, "train_step", original)
-    state = torch.load(f"outputs/{kind}/fold_0.partial/state.pt", weights_only=False)
+    state = read_tensor_file(RunFolder.of(experiment).fold(0).state)
     for part in ("model", "ema"):
         names = state["parts"].get(part, {})
         assert not any("word_embeddings" in name or "base_layer" in name for name in names)

@@ -12,11 +12,12 @@ import pandas as pd
 from auxfold.config.experiment import Experiment
 from auxfold.data.ids import check_same_ids
 from auxfold.data.table import Table
+from auxfold.errors import InputError
 from auxfold.evaluation.fold_ensemble import score_fold_ensembles
 from auxfold.evaluation.fold_ranks import scores_of_fold_ranks
 from auxfold.evaluation.intervals import MetricIntervals, main_metrics
 from auxfold.evaluation.score_notes import few_rows_notes, fold_scale_notes, soup_notes
-from auxfold.evaluation.scores import evaluate_rows
+from auxfold.evaluation.scores import evaluate_rows, find_non_finite
 from auxfold.postprocessing.fitting import evaluate_postprocess
 from auxfold.storage.run_folder import FoldFolder, RunFolder
 from auxfold.storage.trained import check_trained_with, trained_folds
@@ -48,7 +49,8 @@ def cross_validate(
         ``score_fold_ensembles``). And the predictions in file order.
 
     Raises:
-        InputError: a fold is missing, or was trained on other data or with another experiment.
+        InputError: a fold is missing, was trained on other data or with another experiment, or has
+            predictions that are not finite.
     """
     run_folder = RunFolder.of(experiment)
     folders = trained_folds(run_folder, list(experiment.folds.names))
@@ -187,9 +189,16 @@ def _join_oof(
     columns = [id_column, *tasks.prediction_columns]
     frames = []
     for fold, folder in enumerate(folders):
-        frame = pd.read_parquet(folder.oof, columns=columns)
+        frame = folder.read_oof(columns)
         ids = table.ids[folds == fold]
         check_same_ids(ids, frame[id_column], f"fold {fold}", str(folder.oof))
+        n_rows = len(find_non_finite({"": frame[tasks.prediction_columns].to_numpy()}))
+        if n_rows:
+            raise InputError(
+                f"{folder.oof}: {n_rows:,} of {len(frame):,} rows have predictions that are not "
+                f"finite, so no score is defined; train the fold again with train.precision = "
+                f"'bf16' or 'fp32' (--overwrite)"
+            )
         frames.append(frame)
     by_id = pd.concat(frames).set_index(id_column).loc[table.ids]
     predictions = {task.name: by_id[task.prediction_columns].to_numpy() for task in tasks}

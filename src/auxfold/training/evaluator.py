@@ -16,6 +16,8 @@ from auxfold.model.backbone import runs_padding_free
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.tasks import TaskSet
 
+N_IDS = 5  # rows that are named where predictions are not finite
+
 
 @dataclass(frozen=True)
 class FoldEvaluator:
@@ -51,6 +53,19 @@ class FoldEvaluator:
         """The metrics of predictions of the held-out rows."""
         names = self.experiment.identities.columns
         return evaluate_rows(self.tasks, self.table, self.indices, predictions, names)
+
+    def describe_non_finite(self, evaluation: Evaluation) -> str | None:
+        """A line about predictions of held-out rows that are not finite; None without any."""
+        n_rows = len(evaluation.non_finite)
+        if not n_rows:
+            return None
+        ids = self.table.ids[self.indices[evaluation.non_finite[:N_IDS]]]
+        left = f" and {n_rows - N_IDS:,} more" if n_rows > N_IDS else ""
+        return (
+            f"{n_rows:,} of {len(self.indices):,} held-out rows have predictions that are not "
+            f"finite (rows {', '.join(map(repr, ids.tolist()))}{left}), so no metric is defined; "
+            f"in fp16 numbers overflow: train.precision = 'bf16' or 'fp32' has room for them"
+        )
 
     def out_of_fold_frame(
         self, fold: int | str, predictions: dict[str, np.ndarray]

@@ -28,10 +28,9 @@ class Window:
     labeled_steps: dict[str, int]
     steps: int
     gradient_norm: float
-    finite_norm_steps: int
 
 
-EMPTY_WINDOW = Window({}, {}, 0, 0.0, 0)
+EMPTY_WINDOW = Window({}, {}, 0, 0.0)
 
 
 class FoldLog:
@@ -95,12 +94,12 @@ class FoldLog:
     def _point(self, progress: Progress) -> dict[str, Any]:
         """One point of the training curves: means over the steps of the window."""
         window, seconds = self._window, progress.seconds - self._seconds
-        norms = progress.finite_norm_steps - window.finite_norm_steps
+        steps = progress.window_steps - window.steps
         norm = progress.gradient_norm - window.gradient_norm
         point: dict[str, Any] = {
             "rows": progress.rows,
             "learning_rate": progress.learning_rate,
-            "gradient_norm": norm / norms if norms else None,
+            "gradient_norm": norm / steps,
             "rows_per_second": (progress.rows - self._rows) / max(seconds, 1e-9),
         }
         for name, total in progress.losses.items():
@@ -117,7 +116,6 @@ class FoldLog:
             labeled_steps=dict(progress.labeled_steps),
             steps=progress.window_steps,
             gradient_norm=progress.gradient_norm,
-            finite_norm_steps=progress.finite_norm_steps,
         )
         self._rows, self._seconds = progress.rows, progress.seconds
 

@@ -92,14 +92,17 @@ def guarded_step(
     """Take a step where ``is_finite`` is true, else leave parameters and moments as they are.
 
     The decision is made on the device, by the input that fused AdamW has for gradient scalers, so
-    that the host does not wait for it. With fp16 the gradient scaler itself decides.
+    that the host does not wait for it. With fp16 the gradient scaler makes it in the same way, by
+    what it found when it unscaled the gradients; to that ``is_finite`` is added.
 
     Args:
-        optimizer: fused AdamW, prepared by accelerate.
+        optimizer: fused AdamW, prepared by accelerate. With fp16 its gradients are unscaled.
         is_finite: bool scalar on the device.
         divisor: what the gradient is divided by first, a scalar on the device; None: nothing.
     """
     if optimizer.scaler is not None:
+        for found_inf in optimizer.scaler._found_inf_per_device(optimizer.optimizer).values():
+            found_inf.copy_(torch.maximum(found_inf, (~is_finite).float()))
         optimizer.step()
         return
     adamw: Any = optimizer.optimizer
