@@ -154,3 +154,23 @@ def test_numbers_of_a_record_that_are_not_finite_are_null(work_dir, backbone, mo
     )
     (record,) = load_history(train_fold(experiment, 0))
     assert record["gradient_norm"] is None and record["train_loss"]["main"] > 0
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("call", [2, 8], ids=["middle", "last"])
+def test_an_infinite_gradient_in_fp16_gets_nowhere(work_dir, backbone, monkeypatch, call):
+    """The real scaler, whose first steps overflow by themselves."""
+    clip, calls = StepTrainer.clip_gradients, []
+
+    def bad_clip(self: StepTrainer) -> torch.Tensor:
+        calls.append(True)
+        if len(calls) == call:
+            next(p.grad for p in self.model.parameters() if p.grad is not None).fill_(float("inf"))
+        return clip(self)
+
+    monkeypatch.setattr(StepTrainer, "clip_gradients", bad_clip)
+    experiment = make_experiment("train.csv", backbone, train={"precision": "fp16", "ema": 0.9})
+    create_folds(experiment)
+    folder = train_fold(experiment, 0)
+    assert len(calls) == 8 and folder.read_run()["skipped_steps"] >= 1
+    assert not count_infinite(load_tensors(folder.path))
