@@ -19,7 +19,6 @@ from benchmarks.reliability.workspace import RUN
         ("fold_0/oof.parquet", "one bit flipped", "refused by name"),
         ("folds.parquet", "truncated", "refused by name"),
         ("table/rows.arrow", "one bit flipped", "rebuilt or not needed"),
-        ("oof.parquet", "emptied", "rebuilt or not needed"),
     ],
 )
 def test_a_damaged_file_changes_no_score(reference, tmp_path, name, way, outcome):
