@@ -20,7 +20,7 @@ from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from auxfold.cli.options import run
+from auxfold.cli.exit_codes import run
 from auxfold.errors import InputError
 from benchmarks.phases import phase_seconds, start_phase
 

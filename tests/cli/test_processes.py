@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +16,9 @@ from auxfold.cli import processes
 from auxfold.cli.experiment_options import ANNOUNCED
 from auxfold.cli.processes import call_command, start_command, wait_for
 from auxfold.config.experiment import to_toml
-from conftest import make_experiment
+from auxfold.training.split import create_folds
+from commands import command_line
+from conftest import make_experiment, make_frame
 
 
 def test_a_command_is_started_by_this_python_wherever_it_was_called_from(monkeypatch):
@@ -62,10 +68,71 @@ def test_output_is_captured_where_it_is_asked_for():
     assert output.startswith("auxfold ") and child.returncode == 0
 
 
-def test_sigterm_is_passed_on_to_the_child_which_may_save():
+@pytest.mark.parametrize(
+    ("child_exits_with", "code"),
+    [("sys.exit(143)", 143), ("sys.exit(0)", 143), ("sys.exit(2)", 2), ("os.abort()", 143)],
+)
+def test_a_signal_is_passed_on_and_stops_both(child_exits_with, code):
+    """Another error of the child, such as a full disk, is worth more than the signal."""
     program = (
-        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); "
-        "import os; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
+        "import os, signal, sys, time\n"
+        f"signal.signal(signal.SIGUSR2, lambda *_: {child_exits_with})\n"
+        "os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
     )
     child = subprocess.Popen([sys.executable, "-c", program], text=True)
-    assert wait_for(child) == 9
+    assert wait_for(child) == code
+
+
+def test_a_killed_child_has_the_exit_code_of_a_shell():
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], text=True
+    )
+    assert wait_for(child) == 137
+
+
+# Python runs a ``sitecustomize`` at its start: here one that waits in the import of torch.
+SLOW_TORCH = """
+import importlib.abc, sys, time
+from pathlib import Path
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "torch":
+            Path("importing").touch()
+            time.sleep(60)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize(
+    ("fold", "sent", "code"),
+    [
+        ("0", signal.SIGTERM, 143),
+        ("all", signal.SIGINT, 130),  # torch is imported by the process that is forked
+    ],
+)
+def test_signals_while_torch_is_imported(tmp_path, monkeypatch, fold, sent, code):
+    monkeypatch.chdir(tmp_path)
+    make_frame().to_csv("train.csv", index=False)
+    experiment = make_experiment("train.csv", "none")
+    create_folds(experiment)
+    (tmp_path / "e.toml").write_text(to_toml(experiment))
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow/sitecustomize.py").write_text(SLOW_TORCH)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "slow"))
+    with open("output", "w") as output, open("errors", "w") as errors:
+        command = [*command_line("train"), "--config", "e.toml", "--fold", fold]
+        process = subprocess.Popen(command, stdout=output, stderr=errors, start_new_session=True)
+    while not Path("importing").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGUSR1)
+    time.sleep(0.2)
+    assert process.poll() is None
+    os.killpg(process.pid, sent)
+    assert process.wait(timeout=30) == code
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # whoever is still importing would end after that
+    assert Path("output").read_text().endswith("SIGUSR1: there is nothing to save yet\n")
+    assert Path("errors").read_text() == {143: "terminated\n", 130: "interrupted\n"}[code]

@@ -11,6 +11,7 @@ from auxfold.cli.experiment_options import ANNOUNCED
 from auxfold.config.experiment import load_experiment, to_toml
 from auxfold.errors import InputError
 from auxfold.storage.atomic import write_text
+from auxfold.storage.lock import FoldLock
 from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import RunFolder
 from auxfold.training.split import create_folds
@@ -60,6 +61,16 @@ def test_what_is_there_already_is_refused_before_a_process_starts(experiment, ca
         train.main(["--config", "e.toml", "--fold", "all"])
     with pytest.raises(InputError, match="no outputs/new/folds.parquet"):
         train.main(["--config", "e.toml", "--fold", "all", "--set", "name=new"])
+    assert calls == []
+
+
+def test_a_fold_that_is_being_trained_is_refused_before_anything_else(experiment, calls):
+    fold = RunFolder.of(experiment).fold(0)
+    fold.working.mkdir()
+    with FoldLock(fold):
+        for options in ([], ["--resume"], ["--overwrite"]):
+            with pytest.raises(InputError, match="fold_0 is being trained by process"):
+                train.main(["--config", "e.toml", "--fold", "all", *options])
     assert calls == []
 
 

@@ -7,7 +7,8 @@ from importlib import import_module
 
 import auxfold
 from auxfold.cli.commands import COMMANDS, NAMES, module_name
-from auxfold.cli.options import run
+from auxfold.cli.exit_codes import run
+from auxfold.cli.threads import let_waiting_threads_sleep
 from auxfold.errors import InputError, nearest
 
 
@@ -18,6 +19,7 @@ def main(command: str | None = None, argv: list[str] | None = None) -> None:
         command: its name, with hyphens or underscores. The first argument when left out.
         argv: its arguments. Those of the process when left out.
     """
+    let_waiting_threads_sleep()
     arguments = sys.argv[1:] if argv is None else argv
     run(lambda: dispatch(arguments if command is None else [command, *arguments]))
 

@@ -1,11 +1,9 @@
-"""What every command shares: its parser, common options, and errors written for a person."""
+"""What every command shares: its parser and common options."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from auxfold.cli.commands import as_called, program_name
@@ -116,19 +114,3 @@ def parse_folds(text: str | None) -> list[int | str] | None:
     if not all(part == FULL or part.isdecimal() for part in parts):
         raise InputError(f"--folds {text}: numbers separated by commas, or 'full'")
     return [part if part == FULL else int(part) for part in parts]
-
-
-def run(command: Callable[[], None]) -> None:
-    """Call a command; an :class:`InputError` becomes one line on stderr and exit code 2."""
-    try:
-        command()
-    except InputError as error:
-        message = as_called(" ".join(str(error).split()))
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:  # `| head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)

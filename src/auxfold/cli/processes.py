@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+from auxfold.training.signals import PassOnSignals, blocked_signals, exit_code
 
 STREAMS = (1, 2)  # the file descriptors of the output and of errors
-T = TypeVar("T")
 
 
 def call_command(command: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
     """Run a command in a process of its own, and exit as it does where it fails.
 
-    A signal gives the child the time to save: Ctrl-C reaches it from the terminal as well, and
-    SIGTERM is passed on.
+    Signals are passed on to it. One that asks to stop gives it the time to save, and then stops
+    this command as well.
     """
     if _can_fork():
         child = _fork_command(command, arguments, environment or dict(os.environ))
-        _wait(child.join, child.terminate)
-        code = child.exitcode
+        code = _wait_for_fork(child)
     else:
         code = wait_for(start_command(command, *arguments, environment=environment))
     if code:
@@ -48,10 +49,29 @@ def _fork_command(
     """Start a command in a fork of a process that has done nothing but import."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["auxfold.training.fold"])
+    # These processes have no handlers, and must outlive a signal to the whole group.
+    with blocked_signals():
+        resource_tracker.ensure_running()
+    with blocked_signals():  # the other one has unblocked some
+        forkserver.ensure_running()
     streams = [DupFd(number) for number in STREAMS]
     child = context.Process(target=_run_forked, args=(command, arguments, environment, streams))
-    child.start()
+    child.start()  # waits until the imports are done; a signal stops this
     return child
+
+
+def _wait_for_fork(child: ForkServerProcess) -> int:
+    """As :func:`wait_for`."""
+
+    def send(number: int) -> None:
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(child.pid or 0, number)
+
+    def wait() -> int:
+        child.join()
+        return child.exitcode or 0
+
+    return _wait(wait, send)
 
 
 def _run_forked(
@@ -77,22 +97,25 @@ def start_command(
     """Start a command in a process of its own; ``capture_output`` keeps what it prints."""
     line = [sys.executable, "-m", "auxfold", command, *arguments]
     stdout = subprocess.PIPE if capture_output else None
-    return subprocess.Popen(line, env=environment, stdout=stdout, text=True)
+    with blocked_signals():  # it has no handlers yet
+        return subprocess.Popen(line, env=environment, stdout=stdout, text=True)
 
 
 def wait_for(child: subprocess.Popen[str]) -> int:
-    """The child's exit code; a signal gives it the time to save."""
-    return _wait(child.wait, child.terminate)
+    """Wait until a command has ended, and pass on the signals that come meanwhile.
+
+    Returns:
+        Its exit code, or that of the signal that has asked this command to stop.
+    """
+    return _wait(child.wait, child.send_signal)
 
 
-def _wait(wait: Callable[[], T], terminate: Callable[[], None]) -> T:
-    """What ``wait`` returns once the child has ended, whatever signals come meanwhile."""
-    before = signal.signal(signal.SIGTERM, lambda *_: terminate())
+def _wait(wait: Callable[[], int], send: Callable[[int], None]) -> int:
+    code = 0
     try:
-        while True:
-            try:
-                return wait()
-            except KeyboardInterrupt:
-                continue
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        with PassOnSignals(send):
+            code = wait()
+    except KeyboardInterrupt as error:
+        # Another error, such as a full disk, is worth more than the signal.
+        return code if 0 < code <= 128 else exit_code(error)
+    return 128 - code if code < 0 else code  # as a shell says that a signal has killed it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,17 @@ from auxfold.fairness.bias_table import format_bias_table
 from auxfold.model.adapters.injection import load_trainable_state_dict, trainable_state_dict
 from auxfold.model.backbone import describe_parameters
 from auxfold.model.multitask import MultiTaskModel
+from auxfold.storage.lock import FoldLock
 from auxfold.storage.provenance import provenance
+from auxfold.storage.records import replace_non_finite
 from auxfold.storage.run_folder import FULL, FoldFolder, RunFolder
 from auxfold.storage.trained import check_trained_with
-from auxfold.storage.working import start_working
+from auxfold.storage.working import clean_fold, start_working
 from auxfold.tasks import TaskSet
 from auxfold.tasks.metrics import higher_is_better
 from auxfold.training.build import FoldParts, build_fold, start_accelerator
 from auxfold.training.checkpoint import Progress, WeightStore, load_state, save_state
+from auxfold.training.computation import describe_computation
 from auxfold.training.epochs import evaluation_steps
 from auxfold.training.evaluator import FoldEvaluator
 from auxfold.training.fold_files import write_fold
@@ -33,7 +36,7 @@ from auxfold.training.selection_check import split_and_check
 from auxfold.training.signals import StopRequest
 from auxfold.training.split import accept_former_fingerprint, folds_info, load_training_table
 from auxfold.training.step_counter import StepCounter
-from auxfold.training.step_runner import training_stream
+from auxfold.training.step_runner import training_context
 
 FULL_FOLD_NUMBER = 999  # seeds the model that is trained on all rows
 
@@ -55,34 +58,49 @@ def train_fold(
         verify: read the training files in any case, see :func:`load_training_table`.
 
     Raises:
-        InputError: bad input, no or foreign folds, or the fold exists (see ``resume`` and
-            ``overwrite``).
+        InputError: bad input, no or foreign folds, the fold exists (see ``resume`` and
+            ``overwrite``), or another process trains it.
+        KeyboardInterrupt: a signal has asked to stop, see :mod:`auxfold.training.signals`. The
+            state is saved, or the fold is finished.
     """
     folder = RunFolder.of(experiment).fold(fold)
     tasks = TaskSet.from_experiment(experiment)
     table = load_training_table(experiment, tasks, verify)
     if resume and folder.exists() and not folder.working.exists():
-        check_trained_with([folder], experiment, table.fingerprint())
-        print(f"{folder.path} is finished already")
+        _check_finished(folder, experiment, table)
         return folder
     train_indices, valid_indices, notes = split_and_check(experiment, tasks, table, fold)
     accelerator = start_accelerator(experiment)
-    with accelerator.main_process_first():
-        if accelerator.is_main_process:
-            start_working(folder, experiment, resume, overwrite)
-    # Each fold has a random stream of its own, the same again for an equal seed.
-    number = FULL_FOLD_NUMBER if fold == FULL else int(fold)
-    seed = (experiment.seed * 1000 + number) % 2**32
-    cache = RunFolder.of(experiment).tokens
-    parts = build_fold(experiment, tasks, table, train_indices, accelerator, seed, cache)
-    parts.notes.extend(notes)
-    ema = None
-    if experiment.train.ema is not None:
-        ema = MovingAverage(parts.model, experiment.train.ema)
-    trainer = FoldTrainer(experiment, fold, folder, tasks, table, valid_indices, parts, ema)
-    trainer.restore()
-    trainer.train()
+    with FoldLock(folder) if accelerator.is_main_process else nullcontext() as lock:
+        with accelerator.main_process_first():
+            if accelerator.is_main_process:
+                start_working(folder, experiment, resume, overwrite)
+        if not folder.working.exists():  # it was complete
+            _check_finished(folder, experiment, table)
+            return folder
+        # Each fold has a random stream of its own, the same again for an equal seed.
+        number = FULL_FOLD_NUMBER if fold == FULL else int(fold)
+        seed = (experiment.seed * 1000 + number) % 2**32
+        cache = RunFolder.of(experiment).tokens
+        parts = build_fold(experiment, tasks, table, train_indices, accelerator, seed, cache)
+        parts.notes.extend(notes)
+        ema = None
+        if experiment.train.ema is not None:
+            ema = MovingAverage(parts.model, experiment.train.ema)
+        trainer = FoldTrainer(
+            experiment, fold, folder, tasks, table, valid_indices, parts, ema, lock
+        )
+        trainer.restore()
+        trainer.train()
     return folder
+
+
+def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) -> None:
+    """Refuse a finished fold of other settings or data; otherwise say that it is finished."""
+    accept_former_fingerprint(RunFolder.of(experiment), experiment, table)
+    check_trained_with([folder], experiment, table.fingerprint())
+    clean_fold(folder)
+    print(f"{folder.path} is finished already")
 
 
 @dataclass
@@ -94,15 +112,8 @@ class FoldTrainer:
         valid_indices: the rows of the table that are held out; none for ``full``.
         parts: what the steps need.
         ema: the running mean of the weights, which is evaluated and kept in their place; or None.
+        lock: of the folder; None in every process but the first.
     """
-def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) -> None:
-    """Refuse a finished fold of other settings or data; otherwise say that it is finished."""
-    accept_former_fingerprint(RunFolder.of(experiment), experiment, table)
-    check_trained_with([folder], experiment, table.fingerprint())
-    clean_fold(folder)
-    print(f"{folder.path} is finished already")
-
-
 
     experiment: Experiment
     fold: int | str
@@ -112,10 +123,12 @@ def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) ->
     valid_indices: np.ndarray
     parts: FoldParts
     ema: MovingAverage | None = None
+    lock: FoldLock | None = None
 
     def __post_init__(self) -> None:
         self.progress = Progress()
         self.counter: StepCounter | None = None
+        self._saved_at = time.monotonic()
         self.stepper = self.parts.stepper
         self.accelerator = self.stepper.accelerator
         self.weights = WeightStore(self.folder, self.experiment.selection)
@@ -139,6 +152,7 @@ def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) ->
         """
         if self.folder.state.is_file():
             self.progress = load_state(self.folder.state, self._stateful_parts(), self._signature())
+            self.stepper.splitter.limit(self.progress.max_tokens)
 
     def train(self) -> None:
         """Run the loop and fill the fold folder.
@@ -160,16 +174,13 @@ def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) ->
             if note:
                 log.display.say(note)
         try:
-            one_process = self.accelerator.num_processes == 1
-            with (
-                StopRequest(active=one_process) as stop,
-                training_stream(self.accelerator.device),
-                closing(self.parts.runner),
-            ):
-                self.run(log, stop)
-            if self.accelerator.is_main_process:
-                evaluation = self.finish()
-                log.finish(self.folder, evaluation)
+            with StopRequest(stops=self.accelerator.num_processes == 1) as stop:
+                with training_context(self.accelerator.device), closing(self.parts.runner):
+                    self.run(log, stop)
+                if self.accelerator.is_main_process:
+                    evaluation = self.finish()
+                    self.check_finite(evaluation, log)
+                    log.finish(self.folder, evaluation)
         except BaseException:
             log.fail()
             raise
@@ -183,7 +194,7 @@ def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) ->
         """
         settings, progress = self.experiment.train, self.progress
         self.counter = counter = StepCounter(self.parts.runner, progress, log, self.table.ids)
-        saved_at = time.monotonic()
+        self._saved_at = time.monotonic()
         self.stepper.model.train()
         while progress.epoch < settings.epochs and not progress.stopped:
             steps = self.parts.epochs.steps(progress.epoch)
@@ -199,17 +210,24 @@ def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) ->
                     counter.restart_clock()
                 elif counter.is_due:
                     counter.read()
-                is_due = time.monotonic() - saved_at > 60 * settings.checkpoint_minutes
-                if is_due or stop.requested:
-                    self.save()
-                    saved_at = time.monotonic()
-                if stop.requested:
-                    raise KeyboardInterrupt
+                self.save_if_due(log, stop)
+                stop.check()
                 if progress.stopped:
                     break
             self.stepper.weighting.finish_epoch()
             progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
             self.save()
+            stop.check()
+
+    def save_if_due(self, log: FoldLog, stop: StopRequest) -> None:
+        """Save the state every few minutes, and when a signal asks for it."""
+        minutes = (time.monotonic() - self._saved_at) / 60
+        asked = stop.pop_save_request()
+        if asked or stop.requested or minutes > self.experiment.train.checkpoint_minutes:
+            self.save()
+            self._saved_at = time.monotonic()
+        if asked:
+            log.display.say(f"{self.folder.state} is saved")
 
     def take_step(self, indices: np.ndarray) -> None:
         """One optimizer step, which the average of the weights follows."""
@@ -233,13 +251,23 @@ def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) ->
         if len(self.valid_indices):
             evaluation = self.evaluate()
             record["metrics"] = evaluation.metrics
+            record |= self.check_finite(evaluation, log)
             self.select(evaluation.metrics)
         elif selection.keep == "average":  # without validation rows the weights are averaged too
             self.keep_weights()
-        progress.history.append(record)
-        log.evaluation(record, is_best=progress.since_best == 0)
+        progress.history.append(replace_non_finite(record))
+        is_best = progress.best is not None and progress.since_best == 0
+        log.evaluation(record, is_best)
         if evaluation is not None and evaluation.bias is not None:
             log.display.say(format_bias_table(evaluation.bias))
+
+    def check_finite(self, evaluation: Evaluation, log: FoldLog) -> dict[str, int]:
+        """Say where predictions are not finite; the number of these rows for the history."""
+        line = self.evaluator.describe_non_finite(evaluation)
+        if line is None:
+            return {}
+        log.display.say(f"{log.title}: {line}")
+        return {"non_finite_rows": len(evaluation.non_finite)}
 
     def select(self, metrics: dict[str, float | None]) -> None:
         """Keep the weights of the best evaluation so far, or of every one, as ``keep`` says."""
@@ -264,23 +292,38 @@ def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) ->
 
     def keep_weights(self) -> None:
         """Store the weights and the predictions of this evaluation."""
+        self.progress.stored_evaluation = len(self.progress.history)
         if self.accelerator.is_main_process:
             weights = trainable_state_dict(self.kept_model)
             self.weights.save(weights, self.predictions, len(self.progress.history))
 
     def save(self) -> None:
-        """Write the state from which the training can be resumed."""
+        """Write the state from which the training can be resumed.
+
+        Raises:
+            InputError: another process trains the fold by now, or the disk is full.
+        """
         if self.counter is not None:
             self.counter.read()
         if self.accelerator.is_main_process:
+            if self.lock is not None:
+                self.lock.check()
+            self.progress.max_tokens = self.stepper.splitter.reduced_to
+            self.progress.add_computation(describe_computation(self.parts))
             path, parts = self.folder.state, self._stateful_parts()
             save_state(path, self.progress, parts, self._signature())
-            self.weights.prune(len(self.progress.history))
+            self.weights.prune(self.progress)
 
     def finish(self) -> Evaluation:
-        """Write the kept weights, out-of-fold predictions and records into the fold folder."""
+        """Write the kept weights, out-of-fold predictions and records into the fold folder.
+
+        Raises:
+            InputError: another process trains the fold by now, or the disk is full.
+        """
+        if self.lock is not None:
+            self.lock.check()
         model, evaluation, oof = self.kept_model, Evaluation({}, None), None
-        stored = self.weights.load(len(self.progress.history), model.device)
+        stored = self.weights.load(self.progress, model.device)
         if stored is not None:
             load_trainable_state_dict(model, stored.weights)
         if len(self.valid_indices):
@@ -342,6 +385,7 @@ def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) ->
             "precision": self.parts.amp_dtype,
             "device": self.accelerator.device.type,
             "processes": self.accelerator.num_processes,
+            "computations": progress.computations,
             **progress.speed(),
             **provenance(),
         }
