@@ -13,13 +13,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from auxfold.errors import InputError, nearest
 from auxfold.storage.atomic import write_json
-from benchmarks.reliability.workspace import Result
+from benchmarks.reliability.workspace import Reference, Result
 
 EXAMPLES = """  python -m benchmarks reliability
   python -m benchmarks reliability --proofs soak --soak-minutes 120
@@ -91,23 +91,25 @@ def run_proofs(names: list[str], args: argparse.Namespace) -> list[Result]:
 
     with tempfile.TemporaryDirectory() as root:
         folder, backbones = Path(root), Path(root, "backbones")
-        reference = other = None
-        if {"kills", "disk", "damage"} & set(names):
-            print("the undisturbed run", file=sys.stderr)
-            reference = run_reference(folder / "reference", args.seed, args.rows, backbones)
-        if "damage" in names:
-            other = run_reference(folder / "other", args.seed + 1, args.rows, backbones)
+
+        @cache
+        def reference(number: int) -> Reference:
+            print("an undisturbed run", file=sys.stderr)
+            return run_reference(
+                folder / f"reference_{number}", args.seed + number, args.rows, backbones
+            )
+
         proofs: dict[str, Callable[[], Result]] = {
-            "kills": partial(prove_kills, reference, folder / "kills", args.kills, args.seed),
-            "disk": partial(
-                prove_full_disks, reference, folder / "disk", args.full_disks, args.seed
+            "kills": lambda: prove_kills(reference(0), folder / "kills", args.kills, args.seed),
+            "disk": lambda: prove_full_disks(
+                reference(0), folder / "disk", args.full_disks, args.seed
             ),
-            "damage": partial(
-                prove_damages, reference, other, folder / "damage", args.seed, args.every
+            "damage": lambda: prove_damages(
+                reference(0), reference(1), folder / "damage", args.seed, args.every
             ),
-            "tables": partial(prove_tables, folder / "tables", args.tables, args.seed),
-            "soak": partial(
-                prove_soak, folder / "soak", args.soak_minutes, args.seed, args.rows, backbones
+            "tables": lambda: prove_tables(folder / "tables", args.tables, args.seed),
+            "soak": lambda: prove_soak(
+                folder / "soak" / "work", args.soak_minutes, args.seed, args.rows, backbones
             ),
         }
         results = []

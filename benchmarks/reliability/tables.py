@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ WORDS = [
 LABEL_NAMES = ["rude", "is rude", "Ärger", "a.b.", "=rude", "rude;", 'ru"de', "1", "label,x", "🙂"]
 SEPARATORS = [",", ",", ",", ";", "\t", "|"]
 ENCODINGS = ["utf-8", "utf-8", "utf-8-sig", "utf-16", "cp1252"]
+QUOTING: list[Literal[0, 1, 2]] = [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]
 MAX_ROWS = 24
 
 
@@ -165,7 +166,7 @@ def _write_separated(frame: pd.DataFrame, folder: Path, random: np.random.Genera
         stream,
         delimiter=separator,
         lineterminator=str(random.choice(["\n", "\r\n"])),
-        quoting=int(random.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])),
+        quoting=QUOTING[int(random.integers(len(QUOTING)))],
     )
     writer.writerow(frame.columns)
     for row in frame.astype(object).itertuples(index=False):

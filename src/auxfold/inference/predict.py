@@ -104,10 +104,10 @@ def predict_fold_logits(
     device = models[0].device
     if max_tokens == "auto":
         max_tokens = choose_max_tokens(models[0], amp_dtype, dataset.max_length)
-    max_tokens = min(max_tokens, models[0].max_prediction_tokens or max_tokens)
+    limit: int = min(max_tokens, models[0].max_prediction_tokens or max_tokens)
     lengths = dataset.lengths()[indices]
     split = split_by_packed_tokens if packed else split_by_tokens
-    waiting = deque(split(np.arange(len(indices)), lengths, max_tokens))
+    waiting = deque(split(np.arange(len(indices)), lengths, limit))
     orders = (False, True) if dataset.symmetric_pairs else (False,)
 
     def make(positions: np.ndarray) -> list[dict[str, Any]]:
@@ -134,8 +134,8 @@ def predict_fold_logits(
 
     with _evaluation_mode(models), _current(device):
         while not attempt(predict_waiting):
-            max_tokens = _reduce_max_tokens(models[0], waiting, lengths, packed)
-            waiting = deque(split(np.concatenate(waiting), lengths, max_tokens))
+            limit = _reduce_max_tokens(models[0], waiting, lengths, packed)
+            waiting = deque(split(np.concatenate(waiting), lengths, limit))
     return [collector.logits() for collector in collectors]
 
 
