@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 
 def fork(function: Callable[[], object]) -> int:
-    """Call a function in another process, which ends with 0, or with 1 after an exception.
+    """Call a function in another process, which ends with 0, or with 1 and a traceback.
 
     Returns:
         The number of the process.
@@ -20,6 +22,9 @@ def fork(function: Callable[[], object]) -> int:
         try:
             function()
             code = 0
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
         finally:
             os._exit(code)
     return pid

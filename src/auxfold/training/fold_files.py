@@ -57,7 +57,7 @@ def write_fold(
     write_text(working.history, "".join(line + "\n" for line in lines))
     write_json(working.metrics, metrics)
     write_text(working.card, model_card(experiment, record, metrics))
-    write_record(working.run, record)
-    records = [working.oof, working.experiment, working.history, working.metrics, working.run]
+    records = [working.oof, working.experiment, working.history, working.metrics]
     write_checksums(working.path, [*names, *(path.name for path in records if path.is_file())])
+    write_record(working.run, record)  # with its own checksum; it makes the folder a complete fold
     finish_working(folder)
