@@ -14,23 +14,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from multiprocessing import forkserver
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
+import pytest
+
 from auxfold.cli import processes
 from auxfold.cli.main import main
-
-IMPORTED_BEFORE = [
-    "auxfold.training.fold",
-    "auxfold.inference.ensemble",
-    "auxfold.report.page",
-    "matplotlib.figure",
-    "matplotlib.backends.backend_svg",
-    "sklearn.linear_model",
-    "sklearn.feature_extraction.text",
-    "transformers.models.bert.modeling_bert",
-    "pyarrow.dataset",
-]
 
 
 def run_forked(
@@ -46,7 +37,10 @@ def run_forked(
             the one here when left out.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED_BEFORE)
+    context.set_forkserver_preload(["warm_up"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        forkserver.ensure_running()
     with tempfile.TemporaryDirectory() as folder:
         streams = [Path(folder, name) for name in ("stdout", "stderr")]
         arguments = (list(command[1:]), cwd or Path.cwd(), env or dict(os.environ), streams)
