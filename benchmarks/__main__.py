@@ -22,6 +22,7 @@ KINDS = {
     "reliability": "kills, full disks, damaged files, strange tables and hours of work",
     "gpu": "everything that is measured on a GPU, in order of worth, with one command",
     "table": "write measurements from a file of JSON lines into the page of speeds",
+    "near_duplicates": "out-of-fold scores of TF-IDF with near-equal texts apart and together",
     "tfidf": "out-of-fold scores of TF-IDF with logistic or ridge regression on the same folds",
     "bias": "seconds of the bias metric and of the competition kernel's way, on generated rows",
 }

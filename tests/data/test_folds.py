@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import hypothesis
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
-from auxfold.data.folds import binarize_strata, make_folds, normalize_text, row_units
+from auxfold.data.folds import (
+    binarize_strata,
+    make_folds,
+    make_validation_split,
+    normalize_text,
+    row_units,
+)
 from auxfold.data.table import Table
+from auxfold.errors import InputError
 from conftest import make_frame
 
 
@@ -91,3 +99,61 @@ def test_units_never_straddle_and_folds_stay_even(seed, n_splits, n_groups):
     largest = np.bincount(units).max()
     rows = np.bincount(folds, minlength=n_splits)
     assert rows.max() - rows.min() <= 2 * largest + n_splits
+
+
+SENTENCE = "The quick brown fox jumps over the lazy dog and runs into the deep forest."
+
+
+def test_near_equal_texts_stay_together_only_if_asked_for():
+    texts = [SENTENCE, SENTENCE.replace("quick", "quiet"), SENTENCE.upper() + "!", "Rain fell."]
+    table = make_table(texts, [0, 1, 0, 1])
+    assert row_units(table, True).tolist() == [0, 1, 0, 2]
+    assert row_units(table, True, 0.8).tolist() == [0, 0, 0, 1]
+    assert row_units(table, True, 0.95).tolist() == [0, 1, 0, 2]
+
+
+def test_near_equal_texts_and_groups_join_into_one_unit():
+    texts = [SENTENCE, SENTENCE.replace("quick", "quiet"), "Rain fell.", "Snow fell."]
+    table = make_table(texts, [0, 1, 0, 1], ["", "g", "g", ""])
+    assert row_units(table, True, 0.8).tolist() == [0, 0, 0, 1]
+
+
+def make_near_equal_table(n_originals: int = 60) -> Table:
+    """Texts, and as many with one other word, in random order; row i and i + n belong together."""
+    random = np.random.default_rng(0)
+    texts = [" ".join(random.choice(list("abcdefgh"), 60)) for _ in range(n_originals)]
+    texts += [text[:20] + "z" + text[21:] for text in texts]
+    return make_table(texts, random.random(2 * n_originals) < 0.3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_folds_and_a_validation_split_keep_near_equal_texts_together(seed):
+    table = make_near_equal_table()
+    folds = make_folds(table, table.labels, 5, True, seed, near_duplicates=0.8)
+    assert (folds[:60] == folds[60:]).all()
+    assert set(np.bincount(folds)) <= {22, 24, 26}
+    part = make_validation_split(table, table.labels, 0.2, True, seed, near_duplicates=0.8)
+    assert (part[:60] == part[60:]).all() and 22 <= (part == 0).sum() <= 26
+    apart = make_folds(table, table.labels, 5, True, seed)
+    assert (apart[:60] != apart[60:]).any()
+
+
+def test_a_group_of_more_texts_than_one_percent_is_refused_by_its_ids():
+    random = np.random.default_rng(0)
+    letters = "".join(random.choice(list("abcdefgh"), 700))
+    chain = [letters[start : start + 200] for start in range(0, 24 * 20, 20)]  # each like the next
+    others = ["".join(random.choice(list("abcdefgh"), 50)) for _ in range(2_376)]
+    table = make_table([*others, *chain[:24]], [0] * 2_400)
+    assert np.bincount(row_units(table, True, 0.8)).max() == 24  # 1 % of 2,400 rows
+    table = make_table([*others[1:], *chain, letters[480:680]], [0] * 2_400)
+    with pytest.raises(InputError) as error:
+        row_units(table, True, 0.8)
+    message = str(error.value)
+    assert "folds.group_near_duplicates = 0.8 joins 25 different texts" in message
+    assert "ids 2375, 2376, 2377, 2378, 2379, 2380, 2381, 2382, 2383, 2384, …" in message
+    assert "more than the 24 that" in message and letters[:20] not in message
+
+
+def test_copies_of_a_text_count_once_for_the_limit():
+    table = make_table([SENTENCE] * 50 + [SENTENCE.replace("quick", "quiet")], [0] * 51)
+    assert set(row_units(table, True, 0.8)) == {0}

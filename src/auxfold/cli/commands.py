@@ -13,6 +13,7 @@ COMMANDS = {
         "new-experiment": "look at a table and propose an experiment file",
         "config": "explain the keys of an experiment file",
         "make-folds": "divide the rows for cross-validation",
+        "find-duplicates": "list near-equal texts by id, also those in the test file",
     },
     "train and predict": {
         "train": "train one fold, every fold, or one model on all rows",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from auxfold.config.section import Section, Seed
 
 DATA_SPLIT = "data.split"  # as folds.validation: the rows that this column marks as dev
+
+NEAR_EQUAL = 0.8  # the similarity of near-equal texts where folds.group_near_duplicates is not set
 
 
 def _check_validation(value: Any) -> Any:
@@ -45,6 +47,13 @@ class Folds(Section):
         description="Keeps equal texts in one fold. Case, white space and punctuation are ignored "
         "in the comparison.",
     )
+    group_near_duplicates: Annotated[float, Field(ge=0.6, lt=1.0)] | None = Field(
+        None,
+        description="Keeps near-equal texts in one fold, too: those whose sets of five-character "
+        "shingles have at least this Jaccard similarity, such as `0.8`. A text with fewer than 20 "
+        "shingles has no near-equal ones. A group of more different texts than 1 % of the rows is "
+        "refused.",
+    )
     validation: Annotated[
         str | float | int | None,
         BeforeValidator(_check_validation),
@@ -55,6 +64,22 @@ class Folds(Section):
         "with the columns of `data.train`, a share of the rows (`0.1`), a number of rows (`500`), "
         'or the rows that a column marks as dev (`"data.split"`).',
     )
+
+    @model_validator(mode="after")
+    def _check_near_duplicates(self) -> Self:
+        if self.group_near_duplicates is None:
+            return self
+        if not self.group_duplicates:
+            raise ValueError(
+                "group_near_duplicates keeps equal texts together, too; leave out "
+                "group_duplicates = false"
+            )
+        if isinstance(self.validation, str):
+            raise ValueError(
+                f"group_near_duplicates is for rows that are divided by chance, but validation = "
+                f"{self.validation!r} names those to validate on; leave one of them out"
+            )
+        return self
 
     @property
     def validation_file(self) -> str | None:

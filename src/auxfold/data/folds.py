@@ -1,10 +1,10 @@
 """Multilabel-stratified folds in which groups and duplicate texts never straddle a fold.
 
-Rows that must stay together form one unit: rows of one group, and rows whose texts differ only in
-case, white space and punctuation. Units of several rows are assigned first, from the largest to the
-smallest. Each goes to the fold that comes nearest to an even share of every label, as in
-scikit-learn's ``StratifiedGroupKFold`` for one label. Iterative stratification (Sechidis, Tsoumakas
-and Vlahavas 2011) then distributes the single rows.
+Rows that must stay together form one unit: rows of one group, rows whose texts differ only in case,
+white space and punctuation, and, if asked for, rows of near-equal texts. Units of several rows are
+assigned first, from the largest to the smallest. Each goes to the fold that comes nearest to an
+even share of every label, as in scikit-learn's ``StratifiedGroupKFold`` for one label. Iterative
+stratification (Sechidis, Tsoumakas and Vlahavas 2011) then distributes the single rows.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ from auxfold.data.table import Table
 from auxfold.errors import InputError
 
 _NOT_WORD = re.compile(r"[\W_]+", re.UNICODE)
+# Of different texts that near-equal ones may join to one group, at least twenty in a small table.
+MAX_GROUP_SHARE = 0.01
+MIN_GROUP_LIMIT = 20
+SHOWN = 10  # ids of a group that is refused
 
 
 def make_folds(
@@ -29,6 +33,7 @@ def make_folds(
     group_duplicates: bool,
     seed: int,
     shares: np.ndarray | None = None,
+    near_duplicates: float | None = None,
 ) -> np.ndarray:
     """The fold of every row, ``(rows,)`` int in ``[0, n_splits)``, reproducible from the seed.
 
@@ -40,11 +45,12 @@ def make_folds(
         group_duplicates: whether equal texts stay together.
         seed: of the random choices.
         shares: ``(n_splits,)`` share of the rows in each fold; None: equal shares.
+        near_duplicates: the Jaccard similarity from which texts stay together; None: equal ones.
 
     Raises:
-        InputError: fewer units than folds.
+        InputError: fewer units than folds, or a group of near-equal texts is too large.
     """
-    units = row_units(table, group_duplicates)
+    units = row_units(table, group_duplicates, near_duplicates)
     if units.max() + 1 < n_splits:
         raise InputError(
             f"{table.path}: {n_splits} folds need at least {n_splits} independent groups of rows, "
@@ -66,7 +72,12 @@ def make_folds(
 
 
 def make_validation_split(
-    table: Table, strata: np.ndarray, size: float | int, group_duplicates: bool, seed: int
+    table: Table,
+    strata: np.ndarray,
+    size: float | int,
+    group_duplicates: bool,
+    seed: int,
+    near_duplicates: float | None = None,
 ) -> np.ndarray:
     """``(rows,)`` int, 0 for validation rows and -1 for training rows, stratified like folds.
 
@@ -77,6 +88,7 @@ def make_validation_split(
             ``test_size``; groups and duplicates may change it by a few rows.
         group_duplicates: whether equal texts stay together.
         seed: of the random choices.
+        near_duplicates: as in :func:`make_folds`.
 
     Raises:
         InputError: no row is left to train on or to validate on, or too few units.
@@ -87,7 +99,7 @@ def make_validation_split(
             f"{table.path}: folds.validation = {size} leaves none of {len(table)} rows to train on"
         )
     shares = np.array([share, 1 - share])
-    folds = make_folds(table, strata, 2, group_duplicates, seed, shares)
+    folds = make_folds(table, strata, 2, group_duplicates, seed, shares, near_duplicates)
     if not (folds == 0).any():
         raise InputError(f"{table.path}: folds.validation = {size} is not even one row")
     return np.where(folds == 0, 0, -1)
@@ -121,11 +133,29 @@ def binarize_strata(strata: np.ndarray) -> np.ndarray:
     return np.concatenate(flags, axis=1)
 
 
-def row_units(table: Table, group_duplicates: bool) -> np.ndarray:
-    """The unit of every row, ``(rows,)`` int; a common group or an equal text connects rows."""
+def row_units(
+    table: Table, group_duplicates: bool, near_duplicates: float | None = None
+) -> np.ndarray:
+    """The unit of every row, ``(rows,)`` int; a common group or an equal text connects rows.
+
+    Args:
+        table: the rows.
+        group_duplicates: whether equal texts connect rows.
+        near_duplicates: the Jaccard similarity from which near-equal texts do so, too.
+
+    Raises:
+        InputError: a group of near-equal texts is too large.
+    """
     keys = [] if table.groups is None else [pd.factorize(_separate_empty_groups(table.groups))[0]]
     if group_duplicates:
-        keys.append(pd.factorize(np.array(duplicate_keys(table.texts), dtype=object))[0])
+        numbers, texts = pd.factorize(np.array(duplicate_keys(table.texts), dtype=object))
+        if near_duplicates is not None:
+            from auxfold.data.near_duplicates import group_near_duplicates
+
+            groups = group_near_duplicates(texts, near_duplicates)
+            _refuse_large_group(table, numbers, groups, near_duplicates)
+            numbers = groups[numbers]
+        keys.append(pd.factorize(numbers)[0])
     if not keys:
         return np.arange(len(table))
     if len(keys) == 1:
@@ -140,6 +170,36 @@ def row_units(table: Table, group_duplicates: bool) -> np.ndarray:
     edges = (np.tile(rows, 2), np.concatenate([first, second]))
     graph = coo_matrix((np.ones(2 * len(rows)), edges), shape=(n_nodes, n_nodes))
     return pd.factorize(connected_components(graph, directed=False)[1][: len(table)])[0]
+
+
+def group_limit(n_rows: int) -> int:
+    """How many different texts a group of near-equal ones may have."""
+    return max(int(MAX_GROUP_SHARE * n_rows), MIN_GROUP_LIMIT)
+
+
+def _refuse_large_group(
+    table: Table, numbers: np.ndarray, groups: np.ndarray, similarity: float
+) -> None:
+    """Refuse a group of near-equal texts that would make folds uneven.
+
+    Args:
+        table: the rows.
+        numbers: ``(rows,)`` the number of each row's text.
+        groups: ``(texts,)`` the group of each text.
+        similarity: from which texts are near-equal.
+    """
+    sizes = np.bincount(groups)
+    largest = int(np.argmax(sizes))
+    if sizes[largest] <= group_limit(len(table)):
+        return
+    ids = table.ids[groups[numbers] == largest]
+    raise InputError(
+        f"{table.path}: folds.group_near_duplicates = {similarity:g} joins {sizes[largest]:,} "
+        f"different texts in one group ({len(ids) / len(table):.1%} of the rows: ids "
+        f"{', '.join(ids[:SHOWN])}{', …' if len(ids) > SHOWN else ''}), more than the "
+        f"{group_limit(len(table)):,} that folds can be divided by; raise it, or leave it out; "
+        f"auxfold find-duplicates lists the whole group"
+    )
 
 
 def _separate_empty_groups(groups: np.ndarray) -> np.ndarray:

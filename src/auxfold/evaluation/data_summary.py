@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from auxfold.config.experiment import Experiment
+from auxfold.config.folds import NEAR_EQUAL
 from auxfold.data.folds import duplicate_keys
 from auxfold.data.loading import read_prediction_table
 from auxfold.data.table import Table
 from auxfold.errors import InputError
+from auxfold.evaluation.duplicate_report import count_across_folds
 from auxfold.evaluation.token_statistics import TokenStatistics, measure_tokens
 from auxfold.model.tokenizer import load_tokenizer
 from auxfold.storage.atomic import read_json, write_json
@@ -75,6 +77,8 @@ class DataSummary:
         labels: every binary label and every class, task by task.
         tokens: how the backbone's tokenizer reads a sample; None where it cannot be loaded.
         tokens_error: why it cannot be loaded; empty where it can.
+        across_folds: rows in groups of near-equal texts that several folds share; None where they
+            are not counted: without folds, and where ``folds.group_near_duplicates`` is set.
     """
 
     path: str
@@ -89,6 +93,7 @@ class DataSummary:
     labels: list[LabelCount]
     tokens: TokenStatistics | None
     tokens_error: str
+    across_folds: int | None = None
 
     def warnings(self) -> list[str]:
         """What will hurt, one line each, without ``warning:``; empty where nothing does."""
@@ -135,6 +140,12 @@ class DataSummary:
             lines.append(
                 f"{self.duplicates:,} of {self.rows:,} rows repeat the text of an earlier row"
                 f"{conflicts if self.conflicts else ''}"
+            )
+        if self.across_folds:
+            lines.append(
+                f"{self.across_folds:,} of {self.rows:,} rows have a text that is nearly equal to "
+                f"one in another fold; auxfold find-duplicates lists them, and "
+                f"folds.group_near_duplicates = {NEAR_EQUAL} keeps them in one fold"
             )
         too_good = "have texts that are trained on too: their score will be too good"
         if self.validation_overlap:
@@ -191,6 +202,7 @@ def summarize_data(
         labels=_count_labels(tasks, table.labels, folds, len(experiment.folds.names)),
         tokens=tokens,
         tokens_error=tokens_error,
+        across_folds=_count_across_folds(experiment, keys, folds),
     )
 
 
@@ -245,6 +257,14 @@ def _count_conflicts(keys: np.ndarray, labels: np.ndarray) -> int:
     """The number of texts that rows with different labels have; a missing label does not differ."""
     cells = pd.DataFrame(labels).groupby(keys)
     return int((cells.nunique(dropna=True) > 1).any(axis=1).sum())
+
+
+def _count_across_folds(
+    experiment: Experiment, keys: np.ndarray, folds: np.ndarray | None
+) -> int | None:
+    if folds is None or experiment.folds.group_near_duplicates is not None:
+        return None
+    return count_across_folds(keys, folds, NEAR_EQUAL)
 
 
 def _count_validation_overlap(keys: np.ndarray, held_out: np.ndarray | None) -> int:

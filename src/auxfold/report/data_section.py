@@ -29,6 +29,9 @@ def data_facts(summary: DataSummary) -> list[Fact]:
     ]
     if summary.duplicates:
         facts.append(Fact("repeated texts with different main labels", f"{summary.conflicts:,}"))
+    if summary.across_folds is not None:
+        across = _share(summary.across_folds, summary.rows)
+        facts.append(Fact("rows whose text is nearly equal to one in another fold", across))
     if summary.validation_overlap:
         facts.append(
             Fact("rows to validate on with a text of training", f"{summary.validation_overlap:,}")

@@ -163,7 +163,8 @@ def stored_folds(experiment: Experiment, table: Table) -> np.ndarray:
     """``(rows,)`` the stored fold of each row.
 
     Raises:
-        InputError: no folds made, or folds of other rows or other settings.
+        InputError: no folds made, folds of other rows or other settings, or folds from before
+            weights were fitted on the rows to train on.
     """
     folder = RunFolder.of(experiment)
     if _has_former_fingerprint(folder, experiment, table):
@@ -237,9 +238,14 @@ def assign_folds(experiment: Experiment, tasks: TaskSet, table: Table) -> np.nda
     if table.held_out is not None:
         return np.where(table.held_out, 0, -1)
     flags, settings = stratification_flags(tasks, table), folds_settings(experiment)
-    group_duplicates, seed = settings["group_duplicates"], settings["seed"]
+    grouping = (settings["group_duplicates"], settings["seed"])
+    near_duplicates = settings["group_near_duplicates"]
     validation = experiment.folds.validation
     if validation is not None:
         assert not isinstance(validation, str), "the rows of a file or a column are held out"
-        return make_validation_split(table, flags, validation, group_duplicates, seed)
-    return make_folds(table, flags, settings["n_splits"], group_duplicates, seed)
+        return make_validation_split(
+            table, flags, validation, *grouping, near_duplicates=near_duplicates
+        )
+    return make_folds(
+        table, flags, settings["n_splits"], *grouping, near_duplicates=near_duplicates
+    )
