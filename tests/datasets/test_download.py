@@ -8,6 +8,7 @@ import inspect
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -179,6 +180,15 @@ def test_files_zipped_one_by_one_are_unpacked(kaggle, capsys):
         "path": "train.csv.zip",
         "force_download": False,
     }
+
+
+def test_an_archive_that_the_disk_cannot_hold_is_not_unpacked(kaggle, monkeypatch):
+    kaggle.files = {"train.csv.zip": zip_bytes(train_csv="x" * 2_000_000)}
+    free = SimpleNamespace(total=10**9, used=10**9, free=1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    with pytest.raises(InputError, match=r"train.csv.zip unpacks to 0\.002 GB, .* 0\.001 GB free"):
+        download_dataset(shrink_dataset("jigsaw-2018", 2, 1, 1, 1), Path("input"), overwrite=False)
+    assert not list(Path("input").rglob("train*"))
 
 
 def test_a_config_that_does_not_read_the_files_is_not_named(kaggle, capsys):

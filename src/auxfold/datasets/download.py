@@ -156,6 +156,12 @@ def _unpack(cached: Path, path: Path) -> None:
         members = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
         if len(members) != 1:
             raise InputError(f"{cached}: expected one file in it, found {len(members)}")
+        size, free = archive.getinfo(members[0]).file_size, shutil.disk_usage(path.parent).free
+        if size > free:
+            raise InputError(
+                f"{cached} unpacks to {size / 1e9:.3g} GB, and the disk of {path.parent} has "
+                f"{free / 1e9:.3g} GB free; make room, then run this again"
+            )
         with archive.open(members[0]) as compressed, path.open("wb") as plain:
             shutil.copyfileobj(compressed, plain)
 
