@@ -20,6 +20,7 @@ from auxfold.training import build
 from auxfold.training.fold import FoldTrainer, train_fold
 from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
+from auxfold.training.tensor_file import read_tensor_file
 from conftest import make_experiment
 
 TRAIN = Path(__file__).parents[2] / "scripts/train.py"
@@ -72,22 +73,6 @@ def test_a_signal_anywhere_changes_nothing(work_dir, backbone, monkeypatch, owne
     assert not resumed.working.exists()
 
 
-def test_the_second_signal_stops_at_once(work_dir, backbone, monkeypatch):
-    experiment = make_experiment("train.csv", backbone)
-    create_folds(experiment)
-    finished = []
-
-    def hang(self, indices):
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGINT)
-        finished.append(True)
-
-    monkeypatch.setattr(StepTrainer, "train_step", hang)
-    with pytest.raises(KeyboardInterrupt):
-        train_fold(experiment, 0)
-    assert not finished
-
-
 def test_a_finished_fold_is_skipped_only_if_it_is_the_one_asked_for(work_dir, backbone, capsys):
     experiment = make_experiment("train.csv", backbone)
     create_folds(experiment)
@@ -125,11 +110,13 @@ def test_a_state_of_another_training_is_refused(work_dir, backbone, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("script", "options", "run", "fold"),
+    ("sent", "code", "script", "options", "run", "fold"),
     [
-        ("train", ["--fold", "1"], "tiny", 1),
-        ("train", ["--fold", "all"], "tiny", 0),
+        (signal.SIGINT, 130, "train", ["--fold", "1"], "tiny", 1),
+        (signal.SIGTERM, 143, "train", ["--fold", "all"], "tiny", 0),
         (
+            signal.SIGINT,
+            130,
             "compare",
             ["--variant", "v", "train.warmup_ratio=0.2"],
             "tiny_compare_baseline_s42",
@@ -137,8 +124,10 @@ def test_a_state_of_another_training_is_refused(work_dir, backbone, monkeypatch)
         ),
     ],
 )
-def test_ctrl_c_in_a_terminal_saves_and_resumes(work_dir, backbone, script, options, run, fold):
-    """The signal reaches parent and child, as it does from a terminal."""
+def test_a_signal_to_all_processes_saves(
+    work_dir, backbone, sent, code, script, options, run, fold
+):
+    """It reaches parent and child, from a terminal and from most batch systems."""
     experiment = make_experiment("train.csv", backbone, train={"epochs": 400})
     create_folds(experiment)
     (work_dir / "e.toml").write_text(to_toml(experiment))
@@ -147,16 +136,17 @@ def test_ctrl_c_in_a_terminal_saves_and_resumes(work_dir, backbone, script, opti
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     for line in process.stdout:
         if "epoch 2.00" in line:
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, sent)
             break
     process.stdout.read()
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=60) == code
     process.stdout.close()
     folder = RunFolder(OUTPUTS / run).fold(fold)
-    state = torch.load(folder.state, weights_only=False)
+    state = read_tensor_file(folder.state)
     assert state["progress"]["epoch"] >= 2 or state["progress"]["step_in_epoch"] > 0
     assert len(state["progress"]["history"]) >= 2
-    assert not folder.exists()
+    assert not folder.exists() and not folder.lock.exists()
+    assert not RunFolder(OUTPUTS / run).fold(fold + 1).working.exists()
     assert [p.name for p in folder.working.glob(".*")] == []
 
 
@@ -172,8 +162,9 @@ def save(*_):
     os._exit(130)
 
 def train(*_):
-    signal.signal(signal.SIGINT, save)
-    signal.signal(signal.SIGTERM, save)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, save)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     print("training", flush=True)
     time.sleep(60)
 
@@ -185,8 +176,10 @@ elif any("forkserver" in argument for argument in sys.orig_argv):
 """
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_starts_a_training_waits_until_it_is_saved(work_dir, backbone, sent, monkeypatch):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_whoever_starts_a_training_waits_until_it_is_saved(
+    work_dir, backbone, sent, code, monkeypatch
+):
     """A state of hundreds of megabytes takes seconds to write."""
     (work_dir / "e.toml").write_text(to_toml(make_experiment("train.csv", backbone)))
     (work_dir / "slow").mkdir()
@@ -209,5 +202,5 @@ def test_whoever_starts_a_training_waits_until_it_is_saved(work_dir, backbone, s
             break
     process.stdout.read()
     process.stdout.close()
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=60) == code
     assert (work_dir / "saved").exists()
