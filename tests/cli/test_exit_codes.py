@@ -25,6 +25,11 @@ def swallow() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def fill_the_disk() -> None:
+    """A write of a library's own, such as a log."""
+    os.write(os.open("/dev/full", os.O_WRONLY), b"x")
+
+
 def refuse() -> None:
     raise InputError("one\n  line")
 
@@ -33,6 +38,7 @@ def refuse() -> None:
     ("command", "code", "line"),
     [
         (refuse, 2, "error: one line\n"),
+        (fill_the_disk, 2, "error: output: No space left on device\n"),
         (lambda: os.kill(os.getpid(), signal.SIGINT), 130, "interrupted\n"),
         (lambda: os.kill(os.getpid(), signal.SIGTERM), 143, "terminated\n"),
         (lambda: os.kill(os.getpid(), signal.SIGHUP), 143, "terminated\n"),

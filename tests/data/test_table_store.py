@@ -21,7 +21,7 @@ from conftest import make_experiment, make_frame
 STORED = Path("outputs/tiny/table")
 ARRAYS = (
     "ids", "labels", "sample_weights", "groups", "identities", "sources", "held_out",
-    *table_store._PER_TASK,
+    *table_store._PER_NAME,
 )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def assert_equal_tables(table: Table, expected: Table) -> None:
 
 def test_a_second_reading_opens_the_stored_table(experiment, reads):
     first = load_training_table(experiment)
-    assert sorted(os.listdir(STORED)) == ["rows.arrow", "source.json"]
+    assert sorted(os.listdir(STORED)) == ["checksums.json", "rows.arrow", "source.json"]
     assert_equal_tables(load_training_table(experiment), first)
     other_settings = {"model": {"max_length": 8}, "train": {"epochs": 5}, "name": "tiny"}
     load_training_table(make_experiment("train.csv", "none", **other_settings))
@@ -205,10 +205,10 @@ def flip_a_byte(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "note"),
     [
-        (flip_a_byte, "its content is damaged"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "its content is damaged"),
-        (lambda path: path.write_bytes(b""), "its content is damaged"),
-        (Path.unlink, "No such file"),
+        (flip_a_byte, "was changed since it was written"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is cut off"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (Path.unlink, "is missing"),
     ],
 )
 def test_a_damaged_table_is_read_again_with_one_line(experiment, reads, capsys, damage, note):
@@ -216,7 +216,11 @@ def test_a_damaged_table_is_read_again_with_one_line(experiment, reads, capsys, 
     damage(STORED / "rows.arrow")
     assert_equal_tables(load_training_table(experiment), expected)
     line = capsys.readouterr().err
-    assert line.count("\n") == 1 and note in line and f"note: {STORED}/rows.arrow" in line
+    assert (
+        line.count("\n") == 1
+        and f"note: {STORED} cannot be used" in line
+        and f"rows.arrow {note}" in line
+    )
     load_training_table(experiment)
     assert len(reads) == 2 and not capsys.readouterr().err
 
@@ -231,9 +235,9 @@ def test_a_damaged_record_is_read_again(experiment, reads, content):
 
 def test_a_table_that_cannot_be_stored_is_used(experiment, reads, capsys, monkeypatch):
     def full(*_: object) -> None:
-        raise OSError("No space left on device")
+        raise InputError("No space left on device")
 
-    monkeypatch.setattr(table_store, "atomic_write", full)
+    monkeypatch.setattr(table_store, "atomic_write_checked", full)
     assert len(load_training_table(experiment)) == 60
     assert "cannot be stored (No space left on device)" in capsys.readouterr().err
 

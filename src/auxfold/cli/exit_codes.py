@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from auxfold.cli.commands import as_called
 from auxfold.errors import InputError
+from auxfold.storage.atomic import FULL_DISK
 from auxfold.training.signals import StopSignals, Terminated, exit_code, unblock_signals
 
 
@@ -31,13 +32,17 @@ def run(command: Callable[[], None]) -> None:
         sys.exit(1)
     except KeyboardInterrupt as error:
         _exit_after_signal(error)
-    except Exception:
+    except Exception as failure:
         # An import that a signal interrupts may fail with an error of its own.
         try:
             signals.check()
         except KeyboardInterrupt as error:
             _exit_after_signal(error)
-        raise
+        if not isinstance(failure, OSError) or failure.errno not in FULL_DISK:
+            raise
+        # Of what auxfold itself writes, the error says more.
+        print(f"error: {failure.filename or 'output'}: {failure.strerror}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _exit_after_signal(error: KeyboardInterrupt) -> None:

@@ -16,7 +16,8 @@ from auxfold.evaluation.baseline import tfidf_out_of_fold
 from auxfold.evaluation.fold_ranks import rank_within_folds
 from auxfold.evaluation.intervals import MetricIntervals, Predictions, main_metrics
 from auxfold.evaluation.scores import evaluate_rows
-from auxfold.storage.atomic import read_json, write_frame, write_json
+from auxfold.storage.atomic import frame_writer, read_json
+from auxfold.storage.checksums import atomic_write_checked, is_intact, write_json_checked
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task, TaskSet
 from auxfold.tasks.class_task import ClassTask
@@ -131,7 +132,7 @@ def _stored_baseline(
 ) -> pd.DataFrame:
     """The predictions of TF-IDF for all rows: those of the run folder, or computed and stored."""
     folder, expected = RunFolder.of(experiment), _describe(tasks, table, folds)
-    is_stored = folder.baseline_info.is_file() and folder.baseline.is_file()
+    is_stored = is_intact(folder.baseline_info) and is_intact(folder.baseline)
     if is_stored and read_json(folder.baseline_info) == expected:
         return pd.read_parquet(folder.baseline)
     start = time.monotonic()
@@ -147,8 +148,8 @@ def _stored_baseline(
     # The record goes first and comes last: predictions without it are of other rows.
     folder.baseline_info.unlink(missing_ok=True)
     predictions.insert(0, experiment.data.id_column, table.ids)
-    write_frame(folder.baseline, predictions)
-    write_json(folder.baseline_info, expected)
+    atomic_write_checked(folder.baseline, frame_writer(folder.baseline, predictions))
+    write_json_checked(folder.baseline_info, expected)
     return predictions
 
 

@@ -30,7 +30,7 @@ _PREFIX = ".auxfold-"
 _LOCK = ".lock"  # the locked file in a hidden folder
 # Locks of some network file systems hold on one host only: what others left has to be this old.
 _FOREIGN_LEFTOVER_AGE = 24 * 3600  # seconds
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PROBE = 1 << 20  # bytes
 
 
@@ -243,7 +243,7 @@ def _full_disk(error: BaseException, folder: Path | None) -> int | None:
         if number is None and (match := re.search(r"\(os error (\d+)\)", str(cause))):
             number = int(match[1])
         if number is not None:
-            return number if number in _FULL else None
+            return number if number in FULL_DISK else None
         cause = cause.__cause__ or cause.__context__
     return _probe(folder) if folder is not None else None
 
@@ -258,7 +258,7 @@ def _probe(folder: Path) -> int | None:
                         file.write(bytes(_PROBE))
                     os.fsync(file.fileno())
             except OSError as error:
-                return error.errno if error.errno in _FULL else None
+                return error.errno if error.errno in FULL_DISK else None
     return None
 
 
