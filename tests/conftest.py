@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from auxfold.training.build import build_fold
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import StepTrainer
 from commands import command_line
+from forked import ForkedProcess
 
 WORDS = (
     "the a garden train bread council rain good bad silly goose nonsense soup is was not".split()
@@ -150,7 +152,28 @@ def work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def train_in_two_processes(experiment: Experiment) -> None:
-    """Train fold 0 again in two processes; ``accelerate launch --cpu`` starts a single one."""
+    """Train fold 0 again in two processes, with the variables of ``torchrun``."""
+    Path("e.toml").write_text(to_toml(experiment))
+    command = [*command_line("train"), "--config", "e.toml", "--fold", "0", "--overwrite"]
+    with socket.create_server(("localhost", 0)) as server:
+        port = server.getsockname()[1]
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    processes = [
+        ForkedProcess(
+            command,
+            env={**os.environ, **common, "RANK": rank, "LOCAL_RANK": rank,
+                 "ACCELERATE_USE_CPU": "1"},
+        )
+        for rank in "01"
+    ]  # fmt: skip
+    for process in processes:
+        done = process.wait()
+        assert done.returncode == 0, done.stderr
+    check_two_processes(experiment)
+
+
+def launch_in_two_processes(experiment: Experiment) -> None:
+    """As above, by the launcher; ``accelerate launch --cpu`` starts a single one."""
     Path("e.toml").write_text(to_toml(experiment))
     arguments = ["--config", "e.toml", "--fold", "0", "--overwrite"]
     python, script = command_line("train")
@@ -161,6 +184,10 @@ def train_in_two_processes(experiment: Experiment) -> None:
         capture_output=True, text=True, timeout=300, env=environment,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
+    check_two_processes(experiment)
+
+
+def check_two_processes(experiment: Experiment) -> None:
     record = json.loads(RunFolder.of(experiment).fold(0).run.read_text())
     assert record["processes"] == 2
 

@@ -24,10 +24,8 @@ from auxfold.cli import processes
 from auxfold.cli.main import main
 
 
-def run_forked(
-    command: Sequence[str], cwd: Path | None = None, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """``subprocess.run`` of a Python command line, without the imports.
+class ForkedProcess:
+    """``subprocess.Popen`` of a Python command line, without the imports.
 
     Args:
         command: Python, and then a script's path, ``-m`` and a module, or ``-c`` and a program, and
@@ -36,29 +34,45 @@ def run_forked(
         env: the environment, without effect on what is read at the start (``PYTHON…``, ``HF_…``);
             the one here when left out.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["warm_up"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-        forkserver.ensure_running()
-    with tempfile.TemporaryDirectory() as folder:
-        streams = [Path(folder, name) for name in ("stdout", "stderr")]
-        arguments = (list(command[1:]), cwd or Path.cwd(), env or dict(os.environ), streams)
-        child = context.Process(target=_run_in_fork, args=arguments)
-        child.start()
-        child.join(timeout=300)
-        if child.exitcode is None:
-            child.kill()
-            raise subprocess.TimeoutExpired(command, 300)
-        stdout, stderr = (path.read_text() for path in streams)
-    return subprocess.CompletedProcess(command, child.exitcode, stdout, stderr)
+
+    def __init__(
+        self, command: Sequence[str], cwd: Path | None = None, env: dict[str, str] | None = None
+    ) -> None:
+        self._command = command
+        self._streams = [tempfile.NamedTemporaryFile("r") for _ in range(2)]  # noqa: SIM115
+        paths = [Path(stream.name) for stream in self._streams]
+        arguments = (list(command[1:]), cwd or Path.cwd(), env or dict(os.environ), paths)
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["warm_up"])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+            forkserver.ensure_running()
+        self._process = context.Process(target=_run_in_fork, args=arguments)
+        self._process.start()
+
+    def wait(self) -> subprocess.CompletedProcess[str]:
+        """How it has ended, and what it has printed."""
+        self._process.join(timeout=300)
+        code = self._process.exitcode
+        if code is None:
+            self._process.kill()
+            raise subprocess.TimeoutExpired(self._command, 300)
+        stdout, stderr = (stream.read() for stream in self._streams)
+        return subprocess.CompletedProcess(self._command, code, stdout, stderr)
+
+
+def run_forked(
+    command: Sequence[str], cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """``subprocess.run`` of a Python command line; see :class:`ForkedProcess`."""
+    return ForkedProcess(command, cwd, env).wait()
 
 
 def _run_in_fork(
     arguments: list[str], cwd: Path, environment: dict[str, str], streams: list[Path]
 ) -> None:
     for number, path in enumerate(streams, start=1):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+        os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)

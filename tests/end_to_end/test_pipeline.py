@@ -18,11 +18,11 @@ from auxfold.training.split import create_folds
 from commands import refusal_of, run_command, start_process
 from conftest import (
     assert_same_training,
+    launch_in_two_processes,
     load_history,
     load_tensors,
     make_experiment,
     make_frame,
-    train_in_two_processes,
 )
 
 
@@ -391,7 +391,7 @@ def test_two_processes_train_the_same_model(work_dir, backbone):
     create_folds(experiment)
     folder = train_fold(experiment, 0)
     whole, history = load_tensors(folder.path), load_history(folder)
-    train_in_two_processes(experiment)
+    launch_in_two_processes(experiment)
     assert_same_training(folder, whole, history)
 
 
