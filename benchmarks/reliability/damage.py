@@ -88,7 +88,11 @@ def list_files(folder: Path, state: str) -> list[Path]:
     """
     top = folder / (WORKING if state == "unfinished" else RUN)
     paths = [path.relative_to(folder) for path in sorted(top.rglob("*")) if path.is_file()]
-    return [path for path in paths if "fold_1" not in path.parts and path.name[0] != "."]
+    return [path for path in paths if not any(_is_left_out(part) for part in path.parts)]
+
+
+def _is_left_out(part: str) -> bool:
+    return part == "fold_1" or part.startswith(".")
 
 
 def make_unfinished(reference: Reference, folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pkgutil
 import re
 import resource
 import signal
@@ -14,16 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import auxfold
+
+# Everything, so that a process starts quickly and code that is edited meanwhile is not mixed in.
 IMPORTED_BEFORE = [
-    "auxfold.training.fold",
-    "auxfold.inference.ensemble",
-    "auxfold.report.page",
+    *(module.name for module in pkgutil.walk_packages(auxfold.__path__, "auxfold.")
+      if not module.name.endswith("__main__")),
     "matplotlib.figure",
     "matplotlib.backends.backend_svg",
     "sklearn.linear_model",
     "sklearn.feature_extraction.text",
     "transformers.models.bert.modeling_bert",
-]
+]  # fmt: skip
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 FILLER = "filler"  # the file that fills a disk
 TIMEOUT = 300.0  # seconds of a command
