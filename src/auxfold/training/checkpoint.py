@@ -286,7 +286,7 @@ def _random_states() -> dict[str, Any]:
     generator, keys, *rest = np.random.get_state(legacy=True)
     return {
         "python": random.getstate(),
-        "numpy": (generator, keys.tolist(), *rest),
+        "numpy": (generator, np.asarray(keys).tolist(), *rest),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }

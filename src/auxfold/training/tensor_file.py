@@ -127,4 +127,4 @@ def _write_safetensors(
     file.write(struct.pack("<Q", len(encoded)) + encoded)
     for name in names:
         content = tensors[name].detach().cpu().contiguous().reshape(-1)
-        file.write(content.view(torch.uint8).numpy())
+        file.write(content.view(torch.uint8).numpy().data)
