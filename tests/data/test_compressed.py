@@ -80,7 +80,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, suffix):
     line = str(refusal.value)
     assert line.startswith(f"{path} (") and "\n" not in line
     assert "the limit is 0.01 GB: what a third of the available memory (0.03 GB)" in line
-    assert "set data.max_unpacked_gb" in line
+    assert "allow more with data.max_unpacked_gb" in line
     assert read_content(path, max_unpacked_gb=0.04).size == 1 << 25
 
 

@@ -64,5 +64,6 @@ def test_the_refusal_is_one_line_with_the_key(tmp_path):
         limit.check(path, 2_000_000_001)
     assert str(refusal.value) == (
         f"{path} (1.5 MB) unpacks to 2 GB or more, and the limit is 2 GB: what "
-        f"data.max_unpacked_gb = 2 allows; if you trust the file, set data.max_unpacked_gb"
+        f"data.max_unpacked_gb = 2 allows; if you trust the file, unpack it, or allow more with "
+        f"data.max_unpacked_gb"
     )

@@ -65,7 +65,7 @@ class UnpackLimit:
             raise InputError(
                 f"{path} ({path.stat().st_size / 1e6:,.1f} MB) unpacks to {n_bytes / 1e9:.3g} GB "
                 f"or more, and the limit is {self.n_bytes / 1e9:.3g} GB: what {self.reason}; "
-                f"if you trust the file, set data.max_unpacked_gb"
+                f"if you trust the file, unpack it, or allow more with data.max_unpacked_gb"
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ def propose_experiment(
     sample_path = sample or next(filter(None, (_find_sibling(path, n) for n in SAMPLE_NAMES)), None)
     sample_file = Sample.read(sample_path) if sample_path else None
     test_path = test or _find_sibling(path, "test")
-    options = {"encoding": encoding, "separator": separator}
+    options: dict[str, Any] = {"encoding": encoding, "separator": separator}
     header = read_header(test_path, **options) if test_path else []
     # A test file with every column also has the labels, so it does not tell features from labels.
     features = header if set(frame.columns) - set(header) else []
@@ -95,7 +96,7 @@ def suggest_name(path: str) -> str:
 
 def _check_header(path: str, encoding: str | None, separator: str | None) -> FileFormat:
     """How the file is written, once its first row holds names."""
-    options = {"encoding": encoding, "separator": separator}
+    options: dict[str, Any] = {"encoding": encoding, "separator": separator}
     file_format = detect_format(path, **options)
     if file_format.header_is_data:
         names = ", ".join(repr(name[:30]) for name in read_header(path, **options)[:3])
