@@ -1,7 +1,8 @@
 """Nothing that is fitted for a fold depends on its validation rows.
 
 A marker is planted in these rows: other labels, identities, weights, counts, texts and ids, and
-more rows. Whatever is learned from the rows to train on stays the same.
+more rows. Whatever is learned from the rows to train on stays the same. For the weights of a blend,
+tests/blending/test_nested.py does the same.
 """
 
 from __future__ import annotations
