@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.reliability.process import Interference, Outcome, run_command
-from benchmarks.reliability.workspace import COMMANDS, RUN, Reference, Result
+from benchmarks.reliability.workspace import COMMANDS, RUN, Reference, Result, digest_outputs
 
 Damage = Callable[[Path, Path, np.random.Generator], None]
 WORKING = RUN / "fold_0.partial"
@@ -115,7 +115,7 @@ def _judge(reference: Reference, name: str, folder: Path, path: Path) -> tuple[s
         return "no single line", f"{name} ends with {outcome.code}, {outcome.message!r}"
     compared = reference.digests["inference" if name == "evaluate" else name]
     digests = {key: value for key, value in compared.items() if _is_result(key, name)}
-    current = {key: value for key, value in _digests(folder).items() if key in digests}
+    current = {key: value for key, value in digest_outputs(folder).items() if key in digests}
     differences = sorted(key for key in digests if current.get(key) != digests[key])
     if differences:
         return "other results", f"{name} gives other {', '.join(differences[:5])}, unsaid"
@@ -126,12 +126,6 @@ def _judge_refusal(outcome: Outcome, name: str, path: Path) -> tuple[str, str | 
     if path.name in outcome.message:
         return "refused by name", None
     return "refused by another name", f"{name} refuses without its name: {outcome.message!r}"
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    from benchmarks.reliability.workspace import digest_outputs
-
-    return digest_outputs(folder)
 
 
 def _is_result(name: str, command: str) -> bool:

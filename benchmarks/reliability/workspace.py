@@ -154,11 +154,19 @@ def digest_outputs(folder: Path) -> dict[str, str]:
     """Path to a digest of the content, of every output that is the same in every run."""
     digests = {}
     for path in sorted((folder / RUN).rglob("*")):
-        content = _stable_content(path) if path.is_file() else None
+        content = _readable_content(path) if path.is_file() else None
         if content is not None:
             name = path.relative_to(folder / RUN).as_posix()
             digests[name] = hashlib.sha256(content).hexdigest()[:16]
     return digests
+
+
+def _readable_content(path: Path) -> bytes | None:
+    """As :func:`_stable_content`; all bytes of a file that is damaged."""
+    try:
+        return _stable_content(path)
+    except (OSError, ValueError):
+        return path.read_bytes()
 
 
 def _stable_content(path: Path) -> bytes | None:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.reliability import damage
 from benchmarks.reliability.damage import WAYS, list_files
-from benchmarks.reliability.workspace import RUN
+from benchmarks.reliability.workspace import RUN, digest_outputs
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,16 @@ def test_a_changed_weight_is_not_predicted_with(reference, tmp_path):
     path = work / RUN / "fold_0" / "model.safetensors"
     WAYS["one bit flipped"](path, path, np.random.default_rng(0))
     assert damage._judge(reference, "inference", work, path) == ("refused by name", None)
+
+
+def test_a_damaged_file_can_be_compared(reference, tmp_path):
+    shutil.copytree(reference.parent / "done", tmp_path / "work")
+    for path in (tmp_path / "work" / RUN).rglob("*.*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:30])
+    digests = digest_outputs(tmp_path / "work")
+    expected = reference.digests["inference"]
+    assert {name for name in expected if digests[name] == expected[name]} == {"report.html"}
 
 
 def test_every_file_is_damaged(reference):
