@@ -45,11 +45,17 @@ def main(argv: list[str] | None = None) -> None:
     for seed in range(args.seeds):
         records.append(compare_divisions(experiment, args.similarity, seed))
         print(json.dumps(records[-1]), flush=True)
-    means = {
-        name: {key: float(np.mean([r[name][key] for r in records])) for key in records[0][name]}
-        for name in ("all", "apart")
-    }
+    means = {name: average([record[name] for record in records]) for name in ("all", "apart")}
     print(json.dumps({"mean of seeds": args.seeds, **means}))
+
+
+def average(metrics: list[dict[str, float | None]]) -> dict[str, float | None]:
+    """The mean of every metric; None where it is undefined for a seed."""
+    means: dict[str, float | None] = {}
+    for key in metrics[0]:
+        values = [value for values in metrics if (value := values[key]) is not None]
+        means[key] = float(np.mean(values)) if len(values) == len(metrics) else None
+    return means
 
 
 def compare_divisions(experiment: Experiment, similarity: float, seed: int) -> dict[str, Any]:
@@ -58,7 +64,7 @@ def compare_divisions(experiment: Experiment, similarity: float, seed: int) -> d
     Returns:
         ``rows`` and ``rows_apart``, and the main metrics of all rows (``all``) and of those rows
         that have a near-equal one in another fold of the first division (``apart``), where
-        near-equal texts are ``apart`` and where they are ``together``.
+        near-equal texts are ``apart`` and where they are ``together``. None: undefined.
     """
     from auxfold.data.folds import duplicate_keys, make_folds
     from auxfold.evaluation.baseline import tfidf_out_of_fold
