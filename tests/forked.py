@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -42,11 +43,8 @@ class ForkedProcess:
         self._streams = [tempfile.NamedTemporaryFile("r") for _ in range(2)]  # noqa: SIM115
         paths = [Path(stream.name) for stream in self._streams]
         arguments = (list(command[1:]), cwd or Path.cwd(), env or dict(os.environ), paths)
+        _start_server()
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["warm_up"])
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-            forkserver.ensure_running()
         self._process = context.Process(target=_run_in_fork, args=arguments)
         self._process.start()
 
@@ -59,6 +57,15 @@ class ForkedProcess:
             raise subprocess.TimeoutExpired(self._command, 300)
         stdout, stderr = (stream.read() for stream in self._streams)
         return subprocess.CompletedProcess(self._command, code, stdout, stderr)
+
+
+@cache
+def _start_server() -> None:
+    """Start the process that is forked from, which must find the module that warms it up."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["warm_up"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        forkserver.ensure_running()
 
 
 def run_forked(

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,19 @@ def workdir(tmp_path_factory, backbone) -> Path:
         run_script_in("inference", "--config", "e.toml", cwd=workdir)
         run_script_in("bundle_kaggle", "--config", "e.toml", "--owner", "ada", cwd=workdir)
     return workdir
+
+
+@pytest.fixture
+def forked_workers(monkeypatch):
+    """Workers in forks, which need no imports; other tests and the notebook start real ones."""
+
+    def run_process(shard: workers.WorkerShard, tasks: dict[str, list[str]]) -> int:
+        argument = json.dumps({"shard": asdict(shard), "tasks": tasks})
+        done = run_forked([sys.executable, "-m", "auxfold.kaggle.workers", argument])
+        print(done.stdout + done.stderr)
+        return done.returncode
+
+    monkeypatch.setattr(workers, "_run_process", run_process)
 
 
 def run_script_in(name: str, *arguments: str, cwd: Path) -> str:
@@ -125,6 +139,7 @@ def test_the_dataset_holds_what_inference_needs_in_half_precision(workdir):
 
 
 @pytest.mark.parametrize("layout", ["old", "new"])
+@pytest.mark.usefixtures("forked_workers")
 def test_predictions_are_those_of_the_script(workdir, tmp_path, layout):
     root = mount_inputs(workdir, tmp_path, layout)
     bundle = next(root.rglob("auxfold_manifest.json")).parent
@@ -139,6 +154,7 @@ def test_predictions_are_those_of_the_script(workdir, tmp_path, layout):
     )
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_every_column_of_the_sample_is_predicted(workdir, tmp_path):
     root = mount_inputs(workdir, tmp_path, "old")
     sample = root / COMPETITION / "sample_submission.csv"
@@ -167,10 +183,16 @@ def test_a_spent_budget_costs_folds_and_not_the_submission(workdir, tmp_path, mo
     assert "one.csv" in output
     expected = pd.read_csv(workdir / "one.csv")["prediction"]
     np.testing.assert_allclose(frame["prediction"], expected, atol=2e-3)
+
+
+@pytest.mark.usefixtures("forked_workers")
+def test_a_budget_of_no_time_is_refused(workdir):
+    test = workdir / "input" / COMPETITION / "test.csv"
     with pytest.raises(InputError, match="no fold was finished within"):
-        kernel.predict(bundle, test, sample, hours=0)
+        kernel.predict(bundle_folder(workdir), test, None, hours=0)
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_what_is_bundled_predicts_by_its_own_inference_settings(workdir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs").symlink_to(workdir / "outputs")
@@ -191,6 +213,7 @@ def test_what_is_bundled_predicts_by_its_own_inference_settings(workdir, tmp_pat
         shutil.move(tmp_path / "kept", workdir / "outputs/tiny/kaggle")
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_failing_fold_costs_itself_and_not_the_submission(workdir, tmp_path, capsys):
     root = mount_inputs(workdir, tmp_path, "old")
     bundle = root / "auxfold-tiny"
