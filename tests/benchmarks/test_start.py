@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from auxfold.errors import InputError
-from auxfold.training.fold import FoldTrainer
+from auxfold.training.fold_trainer import FoldTrainer
 from benchmarks import first_step, start
 
 

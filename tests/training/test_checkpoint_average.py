@@ -16,7 +16,8 @@ from auxfold.errors import InputError
 from auxfold.storage.atomic import read_json
 from auxfold.storage.run_folder import FoldFolder, RunFolder
 from auxfold.training.checkpoint import WeightStore, average_weights
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
 from auxfold.training.tensor_file import read_tensor_file, write_tensor_file

@@ -13,7 +13,8 @@ import torch
 from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
 from auxfold.storage.run_folder import FoldFolder, RunFolder
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.split import create_folds
 from auxfold.training.tensor_file import read_tensor_file, write_tensor_file
 from conftest import load_tensors, make_experiment

@@ -17,7 +17,8 @@ from auxfold.config.experiment import to_toml
 from auxfold.errors import InputError
 from auxfold.storage.run_folder import OUTPUTS, FoldFolder, RunFolder
 from auxfold.training import build
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
 from auxfold.training.tensor_file import read_tensor_file

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from auxfold.storage.run_folder import RunFolder
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.split import create_folds
 from conftest import make_experiment
 

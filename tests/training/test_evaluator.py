@@ -13,7 +13,8 @@ import auxfold
 from auxfold.storage.atomic import read_json
 from auxfold.storage.run_folder import FoldFolder, RunFolder
 from auxfold.training.evaluator import FoldEvaluator
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.split import create_folds
 from conftest import make_experiment
 

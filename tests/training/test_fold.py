@@ -22,7 +22,8 @@ from auxfold.tasks import TaskSet
 from auxfold.tasks.metrics import log_loss
 from auxfold.training.checkpoint import Progress
 from auxfold.training.epochs import evaluation_steps
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
 from conftest import make_experiment

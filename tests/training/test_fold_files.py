@@ -21,8 +21,9 @@ from auxfold.report import page
 from auxfold.storage.checksums import CHECKSUMS, read_checksums
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import TaskSet
-from auxfold.training import fold
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training import fold_trainer
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.split import create_folds
 from child_processes import fork, wait
 from conftest import load_history, load_tensors, make_experiment, make_frame
@@ -157,9 +158,9 @@ def train_until_the_disk_is_full(
 @pytest.mark.parametrize(
     ("module", "name", "n_calls", "file"),
     [
-        (fold, "save_state", 2, "fold_0.partial/state"),
+        (fold_trainer, "save_state", 2, "fold_0.partial/state"),
         (FoldTrainer, "keep_weights", 1, "fold_0.partial/kept_"),
-        (fold, "write_fold", 1, "fold_0.partial"),
+        (fold_trainer, "write_fold", 1, "fold_0.partial"),
     ],
 )
 def test_a_full_disk_ends_in_one_line_and_the_training_resumes(

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from auxfold.errors import InputError
 from auxfold.storage.lock import FoldLock
 from auxfold.storage.run_folder import RunFolder
-from auxfold.training import fold as fold_module
-from auxfold.training import signals
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training import fold_trainer, signals
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.loop import StepTrainer
 from auxfold.training.signals import Terminated
 from auxfold.training.split import create_folds
@@ -88,13 +88,13 @@ def test_a_signal_while_the_fold_is_finished_stops_afterwards(experiment, weight
 
 def test_sigusr1_saves_and_goes_on(experiment, weights, monkeypatch, capsys):
     send_before(monkeypatch, StepTrainer, "train_step", signal.SIGUSR1, call=2)
-    saved_at, save = [], fold_module.save_state
+    saved_at, save = [], fold_trainer.save_state
 
     def note(path, progress, *arguments):
         saved_at.append((progress.epoch, progress.step_in_epoch))
         save(path, progress, *arguments)
 
-    monkeypatch.setattr(fold_module, "save_state", note)
+    monkeypatch.setattr(fold_trainer, "save_state", note)
     folder = train_fold(experiment, 0)
     assert saved_at == [(0, 2), (1, 0)], "after the step, and at the end of the epoch"
     assert "fold_0.partial/state.safetensors is saved\n" in capsys.readouterr().out

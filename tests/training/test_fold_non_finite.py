@@ -15,7 +15,8 @@ from auxfold.storage.atomic import read_json
 from auxfold.storage.run_folder import FoldFolder
 from auxfold.training import checkpoint
 from auxfold.training.evaluator import FoldEvaluator
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
 from commands import refusal_of_script

@@ -17,7 +17,8 @@ from auxfold.model.tokenizer import load_tokenizer
 from auxfold.storage.atomic import read_json
 from auxfold.tasks.binary import BinaryTask
 from auxfold.tasks.metrics import f1_at_half
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.optimizer import MovingAverage, parameter_groups
 from auxfold.training.split import create_folds
 from conftest import make_backbone, make_experiment, make_frame

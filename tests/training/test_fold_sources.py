@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from auxfold.storage.atomic import write_frame
 from auxfold.storage.run_folder import RunFolder
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.split import create_folds
 from conftest import assert_resumes_exactly, make_experiment, make_frame
 

@@ -21,7 +21,8 @@ import torch
 from auxfold.config.experiment import to_toml
 from auxfold.errors import InputError
 from auxfold.storage.run_folder import FoldFolder, RunFolder
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
 from conftest import load_tensors, make_experiment, make_stepper

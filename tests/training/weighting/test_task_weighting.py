@@ -18,7 +18,8 @@ from auxfold.data.loading import read_training_table
 from auxfold.errors import InputError
 from auxfold.tasks import TaskSet
 from auxfold.training.build import build_fold
-from auxfold.training.fold import FoldTrainer, train_fold
+from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.loop import StepTrainer
 from auxfold.training.objective import StepLoss
 from auxfold.training.split import create_folds
