@@ -31,7 +31,7 @@ _BATCH_TEXTS = 10_000  # whose sketches are compared with others together
 _BATCH_CHARACTERS = 8_000_000  # of pairs whose shingles are compared together
 
 
-def group_near_duplicates(texts: Sequence[str], similarity: float) -> np.ndarray:
+def group_near_duplicates(texts: Sequence[str] | np.ndarray, similarity: float) -> np.ndarray:
     """The group of every text, ``(texts,)`` int: the index of its first text.
 
     Args:

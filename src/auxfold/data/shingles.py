@@ -24,7 +24,7 @@ _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of spli
 _DONORS = np.argsort(np.random.RandomState(0).random_sample((N_BINS, N_BINS)), axis=0)
 
 
-def hash_shingles(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def hash_shingles(texts: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The hash of every shingle, text after text, and how many each text has.
 
     Returns:
@@ -53,7 +53,7 @@ def hash_shingles(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return hashes[is_within], counts
 
 
-def sketch_texts(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def sketch_texts(texts: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sketch of every text.
 
     Returns:
@@ -67,9 +67,8 @@ def sketch_texts(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         hashes, counts = hash_shingles(texts[batch])
         bins = np.repeat(np.arange(len(counts)) * N_BINS, counts)
         bins += (hashes >> _BIN_SHIFT).astype(np.int64)
-        smallest = np.full(len(counts) * N_BINS, _EMPTY)
-        np.minimum.at(smallest, bins, hashes.astype(np.uint32))
-        smallest = smallest.reshape(-1, N_BINS)
+        smallest = np.full((len(counts), N_BINS), _EMPTY)
+        np.minimum.at(smallest.reshape(-1), bins, hashes.astype(np.uint32))
         n_filled[batch] = (smallest != _EMPTY).sum(axis=1)
         _fill_empty_bins(smallest)
         # The first byte of the smallest of several numbers is mostly zero, the last one is not.
@@ -92,7 +91,7 @@ def _fill_empty_bins(smallest: np.ndarray) -> None:
 
 
 def jaccard_similarities(
-    texts: Sequence[str], left: np.ndarray, right: np.ndarray
+    texts: Sequence[str] | np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The Jaccard similarities of pairs of texts: shingles of both / shingles of either.
 

@@ -125,7 +125,9 @@ def report_duplicates(
     )
 
 
-def count_across_folds(keys: Sequence[str], folds: np.ndarray, similarity: float) -> int:
+def count_across_folds(
+    keys: Sequence[str] | np.ndarray, folds: np.ndarray, similarity: float
+) -> int:
     """How many rows are in a group of near-equal texts that several folds share.
 
     Args:
@@ -138,7 +140,9 @@ def count_across_folds(keys: Sequence[str], folds: np.ndarray, similarity: float
     return int((cells.transform("min") != cells.transform("max")).sum())
 
 
-def near_equal_groups(keys: Sequence[str], similarity: float) -> tuple[np.ndarray, np.ndarray]:
+def near_equal_groups(
+    keys: Sequence[str] | np.ndarray, similarity: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The number of each row's text, and the group of near-equal texts that the row is in.
 
     Args:
