@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from auxfold.data.loading import read_prediction_table
+from auxfold.errors import InputError
 from auxfold.inference import ensemble as ensemble_module
 from auxfold.inference.ensemble import Ensemble
 from auxfold.training.fold import train_fold
@@ -105,3 +106,16 @@ def test_texts_are_tokenized_once(folds, monkeypatch):
     )
     predict(folds)
     assert len(calls) == 1 and len(pd.read_csv("test.csv")) == 21
+
+
+def test_a_prediction_that_is_not_finite_is_refused_with_its_row(folds, monkeypatch):
+    def overflow(*args, **options):
+        logits = predict_fold_logits(*args, **options)
+        logits[0]["main"][3] = np.nan  # of one fold, in one row
+        return logits
+
+    predict_fold_logits = ensemble_module.predict_fold_logits
+    monkeypatch.setattr(ensemble_module, "predict_fold_logits", overflow)
+    name = pd.read_csv("test.csv")["id"][3]
+    with pytest.raises(InputError, match=rf"1 of 21 rows have .* not finite \(rows '{name}'\)"):
+        predict(folds)

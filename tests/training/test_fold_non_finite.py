@@ -116,9 +116,7 @@ def test_a_bad_evaluation_is_said_and_never_selected(work_dir, backbone, monkeyp
     assert np.isfinite(pd.read_parquet(folder.oof)[["toxic", "insult", "threat"]]).all(axis=None)
     lines = capsys.readouterr().out.splitlines()
     ids = pd.read_parquet(folder.oof)["id"].tolist()
-    said = (
-        f"3 of 30 held-out rows have predictions that are not finite (rows {ids[0]!r}, {ids[1]!r}"
-    )
+    said = f"3 of 30 rows have predictions that are not finite (rows {ids[0]!r}, {ids[1]!r}"
     assert sum(said in line for line in lines) == 2
     assert sum("(best so far)" in line for line in lines) == 1
 

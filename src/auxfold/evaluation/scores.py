@@ -12,6 +12,8 @@ from auxfold.data.table import Table
 from auxfold.fairness.jigsaw_bias import Bias, jigsaw_bias
 from auxfold.tasks import TaskSet
 
+N_IDS = 5  # rows that are named where predictions are not finite
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -69,6 +71,21 @@ def find_non_finite(predictions: dict[str, np.ndarray]) -> np.ndarray:
     """
     finite = [np.isfinite(values).all(axis=1) for values in predictions.values()]
     return np.flatnonzero(~np.logical_and.reduce(finite))
+
+
+def describe_non_finite(ids: np.ndarray, positions: np.ndarray) -> str:
+    """How many rows have predictions that are not finite, with the ids of the first of them.
+
+    Args:
+        ids: of all rows.
+        positions: of :func:`find_non_finite`.
+    """
+    names = ", ".join(map(repr, ids[positions[:N_IDS]].tolist()))
+    left = f" and {len(positions) - N_IDS:,} more" if len(positions) > N_IDS else ""
+    return (
+        f"{len(positions):,} of {len(ids):,} rows have predictions that are not finite "
+        f"(rows {names}{left})"
+    )
 
 
 def _finite_or_none(metrics: dict[str, float | None]) -> dict[str, float | None]:

@@ -15,6 +15,7 @@ from auxfold.config.experiment import Experiment
 from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
 from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
+from auxfold.evaluation.scores import describe_non_finite, find_non_finite
 from auxfold.evaluation.token_statistics import TokenStatistics, measure_tokens
 from auxfold.inference.predict import predict_fold_logits
 from auxfold.inference.soup import check_soup, make_soup
@@ -143,7 +144,8 @@ class Ensemble:
             on_fold: called with each fold and its logits by task name; not for a soup.
 
         Raises:
-            InputError: the average does not suit one of the tasks, a single row, or the folds.
+            InputError: the average does not suit one of the tasks, a single row, or the folds; or
+                predictions are not finite.
         """
         check_average(prediction_average(average), tasks, len(table))
         is_soup = average == SOUP
@@ -157,9 +159,13 @@ class Ensemble:
                 if is_soup
                 else self._iterate_folds(table, tasks, display, on_fold)
             )
-            return average_folds(fold_logits, tasks, average, self.experiment.inference.power)
+            predictions = average_folds(
+                fold_logits, tasks, average, self.experiment.inference.power
+            )
         finally:
             display.close()
+        _check_finite(predictions, table)
+        return predictions
 
     def measure_tokens(self, table: Table) -> TokenStatistics:
         """How the tokenizer of the folds reads the texts of a table."""
@@ -232,6 +238,20 @@ class Ensemble:
         if device.type == "cuda" and models_fit(model, n_more, free_memory(device)):
             return [self.folders]
         return [[folder] for folder in self.folders]
+
+
+def _check_finite(predictions: dict[str, np.ndarray], table: Table) -> None:
+    """Refuse predictions that no program could use.
+
+    Raises:
+        InputError: a prediction is not finite, with the ids of such rows.
+    """
+    positions = find_non_finite(predictions)
+    if len(positions):
+        raise InputError(
+            f"{table.path}: {describe_non_finite(table.ids, positions)}; in fp16 numbers overflow: "
+            f"predict on a GPU with bf16 or on a CPU, or train with train.precision = 'fp32'"
+        )
 
 
 def _load_trained(folders: list[FoldFolder], trust_reader: bool) -> Experiment:

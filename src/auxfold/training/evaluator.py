@@ -10,13 +10,11 @@ import pandas as pd
 from auxfold.config.experiment import Experiment
 from auxfold.data.dataset import TokenizedDataset
 from auxfold.data.table import Table
-from auxfold.evaluation.scores import Evaluation, evaluate_rows
+from auxfold.evaluation.scores import Evaluation, describe_non_finite, evaluate_rows
 from auxfold.inference.predict import predict_logits
 from auxfold.model.backbone import runs_padding_free
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.tasks import TaskSet
-
-N_IDS = 5  # rows that are named where predictions are not finite
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,12 @@ class FoldEvaluator:
 
     def describe_non_finite(self, evaluation: Evaluation) -> str | None:
         """A line about predictions of held-out rows that are not finite; None without any."""
-        n_rows = len(evaluation.non_finite)
-        if not n_rows:
+        if not len(evaluation.non_finite):
             return None
-        ids = self.table.ids[self.indices[evaluation.non_finite[:N_IDS]]]
-        left = f" and {n_rows - N_IDS:,} more" if n_rows > N_IDS else ""
+        rows = describe_non_finite(self.table.ids[self.indices], evaluation.non_finite)
         return (
-            f"{n_rows:,} of {len(self.indices):,} held-out rows have predictions that are not "
-            f"finite (rows {', '.join(map(repr, ids.tolist()))}{left}), so no metric is defined; "
-            f"in fp16 numbers overflow: train.precision = 'bf16' or 'fp32' has room for them"
+            f"{rows}, so no metric of the held-out rows is defined; in fp16 numbers overflow: "
+            f"train.precision = 'bf16' or 'fp32' has room for them"
         )
 
     def out_of_fold_frame(
