@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -23,13 +25,14 @@ from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from auxfold.config.experiment import Experiment, experiment_from_dict, to_toml
 from auxfold.data.loading import read_training_table
+from auxfold.kaggle import workers
 from auxfold.storage.run_folder import FoldFolder, RunFolder
 from auxfold.tasks import TaskSet
 from auxfold.training.build import build_fold
 from auxfold.training.fold import train_fold
 from auxfold.training.loop import StepTrainer
 from commands import command_line
-from forked import ForkedProcess
+from forked import ForkedProcess, run_forked
 
 WORDS = (
     "the a garden train bread council rain good bad silly goose nonsense soup is was not".split()
@@ -151,24 +154,25 @@ def work_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def train_in_two_processes(experiment: Experiment) -> None:
-    """Train fold 0 again in two processes, with the variables of ``torchrun``."""
-    Path("e.toml").write_text(to_toml(experiment))
-    command = [*command_line("train"), "--config", "e.toml", "--fold", "0", "--overwrite"]
+def run_in_two_processes(command: list[str]) -> list[subprocess.CompletedProcess[str]]:
+    """A Python command line in two forked processes, with the variables of ``torchrun``."""
     with socket.create_server(("localhost", 0)) as server:
         port = server.getsockname()[1]
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    environment = {**os.environ, **common, "ACCELERATE_USE_CPU": "1"}
     processes = [
-        ForkedProcess(
-            command,
-            env={**os.environ, **common, "RANK": rank, "LOCAL_RANK": rank,
-                 "ACCELERATE_USE_CPU": "1"},
-        )
+        ForkedProcess(command, env={**environment, "RANK": rank, "LOCAL_RANK": rank})
         for rank in "01"
-    ]  # fmt: skip
-    for process in processes:
-        done = process.wait()
-        assert done.returncode == 0, done.stderr
+    ]
+    return [process.wait() for process in processes]
+
+
+def train_in_two_processes(experiment: Experiment) -> None:
+    """Train fold 0 again in two processes."""
+    Path("e.toml").write_text(to_toml(experiment))
+    command = [*command_line("train"), "--config", "e.toml", "--fold", "0", "--overwrite"]
+    for process in run_in_two_processes(command):
+        assert process.returncode == 0, process.stderr
     check_two_processes(experiment)
 
 
@@ -190,6 +194,19 @@ def launch_in_two_processes(experiment: Experiment) -> None:
 def check_two_processes(experiment: Experiment) -> None:
     record = json.loads(RunFolder.of(experiment).fold(0).run.read_text())
     assert record["processes"] == 2
+
+
+@pytest.fixture
+def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes that predict a bundle are forked, which spares their imports."""
+
+    def run_process(shard: workers.WorkerShard, tasks: dict[str, list[str]]) -> int:
+        argument = json.dumps({"shard": asdict(shard), "tasks": tasks})
+        process = run_forked([sys.executable, "-m", "auxfold.kaggle.workers", argument])
+        print(process.stdout + process.stderr)
+        return process.returncode
+
+    monkeypatch.setattr(workers, "_run_process", run_process)
 
 
 def load_tensors(folder: Path) -> dict[str, torch.Tensor]:

@@ -37,12 +37,20 @@ class ForkedProcess:
     """
 
     def __init__(
-        self, command: Sequence[str], cwd: Path | None = None, env: dict[str, str] | None = None
+        self,
+        command: Sequence[str | Path],
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
     ) -> None:
         self._command = command
         self._streams = [tempfile.NamedTemporaryFile("r") for _ in range(2)]  # noqa: SIM115
         paths = [Path(stream.name) for stream in self._streams]
-        arguments = (list(command[1:]), cwd or Path.cwd(), env or dict(os.environ), paths)
+        arguments = (
+            [str(part) for part in command[1:]],
+            cwd or Path.cwd(),
+            env or dict(os.environ),
+            paths,
+        )
         _start_server()
         context = multiprocessing.get_context("forkserver")
         self._process = context.Process(target=_run_in_fork, args=arguments)

@@ -131,6 +131,7 @@ def test_a_precision_that_no_threshold_reached_predicts_0(workdir):
     assert at_boundary.apply([task], {"main": values})["main"].tolist() == [[1], [0]], ">= is yes"
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_in_python_and_on_kaggle(workdir, tmp_path, capsys):
     raw = pd.read_csv("raw.csv").set_index("id")
     texts = pd.read_csv("test.csv")

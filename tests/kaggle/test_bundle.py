@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -57,19 +56,6 @@ def workdir(tmp_path_factory, backbone) -> Path:
         run_script_in("inference", "--config", "e.toml", cwd=workdir)
         run_script_in("bundle_kaggle", "--config", "e.toml", "--owner", "ada", cwd=workdir)
     return workdir
-
-
-@pytest.fixture
-def forked_workers(monkeypatch):
-    """Workers in forks, which need no imports; other tests and the notebook start real ones."""
-
-    def run_process(shard: workers.WorkerShard, tasks: dict[str, list[str]]) -> int:
-        argument = json.dumps({"shard": asdict(shard), "tasks": tasks})
-        done = run_forked([sys.executable, "-m", "auxfold.kaggle.workers", argument])
-        print(done.stdout + done.stderr)
-        return done.returncode
-
-    monkeypatch.setattr(workers, "_run_process", run_process)
 
 
 def run_script_in(name: str, *arguments: str, cwd: Path) -> str:

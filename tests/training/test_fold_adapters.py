@@ -195,15 +195,19 @@ def test_a_bundle_needs_neither_the_backbone_nor_peft(work_dir, kind):
     mounted.mkdir(parents=True)
     test.to_csv(mounted / "test.csv", index=False)
     program = (
-        "import sys; from pathlib import Path; from auxfold.kaggle import kernel\n"
+        "import sys; from pathlib import Path; sys.modules['peft'] = None\n"
+        "for name in [name for name in sys.modules if name.startswith('auxfold')]:\n"
+        "    del sys.modules[name]  # the bundle has its own\n"
+        "sys.path.insert(0, sys.argv[3])\n"
+        "from auxfold.kaggle import kernel\n"
+        "assert Path(kernel.__file__).resolve().is_relative_to(Path(sys.argv[3]).resolve())\n"
         "frame, done = kernel.predict(Path(sys.argv[1]), Path(sys.argv[2]), None, hours=1.0)\n"
         "frame.to_csv('predictions.csv', index=False); print(done)"
     )
-    paths = os.pathsep.join([str(blocked.parent), str(bundle / "src"), *sys.path])
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(bundle), str(mounted / "test.csv")],
-        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths},
-    )  # fmt: skip
+    done = run_forked(
+        [sys.executable, "-c", program, bundle, mounted / "test.csv", bundle / "src"],
+        env={**os.environ, "PYTHONPATH": str(blocked.parent)},  # of the worker that it starts
+    )
     assert "['fold_0', 'fold_1']" in done.stdout, done.stdout + done.stderr
     predictions = pd.read_csv("predictions.csv").set_index("id").loc[test["id"]]["toxic"]
     np.testing.assert_allclose(predictions, expected, atol=1e-5)

@@ -81,6 +81,7 @@ def adapter_run(work_dir, backbone) -> Experiment:
     return experiment
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_with_an_adapter_stored_merged_and_bundled(adapter_run):
     stored = load_tensors(Path("outputs/tiny/fold_0"))
     assert stored[CUT_POINTS].shape == (2,)

@@ -6,9 +6,7 @@ There is no GPU here: a stand-in raises torch's error after a forward pass that 
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +23,7 @@ from auxfold.training.fold import train_fold
 from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
-from conftest import load_tensors, make_experiment, make_stepper
+from conftest import load_tensors, make_experiment, make_stepper, run_in_two_processes
 
 STILL = {"hidden_dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0, "max_length": 24}
 ROWS = np.arange(20)
@@ -242,14 +240,11 @@ def test_with_two_processes_both_stop(work_dir, backbone):
     create_folds(experiment)
     Path("e.toml").write_text(to_toml(experiment))
     Path("limited.py").write_text(IN_TWO_PROCESSES)
-    process = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "limited.py",
-         "--config", "e.toml", "--fold", "0"],
-        capture_output=True, text=True, timeout=300,
-        env={**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert process.returncode != 0
-    lines = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+    command = [sys.executable, "limited.py", "--config", "e.toml", "--fold", "0"]
+    processes = run_in_two_processes(command)
+    assert all(process.returncode != 0 for process in processes)
+    errors = [line for process in processes for line in process.stderr.splitlines()]
+    lines = [line for line in errors if line.startswith("error: ")]
     assert len(lines) == 1 and "process 1 of 2 ran out of GPU memory, and all stop" in lines[0]
     folder = RunFolder.of(experiment).fold(0)
     assert folder.working.is_dir() and not folder.path.exists()
