@@ -12,7 +12,7 @@ import torch
 import auxfold
 from auxfold.config.experiment import Experiment
 from auxfold.inference.ensemble import Ensemble
-from auxfold.inference.merge import write_merged_fold
+from auxfold.inference.merge import merge_fold
 from auxfold.kaggle import kernel
 from auxfold.kaggle.bundle import write_bundle
 from auxfold.kaggle.names import KaggleNames
@@ -91,7 +91,7 @@ def test_with_an_adapter_stored_merged_and_bundled(adapter_run):
     columns = ["rating_1", "rating_2", "rating_3"]
     np.testing.assert_allclose(expected[columns].sum(axis=1), 1, rtol=1e-6)
     ensemble = Ensemble.from_experiment(adapter_run)
-    write_merged_fold(ensemble.folders[0], Path("merged"))
+    merge_fold(ensemble.folders[0], Path("merged"))
     torch.testing.assert_close(load_tensors(Path("merged"))[CUT_POINTS], stored[CUT_POINTS])
     alone = auxfold.load("outputs/tiny/fold_0").predict(test)
     merged = auxfold.load("merged").predict(test)

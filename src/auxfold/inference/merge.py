@@ -35,7 +35,8 @@ def merge_fold(fold: FoldFolder, target: Path, overwrite: bool = False) -> FoldF
         raise InputError(f"{fold.path} is a plain model already: there is no adapter to merge")
     if target.exists() and not overwrite:
         raise InputError(f"{target} exists; give --overwrite to replace it")
-    atomic_write_folder(target, partial(write_merged_fold, fold), overwrite=overwrite)
+    model = load_merged_fold(fold)  # before anything is written
+    atomic_write_folder(target, partial(_write_fold, fold, model), overwrite=overwrite)
     return FoldFolder(target)
 
 
@@ -44,9 +45,8 @@ def load_merged_fold(fold: FoldFolder) -> MultiTaskModel:
     return MultiTaskModel.from_pretrained(fold.path, dtype=torch.float32).merge()
 
 
-def write_merged_fold(fold: FoldFolder, target: Path) -> None:
+def _write_fold(fold: FoldFolder, model: MultiTaskModel, target: Path) -> None:
     """Fill an empty folder with the fold's files and its merged model."""
-    model = load_merged_fold(fold)
     others = shutil.ignore_patterns(CONFIG_NAME, SAFE_WEIGHTS_NAME, CHECKSUMS)
     shutil.copytree(fold.path, target, ignore=others, dirs_exist_ok=True)
     model.save_pretrained(target)
