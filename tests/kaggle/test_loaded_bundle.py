@@ -77,6 +77,7 @@ def predict_bundle(**options: object) -> tuple[pd.DataFrame, list[str]]:
     return kernel.predict(BUNDLE, test, sample, hours=1, **options)
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_the_bundle_predicts_as_the_blend_does(workdir):
     expected = bundle_with_weights([0.3, 0.7])
     manifest = kernel.check_bundle(BUNDLE)
@@ -90,9 +91,10 @@ def test_the_bundle_predicts_as_the_blend_does(workdir):
     assert predictions.columns.tolist() == ["id", "prediction"]
     assert predictions["id"].tolist() == expected["id"].tolist()
     np.testing.assert_allclose(predictions["prediction"], expected["prediction"], atol=2e-3)
-    assert predictions["prediction"].std() > 0.02
+    assert predictions["prediction"].std() > 0.01
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_run_without_a_weight_costs_nothing(workdir):
     expected = bundle_with_weights([0.0, 1.0])
     manifest = kernel.check_bundle(BUNDLE)
@@ -107,6 +109,7 @@ def test_a_run_without_a_weight_costs_nothing(workdir):
     assert list(kernel.check_bundle(BUNDLE)["runs"]) == ["runs/first"]
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_run_whose_folds_fail_leaves_its_weight_to_the_others(workdir, capsys):
     bundle_with_weights([0.25, 0.75])
     for weights in Path(BUNDLE / "runs/second").glob("*/model.safetensors"):
@@ -164,6 +167,7 @@ def test_weights_of_what_is_left_keep_their_ratio_and_their_sum(workdir):
     np.testing.assert_allclose(weights["insult"], [0.25, 0.75])
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_calibrated_on_kaggle_as_at_home(workdir):
     bundle_with_weights([0.3, 0.7])
     run_script("inference", "--blend", "outputs/both", "--calibrate", "isotonic", "--output",
