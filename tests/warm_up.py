@@ -4,6 +4,7 @@ from importlib import import_module
 
 from auxfold.report.plot import Panel
 
+# Not wandb, which creates a temporary folder that the first fork would remove for the others.
 for name in (
     "auxfold.training.fold",
     "auxfold.inference.ensemble",
@@ -12,7 +13,6 @@ for name in (
     "sklearn.feature_extraction.text",
     "sklearn.linear_model",
     "transformers.models.bert.modeling_bert",
-    "wandb",
 ):
     import_module(name)
 
