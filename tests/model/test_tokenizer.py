@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from auxfold.config import Model
 from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
@@ -29,6 +35,11 @@ def folders(tmp_path_factory) -> dict[str, str]:
     return {kind: write_tokenizer(kind, parent / kind) for kind in TOKENIZERS}
 
 
+@pytest.fixture(scope="module")
+def tokenizers(folders) -> dict[str, PreTrainedTokenizerBase]:
+    return {kind: load_tokenizer(Model(backbone=folder)) for kind, folder in folders.items()}
+
+
 def rows(dataset: TokenizedDataset) -> list[dict[str, list[int]]]:
     """Each row alone, as lists of numbers."""
     indices = [np.array([index]) for index in range(len(dataset))]
@@ -39,9 +50,9 @@ def rows(dataset: TokenizedDataset) -> list[dict[str, list[int]]]:
 @pytest.mark.parametrize("max_length", [512, 13, 12])
 @pytest.mark.parametrize("n_texts", [1, 2])
 @pytest.mark.parametrize("kind", TOKENIZERS)
-def test_rows_are_those_of_the_tokenizer_itself(folders, kind, n_texts, max_length):
+def test_rows_are_those_of_the_tokenizer_itself(folders, tokenizers, kind, n_texts, max_length):
     settings = Model(backbone=folders[kind], max_length=max_length)
-    tokenizer = load_tokenizer(settings)
+    tokenizer = tokenizers[kind]
     assert tokenizer.is_fast == (kind not in SLOW)
     columns = [TEXTS, SECOND_TEXTS][:n_texts]
     dataset = tokenize_dataset(columns, tokenizer, settings)
@@ -80,10 +91,10 @@ def test_tokenizers_without_padding_token_pad_with_the_end_of_text(folders):
 
 @pytest.mark.parametrize("kind", sorted(SLOW))
 def test_a_slow_tokenizer_is_stored_completely_and_its_tokens_are_stored_once(
-    folders, kind, tmp_path
+    folders, tokenizers, kind, tmp_path
 ):
     settings = Model(backbone=folders[kind])
-    tokenizer = load_tokenizer(settings)
+    tokenizer = tokenizers[kind]
     (tmp_path / "fold_0").mkdir()
     save_tokenizer(tokenizer, tmp_path / "fold_0")
     stored = AutoTokenizer.from_pretrained(tmp_path / "fold_0")
@@ -92,8 +103,7 @@ def test_a_slow_tokenizer_is_stored_completely_and_its_tokens_are_stored_once(
     for reader in (tokenizer, stored):
         tokenize_dataset([TEXTS], reader, settings, tmp_path / "tokens")
     assert len(list((tmp_path / "tokens").iterdir())) == 1
-    others = {tokenizer_fingerprint(load_tokenizer(Model(backbone=folders[k]))) for k in SLOW}
-    assert len(others) == len(SLOW)
+    assert len({tokenizer_fingerprint(tokenizers[other]) for other in SLOW}) == len(SLOW)
 
 
 def test_merges_are_read_back_by_the_stored_tokenizer(folders, tmp_path):
