@@ -135,6 +135,7 @@ def test_the_soup_predicts_wherever_folds_do(workdir, capsys):
     assert f"{expected['toxic'][0]:.6f}"[:6] in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_on_kaggle_the_soup_is_one_fold(workdir, tmp_path):
     ensemble = Ensemble.from_folder("outputs/tiny")
     names = KaggleNames("owner", "A Tiny Soup", "competition")
