@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup; commands would ignore it, too
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import numpy as np
 import pandas as pd

@@ -49,6 +49,7 @@ REFUSED = {
     "new-experiment": [(["train.csv"], NO_FILE), (["e.toml", "--test", "t.csv"], "no file t.csv")],
     "config": [(["train.epoch"], "unknown key 'train.epoch'")],
     "make-folds": [(CONFIG, NO_FILE)],
+    "find-duplicates": [(CONFIG, NO_FILE), ([*CONFIG, "--similarity", "2"], "similarity")],
     "train": [
         ([*CONFIG, "--fold", "0"], NO_FILE),
         ([*CONFIG, "--fold", "all", "--dry-run"], NO_FILE),

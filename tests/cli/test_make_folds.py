@@ -26,7 +26,8 @@ def test_the_experiment_is_stored_and_can_be_run_by_name(work_dir):
     assert lines[-1] == "folds: outputs/tiny/folds.parquet"
     assert load_experiment(stored).train.epochs == 7
     assert sorted(path.name for path in stored.parent.iterdir()) == [
-        "data_summary.json", "experiment.toml", "folds.json", "folds.parquet", "table"
+        "checksums.json", "data_summary.json", "experiment.toml", "folds.json", "folds.parquet",
+        "table",
     ]  # fmt: skip
 
 

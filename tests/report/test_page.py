@@ -17,6 +17,7 @@ from auxfold.config.experiment import Experiment
 from auxfold.evaluation.cross_validation import cross_validate, worst_errors
 from auxfold.evaluation.data_summary import write_data_summary
 from auxfold.report.page import render_report
+from auxfold.storage.checksums import CHECKSUMS
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import TaskSet
 from auxfold.training.fold import train_fold
@@ -187,11 +188,14 @@ def test_without_a_summary_of_the_rows_the_page_says_how_to_get_it(report):
 
 
 def test_a_single_evaluation_is_a_sentence_instead_of_dots(report):
-    paths = [report.path.parent / RunFolder.of(report.experiment).fold(k).history for k in (0, 1)]
+    folds = [report.path.parent / RunFolder.of(report.experiment).fold(k).path for k in (0, 1)]
+    paths = [fold / name for fold in folds for name in ("history.jsonl", CHECKSUMS)]
     contents = [path.read_text() for path in paths]
     try:
-        for path, content in zip(paths, contents, strict=True):
-            path.write_text(content.splitlines()[-1] + "\n")
+        for fold in folds:
+            history = fold / "history.jsonl"
+            history.write_text(history.read_text().splitlines()[-1] + "\n")
+            (fold / CHECKSUMS).unlink()  # so that the change is accepted
         page = report.render()
     finally:
         for path, content in zip(paths, contents, strict=True):

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from auxfold.storage.atomic import write_frame
+from auxfold.storage.atomic import frame_writer
+from auxfold.storage.checksums import atomic_write_checked
 from auxfold.storage.run_folder import RunFolder
 from auxfold.training.fold import train_fold
 from auxfold.training.fold_trainer import FoldTrainer
@@ -119,7 +120,8 @@ def test_the_default_trains_as_one_joined_file_does(experiment):
     )
     create_folds(plain, overwrite=True)
     # The very folds: those of several sources are spread by source as well.
-    write_frame(RunFolder.of(plain).folds, pd.DataFrame({"id": table.ids, "fold": folds}))
+    path, frame = RunFolder.of(plain).folds, pd.DataFrame({"id": table.ids, "fold": folds})
+    atomic_write_checked(path, frame_writer(path, frame))
     again = load_file(train_fold(plain, 0, overwrite=True).path / "model.safetensors")
     for name, values in weights.items():
         assert torch.equal(values, again[name]), name

@@ -24,6 +24,7 @@ from auxfold.training.signals import (
     exit_code,
     unblock_signals,
 )
+from child_processes import fork, wait
 
 
 def send(*numbers: int) -> None:
@@ -37,9 +38,11 @@ def handlers():
     numbers = (signal.SIGTERM, signal.SIGUSR1, PASSED_ON)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     yield
+    after = {number: signal.getsignal(number) for number in numbers}
     for number, handler in before.items():
-        assert signal.getsignal(number) is signal.SIG_IGN, "the handlers from before are back"
         signal.signal(number, handler)
+    ignored = dict.fromkeys(numbers, signal.SIG_IGN)
+    assert after == ignored, "the handlers from before are back"
 
 
 @pytest.mark.parametrize(
@@ -169,8 +172,8 @@ def test_a_closed_terminal_leaves_time_to_save(tmp_path):
     """Prints to it fail from then on."""
     ours, terminal = os.openpty()
     reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
+
+    def work() -> None:
         os.setsid()
         fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
         os.close(ours)
@@ -185,8 +188,9 @@ def test_a_closed_terminal_leaves_time_to_save(tmp_path):
             os.write(1, b"a line of progress\n")
             (tmp_path / "saved").touch()
             os._exit(exit_code(Terminated()))
+
+    pid = fork(work)
     assert os.read(reader, 1) == b"x"
     os.close(terminal)
     os.close(ours)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 143 and (tmp_path / "saved").exists()
+    assert wait(pid) == 143 and (tmp_path / "saved").exists()
