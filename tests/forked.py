@@ -77,10 +77,15 @@ def _start_server() -> None:
 
 
 def run_forked(
-    command: Sequence[str], cwd: Path | None = None, env: dict[str, str] | None = None
+    command: Sequence[str | Path], cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """``subprocess.run`` of a Python command line; see :class:`ForkedProcess`."""
-    return ForkedProcess(command, cwd, env).wait()
+    """``subprocess.run`` of a Python command line; see :class:`ForkedProcess`.
+
+    It starts a process of its own where the commands do so, such as next to a GPU.
+    """
+    if processes._can_fork():
+        return ForkedProcess(command, cwd, env).wait()
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
 
 
 def _run_in_fork(
