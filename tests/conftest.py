@@ -185,10 +185,7 @@ def launch_in_two_processes(experiment: Experiment) -> None:
     python, script = command_line("train")
     launcher = [python, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
-    process = subprocess.run(
-        [*launcher, script, *arguments],
-        capture_output=True, text=True, timeout=300, env=environment,
-    )  # fmt: skip
+    process = run_forked([*launcher, script, *arguments], env=environment)
     assert process.returncode == 0, process.stderr
     check_two_processes(experiment)
 
