@@ -17,8 +17,7 @@ FOOD = ("bread cheese soup apples carrots rice noodles pancakes honey butter gra
 TRANSPORT = ("bicycles trains buses ferries lorries tractors trams aeroplanes motorcycles canoes "
              "helicopters taxis sledges scooters submarines rockets").split()  # fmt: skip
 SENTENCES = ("We talked about {} yesterday.", "My neighbour likes {}.", "{} are everywhere here.",
-             "I read an article on {} and {}.", "Nobody expected {} at the fair.",
-             "What do you think of {}?")  # fmt: skip
+             "I read an article on {} and {}.")  # fmt: skip
 
 
 def word_frame() -> pd.DataFrame:
