@@ -64,8 +64,9 @@ def _wait_for_fork(child: ForkServerProcess) -> int:
     """As :func:`wait_for`."""
 
     def send(number: int) -> None:
+        assert child.pid is not None, "it is started"
         with suppress(ProcessLookupError):  # it has just ended
-            os.kill(child.pid or 0, number)
+            os.kill(child.pid, number)
 
     def wait() -> int:
         child.join()
