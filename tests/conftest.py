@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup; commands would ignore it, too
@@ -32,6 +33,7 @@ from auxfold.storage.run_folder import FoldFolder, RunFolder
 from auxfold.tasks import TaskSet
 from auxfold.training.build import build_fold
 from auxfold.training.fold import train_fold
+from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.loop import StepTrainer
 from commands import command_line
 from forked import ForkedProcess, run_forked
@@ -245,3 +247,17 @@ def assert_resumes_exactly(
     resumed = train_fold(experiment, 0, resume=True)
     for name, values in load_file(resumed.path / "model.safetensors").items():
         assert torch.equal(values, weights[name]), name
+
+
+def train_until_second_epoch(experiment: Experiment, **options: bool) -> None:
+    """Train fold 0 until its evaluation in the second epoch, where Ctrl-C is pressed."""
+    evaluate = FoldTrainer.evaluate_and_select
+
+    def stop(self: FoldTrainer, *args: Any) -> None:
+        evaluate(self, *args)
+        if self.progress.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(FoldTrainer, "evaluate_and_select", stop)
+        train_fold(experiment, 0, **options)

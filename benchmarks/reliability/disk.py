@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from auxfold.errors import InputError
-from benchmarks.reliability.kills import STAGES, count_operations
+from benchmarks.reliability.kills import STAGES, call_again, count_operations
 from benchmarks.reliability.process import FILLER, Interference, run_command
 from benchmarks.reliability.workspace import COMMANDS, Reference, Result
 
@@ -69,7 +69,7 @@ def _fill(
 ) -> tuple[str, str | None]:
     stage = STAGES[name]
     reference.copy_before(stage.command, folder)
-    arguments, again = COMMANDS[stage.command]
+    arguments, _ = COMMANDS[stage.command]
     number = int(random.integers(max(count_operations(reference, stage), 1)))
     room = int(random.integers(MAX_ROOM))
     moment = f"{room} bytes left at operation {number}"
@@ -82,10 +82,4 @@ def _fill(
         return "did not need the room", fault
     if not full.is_refused or "cannot be written" not in full.message:
         return "not one line", f"{moment}: exit code {full.code}, {full.message!r}"
-    second = run_command([*arguments, *again], folder)
-    if second.code != 0:
-        return "not resumed", f"{moment}: the next call ends with {second.message!r}"
-    differences = reference.find_differences(stage.command, folder)
-    if differences:
-        return "other results", f"{moment}: {', '.join(differences[:5])} differ"
-    return "refused, then as undisturbed", None
+    return call_again(reference, stage.command, folder, moment, "refused, then as undisturbed")

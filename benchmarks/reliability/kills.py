@@ -68,7 +68,7 @@ def _kill(
 ) -> tuple[str, str | None]:
     """Kill a command once in a stage and call it again; how that ended, and what is wrong."""
     reference.copy_before(stage.command, folder)
-    arguments, again = COMMANDS[stage.command]
+    arguments, _ = COMMANDS[stage.command]
     if stage.pattern is None:
         seconds = reference.outcomes[stage.command].seconds * random.uniform(0.1, 0.95)
         killed, moment = run_command(arguments, folder, kill_after=seconds), f"{seconds:.1f} s"
@@ -80,10 +80,30 @@ def _kill(
         killed, moment = run_command(arguments, folder, kill), f"operation {number}"
     if killed.code not in (-9, 0):
         return "ended by itself", f"exit code {killed.code} before the kill: {killed.message}"
+    end = "killed, then as undisturbed" if killed.code else "ended before the kill"
+    return call_again(reference, stage.command, folder, f"killed at {moment}", end)
+
+
+def call_again(
+    reference: Reference, command: str, folder: Path, moment: str, end: str
+) -> tuple[str, str | None]:
+    """Call a disturbed command again, and compare what is there with the undisturbed run.
+
+    Args:
+        reference: the undisturbed run.
+        command: of :data:`COMMANDS`.
+        folder: where it was disturbed.
+        moment: how, for the fault.
+        end: how it ended where nothing is wrong.
+
+    Returns:
+        How it ended, and what is wrong; None where nothing is.
+    """
+    arguments, again = COMMANDS[command]
     second = run_command([*arguments, *again], folder)
     if second.code != 0:
-        return "not resumed", f"killed at {moment}, the next call ends with {second.message!r}"
-    differences = reference.find_differences(stage.command, folder)
+        return "not resumed", f"{moment}, the next call ends with {second.message!r}"
+    differences = reference.find_differences(command, folder)
     if differences:
-        return "other results", f"killed at {moment}: {', '.join(differences[:5])} differ"
-    return ("killed, then as undisturbed" if killed.code else "ended before the kill"), None
+        return "other results", f"{moment}: {', '.join(differences[:5])} differ"
+    return end, None

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 import torch
 
 from auxfold.storage.run_folder import RunFolder
 from auxfold.training.fold import train_fold
-from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.split import create_folds
-from conftest import make_experiment
+from conftest import make_experiment, train_until_second_epoch
 
 
 @pytest.fixture
@@ -37,22 +35,10 @@ def test_threads_allocator_determinism_and_fast_paths(work_dir, backbone, two_th
     }  # fmt: skip
 
 
-def test_a_fold_that_was_resumed_with_other_threads_says_both(
-    work_dir, backbone, two_threads, monkeypatch
-):
+def test_a_fold_that_was_resumed_with_other_threads_says_both(work_dir, backbone, two_threads):
     experiment = make_experiment("train.csv", backbone)
     create_folds(experiment)
-    evaluate = FoldTrainer.evaluate_and_select
-
-    def stop(self: FoldTrainer, *args: Any) -> None:
-        evaluate(self, *args)
-        if self.progress.epoch == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(FoldTrainer, "evaluate_and_select", stop)
-    with pytest.raises(KeyboardInterrupt):
-        train_fold(experiment, 0)
-    monkeypatch.setattr(FoldTrainer, "evaluate_and_select", evaluate)
+    train_until_second_epoch(experiment)
     torch.set_num_threads(1)
     train_fold(experiment, 0, resume=True)
     record = json.loads(RunFolder.of(experiment).fold(0).run.read_text())

@@ -20,10 +20,15 @@ from auxfold.config.experiment import to_toml
 from auxfold.errors import InputError
 from auxfold.storage.run_folder import FoldFolder, RunFolder
 from auxfold.training.fold import train_fold
-from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.loop import StepTrainer
 from auxfold.training.split import create_folds
-from conftest import load_tensors, make_experiment, make_stepper, run_in_two_processes
+from conftest import (
+    load_tensors,
+    make_experiment,
+    make_stepper,
+    run_in_two_processes,
+    train_until_second_epoch,
+)
 
 STILL = {"hidden_dropout": 0.0, "attention_dropout": 0.0, "head_dropout": 0.0, "max_length": 24}
 ROWS = np.arange(20)
@@ -196,17 +201,7 @@ def test_it_is_said_once_and_remembered_across_resume(work_dir, backbone, monkey
     assert len(shown) == 1 and f"at most {computation['max_tokens_per_batch']} tokens" in shown[0]
     weights = load_tensors(folder.path)
 
-    evaluate = FoldTrainer.evaluate_and_select
-
-    def stop(self: FoldTrainer, *args: Any) -> None:
-        evaluate(self, *args)
-        if self.progress.epoch == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(FoldTrainer, "evaluate_and_select", stop)
-    with pytest.raises(KeyboardInterrupt):
-        train_fold(experiment, 0, overwrite=True)
-    monkeypatch.setattr(FoldTrainer, "evaluate_and_select", evaluate)
+    train_until_second_epoch(experiment, overwrite=True)
     is_limited = False  # whatever else was on the GPU is gone
     random.seed(1)
     resumed: FoldFolder = train_fold(experiment, 0, resume=True)
