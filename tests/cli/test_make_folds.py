@@ -6,6 +6,7 @@ from pathlib import Path
 
 from auxfold.cli import make_folds
 from auxfold.config.experiment import load_experiment, to_toml
+from auxfold.data import table_store
 from auxfold.storage.atomic import write_text
 from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import RunFolder
@@ -13,7 +14,8 @@ from commands import run_command
 from conftest import make_experiment
 
 
-def test_the_experiment_is_stored_and_can_be_run_by_name(work_dir):
+def test_the_experiment_is_stored_and_can_be_run_by_name(work_dir, monkeypatch):
+    monkeypatch.setattr(table_store, "RECENT", 0)  # the table is stored at once
     Path("e.toml").write_text(to_toml(make_experiment("train.csv", "b")))
     make_folds.main(["--config", "e.toml", "--set", "train.epochs=7"])
     stored = Path("outputs/tiny/experiment.toml")
