@@ -30,13 +30,10 @@ N_FAULTS_SHOWN = 20
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the proofs, write their table into the page and their record into ``outputs/``."""
+    """Run the proofs, write their rows into the page and their record into ``outputs/``."""
     args = make_parser().parse_args(argv)
-    names = check_proofs(args.proofs)
-    started = time.perf_counter()
-    results = run_proofs(names, args)
-    minutes = (time.perf_counter() - started) / 60
-    publish(results, args, sys.argv[2:] if argv is None else argv, minutes)
+    results = run_proofs(check_proofs(args.proofs), args)
+    publish(results, args, sys.argv[2:] if argv is None else argv)
     if any(result.faults for result in results):
         sys.exit(1)
 
@@ -115,23 +112,28 @@ def run_proofs(names: list[str], args: argparse.Namespace) -> list[Result]:
         results = []
         for name in names:
             print(name, file=sys.stderr)
-            results.append(proofs[name]())
+            started = time.perf_counter()
+            result = proofs[name]()
+            result.minutes = round((time.perf_counter() - started) / 60, 1)
+            results.append(result)
     return results
 
 
-def publish(
-    results: list[Result], args: argparse.Namespace, arguments: list[str], minutes: float
-) -> None:
-    """Write the record and the table, and print what went wrong."""
+def publish(results: list[Result], args: argparse.Namespace, arguments: list[str]) -> None:
+    """Write the record and the rows of the table, and print what went wrong."""
     import torch
 
     from benchmarks.record import RECORDS, make_record
     from benchmarks.reliability.page import PAGE, format_table, write_table
 
-    case = {"rows": args.rows, "minutes": round(minutes, 1)}
     content: list[dict[str, Any]] = [asdict(result) for result in results]
     record = make_record(
-        "reliability", torch.device("cpu"), args.seed, arguments, case=case, results=content
+        "reliability",
+        torch.device("cpu"),
+        args.seed,
+        arguments,
+        case={"rows": args.rows},
+        results=content,
     )
     path = RECORDS / f"reliability_{time.strftime('%Y%m%d_%H%M%S')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -72,8 +72,10 @@ def _kill(
     if stage.pattern is None:
         seconds = reference.outcomes[stage.command].seconds * random.uniform(0.1, 0.95)
         killed, moment = run_command(arguments, folder, kill_after=seconds), f"{seconds:.1f} s"
-        if killed.code == 0:  # the machine was busier in the undisturbed run
-            return _kill(reference, folder, stage, random)
+        if killed.code == 0:  # the machine was busier in the undisturbed run: half way, then
+            reference.copy_before(stage.command, folder)
+            seconds = killed.seconds / 2
+            killed, moment = run_command(arguments, folder, kill_after=seconds), f"{seconds:.1f} s"
     else:
         number = int(random.integers(max(count_operations(reference, stage), 1)))
         kill = Interference("kill", stage.pattern, number)

@@ -44,6 +44,7 @@ class Result:
         faults: what went wrong, a line each.
         outcomes: how often it ended in which way.
         facts: other numbers.
+        minutes: how long it took.
     """
 
     proof: str
@@ -51,6 +52,7 @@ class Result:
     faults: list[str] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    minutes: float = 0.0
 
     def add(self, outcome: str, fault: str | None = None) -> None:
         """Count one case."""
