@@ -42,8 +42,10 @@ def test_other_settings_are_named_before_folds_are_missing(experiment):
     write_text(RunFolder.of(current).experiment, to_toml(current))  # of new folds, not yet trained
     with pytest.raises(InputError, match="use --config outputs/tiny/fold_0/experiment.toml, or"):
         trained_folds(RunFolder.of(current), [0, 1, 2, 3, 4], current)
-    with pytest.raises(InputError, match="fold 2 not trained yet"):
+    with pytest.raises(InputError, match="fold 2 not trained yet.* or choose others with --folds"):
         trained_folds(RunFolder.of(experiment), [0, 1, 2], experiment)
+    with pytest.raises(InputError, match="not trained yet; run scripts/train.py --fold 2$"):
+        trained_folds(RunFolder.of(experiment), [0, 1, 2], are_chosen=False)
 
 
 def test_folds_of_different_settings_or_rows_do_not_belong_together(experiment):

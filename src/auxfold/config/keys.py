@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -112,6 +113,7 @@ def _read_by(model: type[Section], name: str) -> str:
     return ""
 
 
+@cache
 def _properties(model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema()
     forms = [schema, *schema.get("anyOf", [])]  # a source may be a string or a table

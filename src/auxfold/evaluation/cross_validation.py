@@ -53,7 +53,7 @@ def cross_validate(
             predictions that are not finite.
     """
     run_folder = RunFolder.of(experiment)
-    folders = trained_folds(run_folder, list(experiment.folds.names))
+    folders = trained_folds(run_folder, list(experiment.folds.names), are_chosen=False)
     check_trained_with(folders, experiment, table.fingerprint())
     table, folds = select_held_out(table, folds)
     oof = _join_oof(experiment.data.id_column, tasks, table, folds, folders)

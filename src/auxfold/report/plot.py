@@ -104,7 +104,7 @@ def to_svg(figure: Figure) -> str:
     for axes in figure.axes:
         axes.patch.set_alpha(0.0)
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     # A clip path in a hidden plot does not clip, so no two plots of a page share an id.

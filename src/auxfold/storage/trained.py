@@ -9,7 +9,10 @@ from auxfold.storage.run_folder import FoldFolder, RunFolder
 
 
 def trained_folds(
-    run_folder: RunFolder, names: list[int | str], experiment: Experiment | None = None
+    run_folder: RunFolder,
+    names: list[int | str],
+    experiment: Experiment | None = None,
+    are_chosen: bool = True,
 ) -> list[FoldFolder]:
     """The folders of the named folds.
 
@@ -17,6 +20,7 @@ def trained_folds(
         run_folder: the folder of the run.
         names: the folds.
         experiment: with which they have to be trained; None: with any.
+        are_chosen: whether other folds would do, too.
 
     Raises:
         InputError: one is not trained, is trained with another experiment, or is named twice.
@@ -30,9 +34,10 @@ def trained_folds(
         for name in run_folder.finished()[:1]:
             check_settings(run_folder.fold(name), experiment)
     if missing:
+        choice = ", or choose others with --folds" if are_chosen else ""
         raise InputError(
             f"{run_folder.path}: fold {', '.join(missing)} not trained yet; run "
-            f"scripts/train.py --fold {missing[0]}, or choose others with --folds"
+            f"scripts/train.py --fold {missing[0]}{choice}"
         )
     return folders
 
