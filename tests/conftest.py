@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +97,22 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 
 def make_backbone(folder: Path, architecture: str = "bert") -> str:
     """A tiny random backbone with a word tokenizer, saved as people save them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in saved_backbone(architecture).items():
+        (folder / name).write_bytes(content)
+    torch.manual_seed(0)
+    return str(folder)
+
+
+@cache
+def saved_backbone(architecture: str) -> dict[str, bytes]:
+    """The files of a backbone, each of which is made once."""
     torch.manual_seed(0)
     config = AutoConfig.for_model(architecture, **{**TINY_CONFIG, **ARCHITECTURES[architecture]})
-    AutoModel.from_config(config).save_pretrained(folder)
-    make_tokenizer().save_pretrained(folder)
-    return str(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        AutoModel.from_config(config).save_pretrained(folder)
+        make_tokenizer().save_pretrained(folder)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
 @pytest.fixture(scope="session")

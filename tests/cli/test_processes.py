@@ -14,7 +14,7 @@ import pytest
 
 from auxfold.cli import processes
 from auxfold.cli.experiment_options import ANNOUNCED
-from auxfold.cli.processes import call_command, start_command, wait_for
+from auxfold.cli.processes import call_command
 from auxfold.config.experiment import to_toml
 from auxfold.training.split import create_folds
 from commands import command_line
@@ -22,15 +22,19 @@ from conftest import make_experiment, make_frame
 
 
 def test_a_command_is_started_by_this_python_wherever_it_was_called_from(monkeypatch):
-    lines = []
+    lines, start = [], subprocess.Popen
+
+    def note(line, **options):
+        lines.append((line, options))
+        return start([sys.executable, "-c", ""])
+
     monkeypatch.setattr("sys.argv", ["/somewhere/else/compare.py"])
-    monkeypatch.setattr(
-        processes.subprocess, "Popen", lambda line, **options: lines.append((line, options))
-    )
-    start_command("train", "--fold", "0", environment={"A": "1"})
+    monkeypatch.setattr(processes, "_can_fork", lambda: False)
+    monkeypatch.setattr(processes.subprocess, "Popen", note)
+    call_command("train", "--fold", "0", environment={"A": "1"})
     line, options = lines[0]
     assert line == [sys.executable, "-m", "auxfold", "train", "--fold", "0"]
-    assert options == {"env": {"A": "1"}, "stdout": None, "text": True}
+    assert options == {"env": {"A": "1"}, "text": True}
 
 
 @pytest.fixture(params=[True, False], ids=["forked", "started"])
@@ -62,32 +66,33 @@ def test_a_command_has_the_environment_and_the_folder_of_its_caller(
         assert output.out == line and "no file lost.csv" in output.err
 
 
-def test_output_is_captured_where_it_is_asked_for():
-    child = start_command("--version", capture_output=True)
-    output, _ = child.communicate()
-    assert output.startswith("auxfold ") and child.returncode == 0
+def exit_code_of(program: str, monkeypatch: pytest.MonkeyPatch) -> object:
+    """With which a command exits that calls another one, which is a program in Python."""
+    line = [sys.executable, "-c", program]
+    monkeypatch.setattr(processes, "_can_fork", lambda: False)
+    monkeypatch.setattr(processes, "_start_command", lambda *_: subprocess.Popen(line))
+    with pytest.raises(SystemExit) as stop:
+        call_command("train")
+    return stop.value.code
 
 
 @pytest.mark.parametrize(
     ("child_exits_with", "code"),
     [("sys.exit(143)", 143), ("sys.exit(0)", 143), ("sys.exit(2)", 2), ("os.abort()", 143)],
 )
-def test_a_signal_is_passed_on_and_stops_both(child_exits_with, code):
+def test_a_signal_is_passed_on_and_stops_both(monkeypatch, child_exits_with, code):
     """Another error of the child, such as a full disk, is worth more than the signal."""
     program = (
         "import os, signal, sys, time\n"
         f"signal.signal(signal.SIGUSR2, lambda *_: {child_exits_with})\n"
-        "os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
+        "os.kill(os.getppid(), signal.SIGTERM)\n"
+        "while True: time.sleep(0.05)"  # a signal just before a long sleep would not end it
     )
-    child = subprocess.Popen([sys.executable, "-c", program], text=True)
-    assert wait_for(child) == code
+    assert exit_code_of(program, monkeypatch) == code
 
 
-def test_a_killed_child_has_the_exit_code_of_a_shell():
-    child = subprocess.Popen(
-        [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], text=True
-    )
-    assert wait_for(child) == 137
+def test_a_killed_child_has_the_exit_code_of_a_shell(monkeypatch):
+    assert exit_code_of("import os; os.kill(os.getpid(), 9)", monkeypatch) == 137
 
 
 # Python runs a ``sitecustomize`` at its start: here one that waits in the import of torch.

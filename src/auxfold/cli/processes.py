@@ -26,10 +26,10 @@ def call_command(command: str, *arguments: str, environment: dict[str, str] | No
     this command as well.
     """
     if _can_fork():
-        child = _fork_command(command, arguments, environment or dict(os.environ))
-        code = _wait_for_fork(child)
+        code = _wait_for_fork(_fork_command(command, arguments, environment or dict(os.environ)))
     else:
-        code = wait_for(start_command(command, *arguments, environment=environment))
+        child = _start_command(command, arguments, environment)
+        code = _wait(child.wait, child.send_signal)
     if code:
         sys.exit(code)
 
@@ -61,7 +61,7 @@ def _fork_command(
 
 
 def _wait_for_fork(child: ForkServerProcess) -> int:
-    """As :func:`wait_for`."""
+    """As :func:`_wait`."""
 
     def send(number: int) -> None:
         assert child.pid is not None, "it is started"
@@ -89,29 +89,21 @@ def _run_forked(
     main(command, list(arguments))
 
 
-def start_command(
-    command: str,
-    *arguments: str,
-    environment: dict[str, str] | None = None,
-    capture_output: bool = False,
+def _start_command(
+    command: str, arguments: Sequence[str], environment: dict[str, str] | None
 ) -> subprocess.Popen[str]:
-    """Start a command in a process of its own; ``capture_output`` keeps what it prints."""
+    """Start a command in a process of its own."""
     line = [sys.executable, "-m", "auxfold", command, *arguments]
-    stdout = subprocess.PIPE if capture_output else None
     with blocked_signals():  # it has no handlers yet
-        return subprocess.Popen(line, env=environment, stdout=stdout, text=True)
+        return subprocess.Popen(line, env=environment, text=True)
 
 
-def wait_for(child: subprocess.Popen[str]) -> int:
+def _wait(wait: Callable[[], int], send: Callable[[int], None]) -> int:
     """Wait until a command has ended, and pass on the signals that come meanwhile.
 
     Returns:
         Its exit code, or that of the signal that has asked this command to stop.
     """
-    return _wait(child.wait, child.send_signal)
-
-
-def _wait(wait: Callable[[], int], send: Callable[[int], None]) -> int:
     code = 0
     try:
         with PassOnSignals(send):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import Any
 
 from auxfold.cli.experiment_options import (
@@ -14,8 +13,10 @@ from auxfold.cli.experiment_options import (
     read_experiment,
 )
 from auxfold.cli.options import make_parser
-from auxfold.cli.processes import call_command, start_command
+from auxfold.cli.processes import call_command
 from auxfold.errors import InputError
+from auxfold.storage.atomic import read_json
+from auxfold.storage.run_folder import RunFolder
 from auxfold.tracking.mode import describe_switch, wandb_mode
 
 EXAMPLES = """\
@@ -41,7 +42,8 @@ def main(argv: list[str] | None = None) -> None:
         name = f"{experiment.name}-{trial.id}"
         settings = [*args.set, *list_overrides(dict(trial.config)), f"name={name}"]
         settings += [f"data.rows={args.rows}"] if args.rows else []
-        scores = run_trial(experiment_arguments(args, settings))
+        run_trial(experiment_arguments(args, settings))
+        scores = read_json(RunFolder.named(name).cross_validation)["oof"]
         trial.log({f"oof/{metric}": value for metric, value in scores.items() if value is not None})
         trial.summary["experiment"] = name
 
@@ -57,15 +59,9 @@ def list_overrides(config: dict[str, Any], prefix: str = "") -> list[str]:
     return overrides
 
 
-def run_trial(options: list[str]) -> dict[str, float | None]:
-    """Folds, training and evaluation of the experiment of ``options``; its out-of-fold scores."""
+def run_trial(options: list[str]) -> None:
+    """Folds, training and evaluation of the experiment of ``options``."""
     environment = {k: v for k, v in os.environ.items() if k not in SWEEP_VARIABLES}
     call_command("make-folds", *options, environment=environment)
     call_command("train", *options, "--fold", "all", "--resume", environment=environment)
-    child = start_command(
-        "evaluate", *options, "--json", environment=environment, capture_output=True
-    )
-    scores, _ = child.communicate()
-    if child.returncode:
-        sys.exit(child.returncode)
-    return json.loads(scores)
+    call_command("evaluate", *options, environment=environment)

@@ -159,8 +159,10 @@ def test_a_prefix_is_a_key_and_a_value_per_layer(tmp_path):
     }
 
 
-@pytest.mark.parametrize("pooling", ["mean", "attention"])
-@pytest.mark.parametrize(("kind", "architecture"), PAIRS)
+@pytest.mark.parametrize(
+    ("kind", "architecture", "pooling"),
+    [(*pair, "mean") for pair in PAIRS] + [(kind, "bert", "attention") for kind in KINDS],
+)
 def test_a_row_does_not_depend_on_its_batch(tmp_path, kind, architecture, pooling):
     path = make_backbone(tmp_path, architecture)
     experiment = experiment_for(path, kind)
