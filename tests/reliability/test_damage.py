@@ -18,6 +18,7 @@ from benchmarks.reliability.workspace import RUN, digest_outputs
     [
         ("fold_0/oof.parquet", "one bit flipped", "refused by name"),
         ("folds.parquet", "truncated", "refused by name"),
+        ("data_summary.json", "one bit flipped", "refused by name"),
         ("table/rows.arrow", "one bit flipped", "rebuilt or not needed"),
     ],
 )

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from auxfold.config.experiment import Experiment
+from auxfold.errors import InputError
 from auxfold.evaluation.cross_validation import cross_validate, worst_errors
 from auxfold.evaluation.data_summary import write_data_summary
 from auxfold.report.page import render_report
@@ -203,6 +204,22 @@ def test_a_single_evaluation_is_a_sentence_instead_of_dots(report):
     assert "Every fold was evaluated once, so there is no curve" in page.visible
     assert "Weight per task at the end: main 1.000, aux 0.500" in page.visible
     assert len(page.attributes("figure")) == 7
+
+
+def test_a_damaged_history_is_refused_by_name(report):
+    fold = report.path.parent / RunFolder.of(report.experiment).fold(1).path
+    paths = [fold / name for name in ("history.jsonl", CHECKSUMS)]
+    contents = [path.read_text() for path in paths]
+    try:
+        paths[0].write_text(contents[0][:-9])
+        with pytest.raises(InputError, match="fold_1/history.jsonl is cut off"):
+            report.render()
+        paths[1].unlink()
+        with pytest.raises(InputError, match=r"fold_1/history.jsonl is damaged \("):
+            report.render()
+    finally:
+        for path, content in zip(paths, contents, strict=True):
+            path.write_text(content)
 
 
 def test_texts_are_escaped_and_hidden(report):

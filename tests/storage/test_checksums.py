@@ -25,6 +25,7 @@ from auxfold.storage.checksums import (
     is_intact,
     read_checksums,
     read_frame,
+    read_json_checked,
     write_checksums,
     write_json_checked,
 )
@@ -158,6 +159,21 @@ def test_json_and_tables_are_checked(tmp_path):
     (tmp_path / "f.parquet").write_bytes(b"")
     with pytest.raises(InputError, match=r"f.parquet is empty; .*; bake it again\. If you"):
         read_frame(tmp_path / "f.parquet", remedy="bake it again")
+
+
+def test_damaged_json_is_refused_with_and_without_a_checksum(tmp_path):
+    path = tmp_path / "f.json"
+    write_json_checked(path, {"rows": 12})
+    assert read_json_checked(path) == {"rows": 12}
+    path.write_text(path.read_text().replace("12", "13"))
+    with pytest.raises(InputError, match=r"f.json was changed .*; bake it again\. If you"):
+        read_json_checked(path, "bake it again")
+    (tmp_path / "checksums.json").unlink()
+    assert read_json_checked(path) == {"rows": 13}
+    for content in (b"", b'{"rows"', b"\xa0"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"f.json is damaged \(.*\); bake it again$"):
+            read_json_checked(path, "bake it again")
 
 
 def test_a_large_file_is_read_in_blocks(tmp_path, monkeypatch):

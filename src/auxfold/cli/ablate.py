@@ -11,7 +11,8 @@ from auxfold.cli.experiment_options import (
 )
 from auxfold.cli.options import make_parser
 from auxfold.cli.variants import add_pairs, parse_pairs, train_variants
-from auxfold.storage.atomic import write_json, write_text
+from auxfold.storage.atomic import write_text
+from auxfold.storage.checksums import write_json_checked
 from auxfold.storage.run_folder import RunFolder
 
 EXAMPLES = """\
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     record = collect_ablation(variants, metric, pairs, runs.fold)
     path = RunFolder.of(experiment).ablation
     plot_path = path.with_suffix(".svg")
-    write_json(path, record)
+    write_json_checked(path, record)
     write_text(plot_path, plot_comparison(record)[0].svg)
     print(format_comparison(record))
     print(f"scores: {path}\nplot: {plot_path}")

@@ -12,7 +12,7 @@ from auxfold.cli.experiment_options import (
 from auxfold.cli.options import make_parser, parse_list
 from auxfold.cli.variants import BASELINE, add_pairs, parse_pairs, train_variants
 from auxfold.errors import InputError
-from auxfold.storage.atomic import write_json
+from auxfold.storage.checksums import write_json_checked
 from auxfold.storage.run_folder import RunFolder
 
 EXAMPLES = """\
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     train_variants(args, experiment, variants, pairs, runs.name)
     record = collect_comparison(variants, BASELINE, metrics, pairs, runs.fold)
     path = RunFolder.of(experiment).comparison
-    write_json(path, record)
+    write_json_checked(path, record)
     print(f"{format_comparison(record)}\nscores: {path}")
 
 

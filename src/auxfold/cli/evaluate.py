@@ -29,7 +29,7 @@ from auxfold.config import BIAS
 from auxfold.config.experiment import Experiment
 from auxfold.data.paths import check_exists
 from auxfold.errors import InputError, nearest
-from auxfold.storage.atomic import frame_writer, write_json, write_text
+from auxfold.storage.atomic import frame_writer, write_text
 from auxfold.storage.checksums import atomic_write_checked, write_json_checked
 from auxfold.storage.run_folder import RunFolder
 
@@ -146,7 +146,7 @@ def evaluate_out_of_fold(
     table, folds = select_held_out(table, folds)
     folder = RunFolder.of(experiment)
     atomic_write_checked(folder.oof, frame_writer(folder.oof, oof))
-    write_json(folder.cross_validation, record)
+    write_json_checked(folder.cross_validation, record)
     columns = fit_postprocess(tasks, table.labels, oof, record)
     write_json_checked(folder.postprocess, postprocess_record(folder, columns, len(oof)))
     errors = worst_errors(tasks, table, folds, oof, experiment.data.id_column)

@@ -15,7 +15,7 @@ from auxfold.cli.experiment_options import (
 from auxfold.cli.options import make_parser
 from auxfold.cli.processes import call_command
 from auxfold.errors import InputError
-from auxfold.storage.atomic import read_json
+from auxfold.storage.checksums import read_json_checked
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tracking.mode import describe_switch, wandb_mode
 
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
         settings = [*args.set, *list_overrides(dict(trial.config)), f"name={name}"]
         settings += [f"data.rows={args.rows}"] if args.rows else []
         run_trial(experiment_arguments(args, settings))
-        scores = read_json(RunFolder.named(name).cross_validation)["oof"]
+        scores = read_json_checked(RunFolder.named(name).cross_validation)["oof"]
         trial.log({f"oof/{metric}": value for metric, value in scores.items() if value is not None})
         trial.summary["experiment"] = name
 

@@ -14,7 +14,7 @@ from typing import Any
 from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
 from auxfold.evaluation.comparison import collect_comparison
-from auxfold.storage.atomic import read_json
+from auxfold.storage.checksums import read_json_checked
 from auxfold.storage.run_folder import FoldFolder
 
 ALL, NONE = "all", "none"
@@ -82,7 +82,7 @@ def collect_ablation(
 
 def read_ablation(path: Path) -> dict[str, Any]:
     """An ``ablation.json``, of version 0.1 too, in which the only metric was not a dictionary."""
-    record = read_json(path)
+    record: dict[str, Any] = read_json_checked(path)
     if "metrics" in record:
         return record
     results = {"scores": record["scores"], "differences": record["differences"]}

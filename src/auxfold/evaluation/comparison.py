@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from auxfold.errors import InputError, nearest
-from auxfold.storage.atomic import read_json
-from auxfold.storage.checksums import check_file
+from auxfold.storage.checksums import read_json_checked
 from auxfold.storage.run_folder import OUTPUTS, FoldFolder, RunFolder
 from auxfold.tasks import TaskSet
 from auxfold.tasks.metrics import higher_is_better
@@ -149,8 +148,7 @@ def format_comparison(record: dict[str, Any]) -> str:
 
 
 def _read_score(folder: FoldFolder, metric: str) -> float:
-    check_file(folder.metrics)
-    scores = read_json(folder.metrics)
+    scores = read_json_checked(folder.metrics)
     if metric not in scores:
         raise InputError(f"{folder.metrics} has no metric {metric!r}{nearest(metric, scores)}")
     if scores[metric] is None:

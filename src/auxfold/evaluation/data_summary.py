@@ -19,7 +19,7 @@ from auxfold.errors import InputError
 from auxfold.evaluation.duplicate_report import count_across_folds
 from auxfold.evaluation.token_statistics import TokenStatistics, measure_tokens
 from auxfold.model.tokenizer import load_tokenizer
-from auxfold.storage.atomic import read_json, write_json
+from auxfold.storage.checksums import read_json_checked, write_json_checked
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import Task, TaskSet
 
@@ -211,14 +211,20 @@ def write_data_summary(
 ) -> DataSummary:
     """Summarize the rows of an experiment, and store the summary in its run folder."""
     summary = summarize_data(experiment, tasks, table, folds)
-    write_json(RunFolder.of(experiment).data_summary, summary.to_dict())
+    write_json_checked(RunFolder.of(experiment).data_summary, summary.to_dict())
     return summary
 
 
 def read_data_summary(experiment: Experiment) -> DataSummary | None:
-    """The summary that ``make_folds`` stored; None where it did not."""
+    """The summary that ``make_folds`` stored; None where it did not.
+
+    Raises:
+        InputError: it is damaged.
+    """
     path = RunFolder.of(experiment).data_summary
-    return DataSummary.from_dict(read_json(path)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return DataSummary.from_dict(read_json_checked(path, "run scripts/make_folds.py again"))
 
 
 def _count_labels(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from auxfold.errors import InputError
-from auxfold.storage.atomic import read_json
-from auxfold.storage.checksums import check_file
+from auxfold.storage.checksums import read_json_checked
 from auxfold.storage.run_folder import FoldFolder, RunFolder
 
 FINGERPRINTS = ("experiment_fingerprint", "data_fingerprint")  # of the folds that it was fitted on
@@ -41,8 +40,8 @@ def load_postprocess_record(folder: RunFolder, fold: FoldFolder) -> dict[str, An
             f"no {folder.postprocess} with thresholds and calibration; run scripts/evaluate.py "
             f"first"
         )
-    check_file(folder.postprocess)
-    record, run = read_json(folder.postprocess), fold.read_run()
+    record: dict[str, Any] = read_json_checked(folder.postprocess, "run scripts/evaluate.py again")
+    run = fold.read_run()
     if any(record[name] != run[name] for name in FINGERPRINTS):
         raise InputError(
             f"{folder.postprocess} is of other folds than these; run scripts/evaluate.py again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from jinja2 import Environment, PackageLoader
 from auxfold.config.experiment import Experiment, to_toml
 from auxfold.config.folds import DATA_SPLIT
 from auxfold.data.table import Table
+from auxfold.errors import InputError
 from auxfold.evaluation.ablation import read_ablation
 from auxfold.evaluation.data_summary import DataSummary, read_data_summary
 from auxfold.fairness.jigsaw_bias import Bias
@@ -27,8 +29,7 @@ from auxfold.report.main_task_plots import plot_main_task
 from auxfold.report.plot import Plot
 from auxfold.report.score_tables import label_scores, score_rows
 from auxfold.report.tables import describe_calibration, describe_thresholds
-from auxfold.storage.atomic import read_json
-from auxfold.storage.checksums import check_file
+from auxfold.storage.checksums import check_file, read_json_checked
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import TaskSet
 
@@ -125,7 +126,7 @@ def _score_plots(experiment: Experiment, record: dict[str, Any]) -> list[Plot]:
     if folder.ablation.is_file():
         plots += plot_comparison(read_ablation(folder.ablation))
     if folder.comparison.is_file():
-        plots += plot_comparison(read_json(folder.comparison))
+        plots += plot_comparison(read_json_checked(folder.comparison))
     return [plot for plot in plots if plot is not None]
 
 
@@ -151,12 +152,23 @@ def _training_plots(experiment: Experiment, record: dict[str, Any]) -> list[Plot
     """The plots of the folds' histories."""
     folder = RunFolder.of(experiment)
     paths = [folder.fold(fold).history for fold in experiment.folds.names]
-    for path in paths:
-        check_file(path)
-    histories = [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
+    histories = [_read_history(path) for path in paths]
     task_weights = run_plots.plot_task_weights(histories, experiment.main_task.name)
     curves = run_plots.plot_learning_curves(record, histories)
     return [curves] if task_weights is None else [curves, task_weights]
+
+
+def _read_history(path: Path) -> list[dict[str, Any]]:
+    """The records of a history.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    check_file(path)
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:  # in a folder without checksums
+        raise InputError(f"{path} is damaged ({error}); train the fold again") from None
 
 
 def _data_plots(tasks: TaskSet, table: Table, summary: DataSummary | None) -> list[Plot]:

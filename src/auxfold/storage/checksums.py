@@ -145,6 +145,23 @@ def find_damage(path: Path) -> str | None:
     return "was changed since it was written, or belongs to another run"
 
 
+def read_json_checked(path: Path, remedy: str = _REMEDY) -> Any:
+    """Read a JSON file, which is checked before.
+
+    Args:
+        path: the file.
+        remedy: what to do about damage, for the message.
+
+    Raises:
+        InputError: as of :func:`check_file`; or the file is no JSON, in a folder without checksums.
+    """
+    check_file(path, remedy)
+    try:
+        return read_json(path)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); {remedy}") from None
+
+
 def read_frame(path: Path, columns: list[str] | None = None, remedy: str = _REMEDY) -> pd.DataFrame:
     """Read a parquet file, which is checked before.
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from auxfold.errors import InputError
-from auxfold.storage.atomic import read_json
-from auxfold.storage.checksums import check_file, write_json_checked
+from auxfold.storage.checksums import read_json_checked, write_json_checked
 
 SCHEMA = 2
 
@@ -41,11 +40,7 @@ def read_record(path: Path, remedy: str = "train it again") -> dict[str, Any]:
         InputError: the file is damaged, or another version of auxfold wrote it, in a form that this
             one does not read.
     """
-    check_file(path, f"put it back from a copy, or {remedy}")
-    try:
-        record: dict[str, Any] = read_json(path)
-    except ValueError as error:  # in a folder without checksums
-        raise InputError(f"{path} is damaged ({error}); {remedy}") from None
+    record: dict[str, Any] = read_json_checked(path, f"put it back from a copy, or {remedy}")
     schema = record.get("schema", 1)
     if schema < SCHEMA:
         raise InputError(
