@@ -11,4 +11,6 @@ export HF_HUB_OFFLINE=1 WANDB_MODE=offline
 .venv/bin/mypy
 # One thread each: most tests run scripts on tiny models, and the two processes share the cores.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-.venv/bin/python -m pytest -n 2 --dist loadfile "$@"
+# A test that starts a process would wait for it to compile all modules again.
+unset PYTHONDONTWRITEBYTECODE
+.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

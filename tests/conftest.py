@@ -66,12 +66,22 @@ ARCHITECTURES = {
 }
 
 
+# Where files take long. They come first, so that two processes end at about the same time.
+LONG = ("end_to_end", "training", "tracking", "kaggle", "reliability", "test_docs.py", "model")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests that are marked ``cuda`` where there is no CUDA device."""
+    """Order the tests, and skip those that are marked ``cuda`` where there is no CUDA device."""
+    items.sort(key=lambda item: _position(item.path))
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("cuda") is not None:
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def _position(path: Path) -> int:
+    part = path.relative_to(Path(__file__).parent).parts[0]
+    return LONG.index(part) if part in LONG else len(LONG)
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from auxfold.cli.commands import NAMES, module_name
 from auxfold.config.keys import list_sections
 from auxfold.storage.records import SCHEMA
 from auxfold.storage.run_folder import FoldFolder, RunFolder
+from forked import run_forked
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -41,14 +40,7 @@ def code_blocks(page: Path, *languages: str) -> list[str]:
 
 def test_the_site_builds_without_a_warning(tmp_path):
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    process = subprocess.run(
-        [*command, str(DOCS), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=environment,
-    )
+    process = run_forked([*command, DOCS, tmp_path])
     assert process.returncode == 0, process.stderr
     assert (tmp_path / "reference" / "commands.html").is_file()
 
