@@ -1,9 +1,9 @@
-"""The one exception that is meant for a person rather than for a programmer."""
+"""The one exception that is meant for a person, and what messages are worded with."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class InputError(Exception):
@@ -21,3 +21,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """A hint such as ``(did you mean 'target'?)`` or an empty string when nothing is near."""
     matches = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.5)
     return f" (did you mean {matches[0]!r}?)" if matches else ""
+
+
+def list_first(parts: Sequence[object], n: int) -> str:
+    """The first parts, and how many follow: ``a, b and 1,204 more``."""
+    more = f" and {len(parts) - n:,} more" if len(parts) > n else ""
+    return ", ".join(map(str, parts[:n])) + more

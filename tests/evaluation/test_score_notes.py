@@ -30,7 +30,7 @@ def test_the_rarest_of_many_labels_come_first():
     labels = [[1.0] * (20 - n) + [0.0] * (80 + n) for n in range(7)]
     (note,) = notes_of(labels, columns=columns)
     assert note.startswith("c6 has 14 positive rows, c5 has 15 positive rows, ")
-    assert "c2 has 18 positive rows, and 2 more: fewer than 30" in note
+    assert "c2 has 18 positive rows and 2 more: fewer than 30" in note
 
 
 def record_of(low: float, high: float, ranked: bool = False) -> dict:

@@ -18,7 +18,7 @@ from auxfold.config import Folds
 from auxfold.config.experiment import Experiment
 from auxfold.config.folds import NEAR_EQUAL
 from auxfold.data.paths import check_exists
-from auxfold.errors import InputError
+from auxfold.errors import InputError, list_first
 from auxfold.storage.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -124,11 +124,5 @@ def describe_group(group: DuplicateGroup) -> str:
     """One line: how many different texts, which rows, which folds, and which rows of the test."""
     texts = "equal texts" if group.n_texts == 1 else f"{group.n_texts:,} different texts"
     folds = "" if group.folds is None else f", folds {', '.join(map(str, sorted({*group.folds})))}"
-    test = f"; test: {list_ids(group.test_ids)}" if group.test_ids else ""
-    return f"  {texts}{folds}: {list_ids(group.ids)}{test}"
-
-
-def list_ids(ids: list[str]) -> str:
-    """The first ids, and how many more there are."""
-    more = f" and {len(ids) - SHOWN_IDS:,} more" if len(ids) > SHOWN_IDS else ""
-    return ", ".join(ids[:SHOWN_IDS]) + more
+    test = f"; test: {list_first(group.test_ids, SHOWN_IDS)}" if group.test_ids else ""
+    return f"  {texts}{folds}: {list_first(group.ids, SHOWN_IDS)}{test}"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from auxfold.errors import InputError
+from auxfold.errors import InputError, list_first
 
 MISSING_WORDS = {"", "na", "n/a", "nan", "null", "<na>"}
 MISSING_LABELS = {*MISSING_WORDS, "none"}  # among words, "none" is one of them
@@ -91,9 +91,7 @@ def describe_missing(frame: pd.DataFrame, columns: list[str], values: np.ndarray
 
 def list_counts(counts: Mapping[Any, int]) -> str:
     """``'ham' (4,825), 'spam' (747) and 3 more``: values with their numbers of rows."""
-    parts = [f"{value!r} ({count:,})" for value, count in counts.items()]
-    more = len(parts) - MAX_VALUES
-    return ", ".join(parts[:MAX_VALUES]) + (f" and {more:,} more" if more > 0 else "")
+    return list_first([f"{value!r} ({count:,})" for value, count in counts.items()], MAX_VALUES)
 
 
 def parse_identities(frame: pd.DataFrame, columns: list[str], path: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from auxfold.config.folds import NEAR_EQUAL
 from auxfold.data.folds import duplicate_keys
 from auxfold.data.loading import read_prediction_table
 from auxfold.data.table import Table
-from auxfold.errors import InputError
+from auxfold.errors import InputError, list_first
 from auxfold.evaluation.duplicate_report import count_across_folds
 from auxfold.evaluation.token_statistics import TokenStatistics, measure_tokens
 from auxfold.model.tokenizer import load_tokenizer
@@ -117,7 +117,7 @@ class DataSummary:
             counts = [_describe_count(label) for label in sorted(rare, key=lambda c: c.rows)]
             lines.append(
                 f"labels with fewer than {FEW_ROWS} rows in a fold, whose scores are mostly "
-                f"chance: {_enumerate(counts)}"
+                f"chance: {list_first(counts, SHOWN)}"
             )
         dominant = [
             f"{column} {score:.3f}"
@@ -127,7 +127,7 @@ class DataSummary:
         if dominant:
             lines.append(
                 f"one answer dominates, so that accuracy says little; the accuracy of always "
-                f"giving it: {_enumerate(dominant)}"
+                f"giving it: {list_first(dominant, SHOWN)}"
             )
         return lines
 
@@ -302,8 +302,3 @@ def _describe_count(label: LabelCount) -> str:
     fewest, most = min(label.per_fold), max(label.per_fold)
     per_fold = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
     return f"{label.label} {label.rows:,} ({per_fold} a fold)"
-
-
-def _enumerate(parts: Sequence[str]) -> str:
-    more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
-    return ", ".join(parts[:SHOWN]) + more

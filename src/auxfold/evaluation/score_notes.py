@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from auxfold.errors import list_first
 from auxfold.tasks import Task, TaskSet
 from auxfold.tasks.class_task import ClassTask
 
@@ -31,7 +32,7 @@ def few_rows_notes(tasks: TaskSet, labels: np.ndarray) -> list[str]:
     if not counts:
         return []
     texts = [text for _, text in sorted(counts)]
-    return [f"{_enumerate(texts)}: fewer than {FEW_ROWS}, so that scores are mostly chance"]
+    return [f"{list_first(texts, SHOWN)}: fewer than {FEW_ROWS}, so that scores are mostly chance"]
 
 
 def soup_notes(average: str) -> list[str]:
@@ -80,19 +81,14 @@ def fold_scale_notes(record: dict[str, Any]) -> list[str]:
     if by_scale:
         lines.append(
             f"the folds' predictions have different scales, which misleads scores over all rows: "
-            f"{_enumerate(by_scale)}"
+            f"{list_first(by_scale, SHOWN)}"
         )
     if by_rows:
         lines.append(
             f"the folds' scores differ from those over all rows, though not by the scale of their "
-            f"predictions: {_enumerate(by_rows)}"
+            f"predictions: {list_first(by_rows, SHOWN)}"
         )
     return lines
-
-
-def _enumerate(texts: list[str]) -> str:
-    more = f", and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
-    return ", ".join(texts[:SHOWN]) + more
 
 
 def baseline_notes(record: dict[str, Any]) -> list[str]:

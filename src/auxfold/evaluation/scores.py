@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from auxfold.data.table import Table
+from auxfold.errors import list_first
 from auxfold.fairness.jigsaw_bias import Bias, jigsaw_bias
 from auxfold.tasks import TaskSet
 
@@ -80,11 +81,10 @@ def describe_non_finite(ids: np.ndarray, positions: np.ndarray) -> str:
         ids: of all rows.
         positions: of :func:`find_non_finite`.
     """
-    names = ", ".join(map(repr, ids[positions[:N_IDS]].tolist()))
-    left = f" and {len(positions) - N_IDS:,} more" if len(positions) > N_IDS else ""
+    names = list_first([*map(repr, ids[positions].tolist())], N_IDS)
     return (
         f"{len(positions):,} of {len(ids):,} rows have predictions that are not finite "
-        f"(rows {names}{left})"
+        f"(rows {names})"
     )
 
 

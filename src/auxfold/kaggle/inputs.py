@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 
 from auxfold.data.files import read_columns, read_header
-from auxfold.errors import InputError
+from auxfold.errors import InputError, list_first
 from auxfold.kaggle.loaded_bundle import LoadedBundle
 from auxfold.kaggle.manifest import read_manifest
 from auxfold.kaggle.names import path_in_competition
@@ -102,17 +102,18 @@ class _Finder:
         start = f"{name} of {self.competition} below {self.root}"
         if fitting:
             return InputError(
-                f"several files could be {start}: {_name_files(fitting)}; set data.test and "
-                f"data.sample_submission to their paths in the competition's folder, and bundle "
-                f"again"
+                f"several files could be {start}: {list_first(fitting, MAX_NAMED)}; set "
+                f"data.test and data.sample_submission to their paths in the competition's folder, "
+                f"and bundle again"
             )
         if matches:
             return InputError(
                 f"no {start} has the columns and ids that are expected; looked at are "
-                f"{_name_files(matches)}; bundle again with the paths that the competition has"
+                f"{list_first(matches, MAX_NAMED)}; bundle again with the paths that the "
+                f"competition has"
             )
         others = [path for path in sorted(self.root.rglob(f"{name}*")) if path.is_file()]
-        hint = f"; of that name elsewhere: {_name_files(others)}" if others else ""
+        hint = f"; of that name elsewhere: {list_first(others, MAX_NAMED)}" if others else ""
         return InputError(
             f"no {start}{hint}; attach the competition to the notebook, or name another one with "
             f"bundle_kaggle.py --competition"
@@ -155,8 +156,3 @@ def _is_test_file(loaded: LoadedBundle, path: Path, sample: Path | None) -> bool
         return loaded.is_split or not labels <= set(read_header(path))
     except InputError:
         return False
-
-
-def _name_files(paths: list[Path]) -> str:
-    names = ", ".join(map(str, paths[:MAX_NAMED]))
-    return names + (f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else "")

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from auxfold.errors import InputError
+from auxfold.errors import InputError, list_first
 from auxfold.training.checkpoint import Progress
 from auxfold.training.fold_log import FoldLog
 from auxfold.training.step_log import StepRecord
@@ -96,6 +96,5 @@ class StepCounter:
             self.log.display.say(f"{where} was not taken: {reason} ({self._name_rows(record)})")
 
     def _name_rows(self, record: StepRecord) -> str:
-        names = [repr(self.ids[index]) for index in record.indices[:N_IDS]]
-        left = len(record.indices) - len(names)
-        return f"rows {', '.join(names)}" + (f" and {left} more" if left else "")
+        names = [repr(self.ids[index]) for index in record.indices]
+        return f"rows {list_first(names, N_IDS)}"
