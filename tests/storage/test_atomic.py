@@ -223,6 +223,29 @@ def test_a_folder_stays_unless_it_is_overwritten(tmp_path):
     assert names(tmp_path / "store") == ["third"] and names(tmp_path) == ["store"]
 
 
+@pytest.mark.parametrize(("n_renamed", "content"), [(0, "first"), (1, "first"), (2, "second")])
+def test_a_folder_is_not_lost_while_it_is_replaced(tmp_path, n_renamed, content):
+    """A process is killed after some of its two renames; the next write finds what it left."""
+    write = {text: lambda path, t=text: (path / t).write_text(t) for text in ("first", "second")}
+    atomic_write_folder(tmp_path / "store", write["first"])
+
+    def replace_and_die() -> None:
+        rename, left = os.replace, iter(range(n_renamed))
+
+        def rename_some(*paths: Path) -> None:
+            if next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            rename(*paths)
+
+        os.replace = rename_some
+        atomic_write_folder(tmp_path / "store", write["second"], overwrite=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert wait(fork(replace_and_die)) == -signal.SIGKILL
+    write_text(tmp_path / "other", "1")
+    assert names(tmp_path) == ["other", "store"] and names(tmp_path / "store") == [content]
+
+
 def test_files_are_added_to_a_folder_with_those_below_it(tmp_path):
     write_text(tmp_path / "a.txt", "former")
     write_text(tmp_path / "b.txt", "stays")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PREFIX = ".auxfold-"
 _LOCK = ".lock"  # the locked file in a hidden folder
+_FORMER = "former"  # holds a folder that is about to be replaced
 # Locks of some network file systems hold on one host only: what others left has to be this old.
 _FOREIGN_LEFTOVER_AGE = 24 * 3600  # seconds
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -78,7 +79,8 @@ def atomic_write_folder(
         for content in [*temporary.rglob("*"), temporary]:
             sync(content)
         if overwrite and path.exists():
-            os.replace(path, folder / "former")
+            (folder / _FORMER).mkdir()
+            os.replace(path, folder / _FORMER / path.name)
         try:
             os.replace(temporary, path)
         except OSError as error:
@@ -197,7 +199,7 @@ def _make_folder(parent: Path) -> tuple[Path, int | None]:
 
 
 def remove_leftovers(parent: Path) -> None:
-    """Remove what dead processes had begun to write in a folder."""
+    """Remove what dead processes had begun to write in a folder; what they replaced comes back."""
     for folder in parent.glob(f"{_PREFIX}*-*"):
         with suppress(OSError):  # a living process writes there, or another one removes it
             is_local = folder.name.startswith(f"{_PREFIX}{_host()}-")
@@ -205,8 +207,16 @@ def remove_leftovers(parent: Path) -> None:
                 continue
             lock = try_lock(folder / _LOCK)
             if lock is not None:
+                _put_back(folder / _FORMER, parent)
                 _remove(folder)
                 os.close(lock)
+
+
+def _put_back(former: Path, parent: Path) -> None:
+    """Give a folder its place again whose process was killed before the new one had it."""
+    for folder in former.glob("*"):
+        if not (parent / folder.name).exists():
+            os.replace(folder, parent / folder.name)
 
 
 def _host() -> str:
