@@ -31,7 +31,7 @@ class LoraAdapter(Section):
     target_modules: list[str] | None = Field(
         None,
         description="The layers to change, by the ends of their names. Without it, the query and "
-        "value layers of a known architecture.",
+        "value layers of a known architecture, and all linear layers of a language model.",
     )
 
 
@@ -98,10 +98,12 @@ class Model(CodeSection):
         0.6,
         description='The share of the tokens that `truncation = "head_tail"` keeps from the start.',
     )
-    pooling: Literal["mean", "cls", "attention", "pooler"] = Field(
-        "mean",
+    pooling: Literal["auto", "mean", "cls", "last", "attention", "pooler"] = Field(
+        "auto",
         description="How the token vectors become one vector per row: their mean, the first token, "
-        'a learned attention over the tokens, or the backbone\'s own pooler (`"pooler"`).',
+        "the last token, a learned attention over the tokens, or the backbone's own pooler. "
+        '`"auto"` is the last token of a backbone whose tokens see only those before them, as in '
+        "language models, and the mean otherwise.",
     )
     hidden_dropout: Share | None = Field(
         None,

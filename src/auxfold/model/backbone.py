@@ -9,9 +9,12 @@ import transformers
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, PreTrainedModel
 
+from auxfold.config import LoraAdapter
 from auxfold.config import Model as ModelSettings
 from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
+from auxfold.model.adapters.injection import linear_layers
+from auxfold.model.causality import choose_pooling, is_causal
 from auxfold.model.config import MultiTaskConfig
 from auxfold.model.hub import load_pretrained
 from auxfold.model.multitask import MultiTaskModel
@@ -30,16 +33,23 @@ def build_model(
 
     Raises:
         InputError: a task name that torch uses, or a backbone that is missing, unknown to
-            transformers, not an encoder, or too short for ``model.max_length``.
+            transformers, an encoder with a decoder, too short for ``model.max_length``, or one that
+            ``model.pooling`` does not fit.
     """
     settings = experiment.model
     for task in heads:
         if hasattr(nn.ModuleDict(), task):
             raise InputError(f"a task cannot be called {task!r} (torch uses the name); rename it")
     backbone = _load_backbone(settings, device_type)
+    causal = is_causal(backbone)
+    if causal:
+        backbone.config.use_cache = False  # keys and values are kept for generating text only
+    pooling = choose_pooling(settings.pooling, causal)
     adapter: dict[str, Any] = {}
     if settings.adapter is not None:
         adapter["adapter"] = settings.adapter.model_dump(mode="json", exclude_none=True)
+        if causal and isinstance(settings.adapter, LoraAdapter):
+            adapter["adapter"].setdefault("target_modules", linear_layers(backbone))
         adapter["reference"] = {"name": settings.backbone, "sha256": backbone_sha256(backbone)}
     return MultiTaskModel(
         MultiTaskConfig(
@@ -47,7 +57,7 @@ def build_model(
             heads=heads,
             ordinal=[task.name for task in experiment.tasks if task.kind == "ordinal"],
             main_task=experiment.main_task.name,
-            pooling=settings.pooling,
+            pooling=pooling,
             head_dropout=settings.head_dropout,
             multisample_dropout=settings.multisample_dropout,
             **adapter,
@@ -74,7 +84,9 @@ def _load_backbone(settings: ModelSettings, device_type: str) -> PreTrainedModel
         attn_implementation=choose_attention(settings.attention, device_type),
     )
     if config.is_encoder_decoder or not hasattr(backbone.config, "hidden_size"):
-        raise InputError(f"model.backbone = {settings.backbone!r} is not an encoder")
+        raise InputError(
+            f"model.backbone = {settings.backbone!r} is neither an encoder nor a decoder by itself"
+        )
     _check_length(backbone, settings)
     return backbone
 

@@ -14,7 +14,7 @@ class MultiTaskConfig(PreTrainedConfig):
         backbone: the backbone's own configuration, as a dictionary with its ``model_type``.
         heads: task name to head width.
         main_task: the experiment's main task.
-        pooling: ``mean``, ``cls``, ``attention``, or ``pooler``, which is the backbone's.
+        pooling: ``mean``, ``cls``, ``last``, ``attention``, or ``pooler``, which is the backbone's.
         head_dropout: dropout before every head.
         multisample_dropout: number of dropout masks per row in training. The logits are averaged
             over them (Inoue 2019).

@@ -26,7 +26,7 @@ from auxfold.model.cumulative import CumulativeHead
 from auxfold.model.fast.build import build_fast_encoder, is_plain
 from auxfold.model.fast.encoder import FastEncoder
 from auxfold.model.loading import build_backbone, load_model
-from auxfold.model.pooling import AttentionPool, check_pooler, mean_pool
+from auxfold.model.pooling import AttentionPool, check_pooler, last_pool, mean_pool
 from auxfold.tasks import Task
 from auxfold.tasks.constants import constant
 from auxfold.tasks.kinds import task_to_record
@@ -188,6 +188,8 @@ class MultiTaskModel(PreTrainedModel):
         if self.config.pooling == "cls":
             return hidden[:, 0].float()
         mask = hidden.new_ones(hidden.shape[:2]) if mask is None else mask
+        if self.config.pooling == "last":
+            return last_pool(hidden, mask)
         if self.pool is not None:
             return self.pool(hidden, mask).float()
         return mean_pool(hidden, mask)

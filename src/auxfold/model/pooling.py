@@ -23,6 +23,21 @@ def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
 
 
+def last_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The last token that is not padding, on whichever side that is.
+
+    Args:
+        hidden: ``(rows, tokens, hidden)``.
+        mask: ``(rows, tokens)``, 0 where padded.
+
+    Returns:
+        float32 ``(rows, hidden)``.
+    """
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    last = ((mask != 0) * positions).argmax(dim=1)
+    return hidden[torch.arange(len(hidden), device=hidden.device), last].float()
+
+
 class AttentionPool(nn.Module):
     """A learned softmax over the tokens: two linear layers with tanh between them."""
 

@@ -147,16 +147,10 @@ def check_first_token(dataset: TokenizedDataset, backbone: PreTrainedModel) -> N
     """Refuse ``pooling = "cls"`` where the first token cannot stand for the text.
 
     Raises:
-        InputError: the first token is one of the text, or does not see the tokens after it.
+        InputError: the first token is one of the text.
     """
-    layout = dataset.template
-    if not layout.segments[0]:
-        reason = "its tokenizer puts no special token before the text"
-    elif any(getattr(module, "is_causal", False) for module in backbone.modules()):
-        reason = "its first token does not see the tokens after it"
-    else:
-        return
-    raise InputError(
-        f"model.pooling = 'cls': {backbone.config.model_type} has no such token, since {reason}; "
-        f"use 'mean' or 'attention'"
-    )
+    if not dataset.template.segments[0]:
+        raise InputError(
+            f"model.pooling = 'cls': {backbone.config.model_type} has no such token, since its "
+            f"tokenizer puts no special token before the text; use 'mean' or 'attention'"
+        )

@@ -23,7 +23,7 @@ HAVE_NO_POOLER = ("electra", "distilbert", "modernbert")
 CASES = [
     (family, pooling)
     for family in FAMILIES
-    for pooling in ("cls", "mean", "attention", "pooler")
+    for pooling in ("cls", "last", "mean", "attention", "pooler")
     if pooling != "pooler" or family not in HAVE_NO_POOLER
 ]
 

@@ -86,6 +86,8 @@ def reference_features(
     hidden = model(**padded, attention_mask=mask.long()).last_hidden_state
     if pool is not None:
         return pool(hidden, mask)
+    if pooling == "last":
+        return hidden[torch.arange(len(lengths)), torch.from_numpy(lengths) - 1].float()
     return hidden[:, 0].float() if pooling == "cls" else mean_pool(hidden, mask)
 
 
@@ -105,7 +107,7 @@ def assert_close(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor])
         assert float((ours[name] - value).abs().max()) <= 1e-5 * size, name
 
 
-@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("pooling", ["cls", "last", "mean"])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_features_and_gradients_are_those_of_the_module(name: str, pooling: str):
     model = make_model(**CONFIGS[name])
@@ -136,7 +138,7 @@ def test_attention_pooling():
     assert_close(actual, expected)
 
 
-@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("pooling", ["cls", "last", "mean"])
 @pytest.mark.parametrize("name", ["v3, log buckets", "v2"])
 def test_bf16_is_as_close_to_fp32_as_the_module_under_autocast(name: str, pooling: str):
     model = make_model(**{**CONFIGS[name], "initializer_range": 0.1})

@@ -8,6 +8,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from auxfold.config import AnyAdapter, BottleneckAdapter, Ia3Adapter, LoraAdapter, PrefixAdapter
 from auxfold.errors import InputError
@@ -92,6 +93,20 @@ def _inject_peft(backbone: PreTrainedModel, settings: LoraAdapter | Ia3Adapter) 
         peft.inject_adapter_in_model(config, backbone)
     except ValueError as error:
         raise InputError(f"model.adapter.target_modules = {targets}: {error}") from None
+
+
+def linear_layers(backbone: PreTrainedModel) -> list[str]:
+    """The names of all linear layers, without what is before the last dot.
+
+    All of them are what LoRA changes in a language model (Dettmers et al. 2023, QLoRA, section 4).
+    """
+    return sorted(
+        {
+            name.rpartition(".")[2]
+            for name, module in backbone.named_modules()
+            if isinstance(module, nn.Linear | Conv1D)
+        }
+    )
 
 
 def _default_targets(backbone: PreTrainedModel, settings: LoraAdapter | Ia3Adapter) -> list[str]:

@@ -29,7 +29,7 @@ def build_fast_encoder(
 
     Args:
         backbone: the module of Hugging Face.
-        pooling: ``cls``, ``mean``, ``attention`` or ``pooler``.
+        pooling: ``cls``, ``last``, ``mean``, ``attention`` or ``pooler``.
         pool: the module of ``attention``.
     """
     encoder = _ENCODERS.get(backbone.config.model_type)

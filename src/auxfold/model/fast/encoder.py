@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from auxfold.data.packing import PackedTokens
 from auxfold.model.fast.context import ForwardContext
 from auxfold.model.fast.linear import FusedLinear, HalfPrecisionCopies
-from auxfold.model.fast.pooling import attend_tokens, mean_tokens
+from auxfold.model.fast.pooling import attend_tokens, last_tokens, mean_tokens
 from auxfold.model.pooling import AttentionPool
 
 
@@ -29,7 +29,7 @@ class FastEncoder(ABC):
 
     Args:
         backbone: the module of Hugging Face.
-        pooling: ``cls``, ``mean``, ``attention`` or ``pooler``.
+        pooling: ``cls``, ``last``, ``mean``, ``attention`` or ``pooler``.
         pool: the module of ``attention``.
 
     Attributes:
@@ -114,6 +114,8 @@ class FastEncoder(ABC):
             return self.backbone.pooler.activation(dense(low)).float()
         if self.pooling == "cls":
             return hidden.float()
+        if self.pooling == "last":
+            return last_tokens(hidden, context)
         if self.pooling == "attention":
             project, score = self._pooling_layers
             return attend_tokens(hidden, low, project, score, context)

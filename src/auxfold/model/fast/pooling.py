@@ -17,6 +17,11 @@ def sum_rows(x: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     return torch.segment_reduce(x, "sum", offsets=offsets, axis=0, unsafe=True, initial=0)
 
 
+def last_tokens(hidden: torch.Tensor, context: ForwardContext) -> torch.Tensor:
+    """The last token of each row, fp32 ``(rows, hidden)``; any token for an empty row."""
+    return hidden[context.packed.offsets[1:] - 1].float()
+
+
 def mean_tokens(hidden: torch.Tensor, context: ForwardContext) -> torch.Tensor:
     """The mean over the tokens of each row, fp32 ``(rows, hidden)``."""
     lengths = context.lengths.clamp(min=1)[:, None]
