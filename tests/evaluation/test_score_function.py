@@ -7,11 +7,33 @@ import pytest
 
 from auxfold.blending.candidates import join_members
 from auxfold.blending.members import Member
+from auxfold.data.loading import read_training_table
 from auxfold.errors import InputError
+from auxfold.evaluation.score_function import create_score, select_scored_tasks
 from auxfold.fairness.jigsaw_bias import jigsaw_bias
+from auxfold.tasks import Task, TaskSet
 from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
 from fake_runs import write_fake_run
+
+
+def test_every_metric_is_that_of_all_metrics_and_one_column_costs_one(work_dir, monkeypatch):
+    """A search of blends calls it hundreds of times."""
+    experiment = make_experiment("train.csv", "b")
+    table, tasks = read_training_table(experiment), TaskSet.from_experiment(experiment)
+    random, half = np.random.default_rng(0), np.arange(0, 60, 2)
+    predictions = {task.name: random.random((30, task.n_outputs)) for task in tasks}
+    expected = tasks.compute_metrics(table.labels[half], predictions)
+    assert {"main/auc", "aux/auc", "aux/auc/insult", "aux/kappa/threat"} <= expected.keys()
+    for metric, value in expected.items():
+        scored = select_scored_tasks(experiment, tasks, metric)
+        assert create_score(experiment, table, scored, metric)(half, predictions) == value, metric
+    monkeypatch.setattr(Task, "compute_metrics", None)
+    (aux,) = (task for task in tasks if task.name == "aux")
+    score = create_score(experiment, table, tasks.subset(["aux"]), "aux/auc/insult")
+    assert score(half, {"aux": predictions["aux"]}) == aux.metrics["auc"](
+        table.labels[half, 1], predictions["aux"][:, 0]
+    )
 
 
 def test_the_bias_metric_of_the_first_runs_identities_is_blended(work_dir, backbone):

@@ -68,15 +68,29 @@ def create_score(
     """
     if metric in experiment.identities.metrics:
         return _create_bias_score(experiment, table, tasks, metric)
-    name = metric.split("/", 1)[1] if "/" in metric else metric
-    if all(name in task.metrics for task in tasks):
-        return mean_over_columns(tasks, table.labels, name)
-    # The metric of one column, or one that only a whole task has.
+    full_name = metric.split("/", 1)[1] if "/" in metric else metric
+    if all(full_name in task.metrics for task in tasks):
+        return mean_over_columns(tasks, table.labels, full_name)
     ((task, columns),) = tasks.items()
     labels = table.labels[:, columns]
+    name, _, column = full_name.partition("/")
+    if name in task.metrics and column in task.settings.targets:
+        return _create_column_score(task, labels, name, task.settings.targets.index(column))
+
+    # One that only a whole task has.
+    def score(indices: np.ndarray, predictions: dict[str, np.ndarray]) -> float | None:
+        return task.compute_metrics(labels[indices], predictions[task.name])[full_name]
+
+    return score
+
+
+def _create_column_score(task: Task, labels: np.ndarray, name: str, position: int) -> ScoreFunction:
+    """One metric of one column of a task, ``labels`` being those of the task."""
+    metric, column_labels = task.metrics[name], task.column_labels(labels, position)
 
     def score(indices: np.ndarray, predictions: dict[str, np.ndarray]) -> float | None:
-        return task.compute_metrics(labels[indices], predictions[task.name])[name]
+        values = task.column_predictions(predictions[task.name], position)
+        return metric(column_labels[indices], values)
 
     return score
 

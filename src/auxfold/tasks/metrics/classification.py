@@ -6,10 +6,6 @@ is as exact as on rows and much faster. An undefined metric is None.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from auxfold.tasks.metrics.metric import ratio
@@ -85,9 +81,13 @@ def matthews_at_half(labels: np.ndarray, probabilities: np.ndarray) -> float | N
 
 def kappa_at_half(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Cohen's kappa at 0.5; None where labels and decisions are all of the same class."""
-    from sklearn.metrics import cohen_kappa_score
-
-    return score_counts(cohen_kappa_score, confusion_at_half(labels, probabilities))
+    counts = confusion_at_half(labels, probabilities)
+    if not counts.any():
+        return None
+    differs = 1.0 - np.eye(2)
+    by_chance = np.outer(counts.sum(axis=0), counts.sum(axis=1)) / counts.sum()
+    expected = (differs * by_chance).sum()
+    return float(1 - (differs * counts).sum() / expected) if expected else None
 
 
 def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
@@ -148,27 +148,6 @@ def map_at_k(labels: np.ndarray, probabilities: np.ndarray, k: int) -> float | N
     return ratio(np.where(ranks <= k, 1.0 / np.maximum(ranks, 1), 0.0).sum(), len(ranks))
 
 
-def score_counts(score: Callable[..., Any], counts: np.ndarray, **options: Any) -> float | None:
-    """A metric of scikit-learn on counts of true (row) and predicted class (column).
-
-    Args:
-        score: a function of true classes, predicted classes and ``sample_weight``.
-        counts: ``(classes, classes)``.
-        options: for ``score``.
-
-    Returns:
-        The metric; None without rows and where it is not a number.
-    """
-    true, predicted = counts.nonzero()
-    if not len(true):
-        return None
-    with warnings.catch_warnings():
-        # Of classes without rows and of undefined parts, for which this package has its own rules.
-        warnings.simplefilter("ignore")
-        value = score(true, predicted, sample_weight=counts[true, predicted], **options)
-    return float(value) if np.isfinite(value) else None
-
-
 def _mean_over_classes(
     counts: np.ndarray, numerators: np.ndarray, denominators: np.ndarray
 ) -> float | None:
@@ -194,12 +173,14 @@ def _balanced_accuracy(counts: np.ndarray) -> float | None:
 
 
 def _matthews(counts: np.ndarray) -> float | None:
-    from sklearn.metrics import matthews_corrcoef
-
     # scikit-learn has 0 here, which is the value of a chance prediction.
     if min(counts.any(axis=0).sum(), counts.any(axis=1).sum()) < 2:
         return None
-    return score_counts(matthews_corrcoef, counts)
+    true, predicted = counts.sum(axis=1, dtype=float), counts.sum(axis=0, dtype=float)
+    n = predicted.sum()
+    covariance = counts.trace() * n - true @ predicted
+    variances = (n**2 - predicted @ predicted) * (n**2 - true @ true)
+    return float(covariance / np.sqrt(variances))
 
 
 def _true_class_ranks(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
