@@ -208,7 +208,8 @@ def launch_in_two_processes(experiment: Experiment) -> None:
     Path("e.toml").write_text(to_toml(experiment))
     arguments = ["--config", "e.toml", "--fold", "0", "--overwrite"]
     python, script = command_line("train")
-    launcher = [python, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    # Alone on its host, it takes a free port: the usual one may be another launcher's.
+    launcher = [python, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1"}
     process = run_forked([*launcher, script, *arguments], env=environment)
     assert process.returncode == 0, process.stderr
