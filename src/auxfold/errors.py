@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 
 class InputError(Exception):
@@ -23,7 +23,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 
-def list_first(parts: Sequence[object], n: int) -> str:
+def list_first(parts: Sequence[object], n: int, form: Callable[[object], str] = str) -> str:
     """The first parts, and how many follow: ``a, b and 1,204 more``."""
     more = f" and {len(parts) - n:,} more" if len(parts) > n else ""
-    return ", ".join(map(str, parts[:n])) + more
+    return ", ".join(map(form, parts[:n])) + more

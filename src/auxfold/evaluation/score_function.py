@@ -72,30 +72,21 @@ def create_score(
     if all(full_name in task.metrics for task in tasks):
         return mean_over_columns(tasks, table.labels, full_name)
     ((task, columns),) = tasks.items()
-    labels = table.labels[:, columns]
     name, _, column = full_name.partition("/")
     if name in task.metrics and column in task.settings.targets:
-        return _create_column_score(task, labels, name, task.settings.targets.index(column))
-
+        return mean_over_columns(tasks, table.labels, name, column)
     # One that only a whole task has.
+    labels = table.labels[:, columns]
+
     def score(indices: np.ndarray, predictions: dict[str, np.ndarray]) -> float | None:
         return task.compute_metrics(labels[indices], predictions[task.name])[full_name]
 
     return score
 
 
-def _create_column_score(task: Task, labels: np.ndarray, name: str, position: int) -> ScoreFunction:
-    """One metric of one column of a task, ``labels`` being those of the task."""
-    metric, column_labels = task.metrics[name], task.column_labels(labels, position)
-
-    def score(indices: np.ndarray, predictions: dict[str, np.ndarray]) -> float | None:
-        values = task.column_predictions(predictions[task.name], position)
-        return metric(column_labels[indices], values)
-
-    return score
-
-
-def mean_over_columns(tasks: TaskSet, labels: np.ndarray, name: str) -> ScoreFunction:
+def mean_over_columns(
+    tasks: TaskSet, labels: np.ndarray, name: str, column: str | None = None
+) -> ScoreFunction:
     """The mean of one metric over the label columns of the tasks, where it is defined.
 
     Unlike ``TaskSet.compute_metrics`` it computes no other metric: a search calls it at each step.
@@ -104,11 +95,13 @@ def mean_over_columns(tasks: TaskSet, labels: np.ndarray, name: str) -> ScoreFun
         tasks: tasks that all have the metric.
         labels: ``Table.labels``, ``(rows, label columns)``.
         name: the metric's name without task and column.
+        column: the only column to score; None: all.
     """
     targets = [
         (task, position, task.column_labels(labels[:, columns], position))
         for task, columns in tasks.items()
-        for position in range(len(task.settings.targets))
+        for position, target in enumerate(task.settings.targets)
+        if column in (None, target)
     ]
 
     def score(indices: np.ndarray, predictions: dict[str, np.ndarray]) -> float | None:

@@ -81,7 +81,7 @@ def describe_non_finite(ids: np.ndarray, positions: np.ndarray) -> str:
         ids: of all rows.
         positions: of :func:`find_non_finite`.
     """
-    names = list_first([*map(repr, ids[positions].tolist())], N_IDS)
+    names = list_first(ids[positions].tolist(), N_IDS, repr)
     return (
         f"{len(positions):,} of {len(ids):,} rows have predictions that are not finite "
         f"(rows {names})"

@@ -39,7 +39,7 @@ def is_causal(backbone: PreTrainedModel) -> bool:
     """
     rows = torch.arange(10, 10 + _N_TOKENS).repeat(2, 1)
     rows[1, -1] = 9
-    rows %= backbone.config.vocab_size if hasattr(backbone.config, "vocab_size") else 128
+    rows %= getattr(backbone.config, "vocab_size", 128)
     was_training = backbone.training
     backbone.eval()
     with torch.no_grad():

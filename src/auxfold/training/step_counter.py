@@ -96,5 +96,5 @@ class StepCounter:
             self.log.display.say(f"{where} was not taken: {reason} ({self._name_rows(record)})")
 
     def _name_rows(self, record: StepRecord) -> str:
-        names = [repr(self.ids[index]) for index in record.indices]
-        return f"rows {list_first(names, N_IDS)}"
+        ids = [self.ids[index] for index in record.indices]
+        return f"rows {list_first(ids, N_IDS, repr)}"
