@@ -35,8 +35,13 @@ def check_tasks(data: Data, model: Model, tasks: Sequence[AnyTask]) -> None:
             f"the column {reserved[0]!r} has a name that out-of-fold files use ('fold', and "
             f"'<column>__label'); rename it in the file, or by rename in [[data.train]]"
         )
-    if model.symmetric_pairs and len(data.text_columns) != 2:
-        raise ValueError("model.symmetric_pairs is for text pairs; data.text names one column")
+    if model.symmetric_pairs and not data.is_pair:
+        raise ValueError("model.symmetric_pairs is for text pairs: data.text with two columns")
+    if model.truncation == "windows" and data.is_pair:
+        raise ValueError(
+            "model.truncation = 'windows' is for one text; of a pair, name both columns in "
+            "data.template and give the shorter one a number of tokens in data.fields"
+        )
     n_main = sum(task.main for task in tasks)
     if n_main != 1 and len(tasks) > 1:
         raise ValueError(f"exactly one task needs main = true, found {n_main}")

@@ -16,8 +16,10 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from auxfold.config.row_template import CHAT, parse_template, template_fields
 from auxfold.config.section import NAME, Name, PositiveInt, Section
 from auxfold.config.trust import CodeSection
+from auxfold.errors import nearest
 
 
 class Source(Section):
@@ -94,6 +96,28 @@ class Data(CodeSection):
     text: str | list[str] = Field(
         "text", description="The column with the text, or a list of two columns: a text pair."
     )
+    template: str | None = Field(
+        None,
+        description="The text of a row, in place of `data.text`: any text with the names of "
+        'columns in braces, such as `"Rule: {rule}\\nComment: {body}"`. An empty cell leaves its '
+        'place empty, and `{{` is a brace. `"chat"` fills the chat template of an instruct model '
+        "with `data.user` and `data.system`, up to where its answer would start.",
+    )
+    system: str | None = Field(
+        None,
+        description='The system message of `template = "chat"`, with columns in braces as in a '
+        "template. Without it, there is none, or the one that the chat template brings.",
+    )
+    user: str | None = Field(
+        None,
+        description='The user message of `template = "chat"`, with columns in braces.',
+    )
+    fields: dict[str, PositiveInt] = Field(
+        {},
+        description="The most tokens of columns in the template, such as `{ rule = 64 }`: their "
+        "texts are cut before the template is filled. A row that is still longer than "
+        "`model.max_length` loses tokens of the other columns.",
+    )
     group: str | None = Field(
         None, description="A column: rows with an equal value in it stay in one fold."
     )
@@ -157,8 +181,17 @@ class Data(CodeSection):
 
     @property
     def text_columns(self) -> list[str]:
-        """The one or two text columns."""
+        """The columns with texts: the one or two of ``text``, or the fields of the template."""
+        if self.template == CHAT:
+            return template_fields(self.system or "", self.user or "")
+        if self.template is not None:
+            return template_fields(self.template)
         return [self.text] if isinstance(self.text, str) else list(self.text)
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether a row is a text pair, which a tokenizer reads as two texts."""
+        return self.template is None and len(self.text_columns) == 2
 
     @property
     def sources(self) -> list[Source]:
@@ -199,10 +232,47 @@ class Data(CodeSection):
             raise ValueError(f"{value!r} cannot separate columns; such as ';'")
         return value
 
+    @field_validator("template", "system", "user")
+    @classmethod
+    def _readable_template(cls, value: str | None) -> str | None:
+        parse_template(value or "")
+        return value
+
     @model_validator(mode="after")
     def _one_or_two_texts(self) -> Data:
-        if not 1 <= len(self.text_columns) <= 2:
-            raise ValueError("text takes one column name or a list of two (a pair)")
+        if self.template is None and not 1 <= len(self.text_columns) <= 2:
+            raise ValueError(
+                "text takes one column name or a list of two (a pair); template takes any number"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _chat_has_a_user_message(self) -> Data:
+        if self.template == CHAT and self.user is None:
+            raise ValueError(f"template = {CHAT!r} needs user, the message with the columns")
+        for key in ("system", "user"):
+            if self.template != CHAT and getattr(self, key) is not None:
+                raise ValueError(f"{key} is not read without template = {CHAT!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _template_has_fields(self) -> Data:
+        if self.template is None:
+            if self.fields:
+                raise ValueError("fields is not read without template, which names the columns")
+            return self
+        if self.text != type(self).model_fields["text"].default:
+            raise ValueError("template names the columns with texts; leave out text")
+        columns = self.text_columns
+        if not columns:
+            key = "user" if self.template == CHAT else "template"
+            raise ValueError(f'{key} names no column in braces, such as "{{body}}"')
+        for name in self.fields:
+            if name not in columns:
+                raise ValueError(
+                    f"fields has {name!r}{nearest(name, columns)}, which is not in the template; "
+                    f"its columns are {', '.join(columns)}"
+                )
         return self
 
     @model_validator(mode="after")
