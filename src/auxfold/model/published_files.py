@@ -14,25 +14,22 @@ from transformers.utils import (
     cached_file,
 )
 
-from auxfold.model.reference import backbone_path
-
 # Files that say where the shards of the weights are, next to the name of a single file.
 _WEIGHTS = ((SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME), (WEIGHTS_NAME, WEIGHTS_INDEX_NAME))
 
 
-def list_published_files(name: str) -> list[Path]:
+def list_published_files(path: str) -> list[Path]:
     """The configuration and the weights that transformers loads: ``config.json`` and what follows.
 
     The weights are one file, or an index and its shards; safetensors if there are any.
 
     Args:
-        name: a hub name, a local folder, or ``embedded``.
+        path: a local folder, or a name on the hub.
 
     Raises:
         OSError: a file is missing, or there are no weights.
         ValueError: the index is damaged, or names a file elsewhere.
     """
-    path = backbone_path(name)
     files = [_find(path, CONFIG_NAME)]
     for single, index in _WEIGHTS:
         if weights := _find_if_published(path, single):
@@ -40,7 +37,7 @@ def list_published_files(name: str) -> list[Path]:
         if index_file := _find_if_published(path, index):
             shards = sorted({*json.loads(index_file.read_bytes())["weight_map"].values()})
             return [*files, index_file, *(_find(path, _plain_name(shard)) for shard in shards)]
-    raise OSError(f"{name} has no {SAFE_WEIGHTS_NAME} and no {WEIGHTS_NAME}")
+    raise OSError(f"{path} has no {SAFE_WEIGHTS_NAME} and no {WEIGHTS_NAME}")
 
 
 def _plain_name(shard: str) -> str:
