@@ -16,6 +16,7 @@ from auxfold.data.loading import read_prediction_table
 from auxfold.errors import InputError
 from auxfold.inference import ensemble as ensemble_module
 from auxfold.inference.ensemble import Ensemble
+from auxfold.inference.fold_loader import FoldLoader
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
@@ -59,16 +60,16 @@ def predict(folds: Ensemble):
 
 def count_models(monkeypatch) -> list[int]:
     """A list that gets the number of models in memory whenever one was loaded."""
-    alive, counts, load = [], [], ensemble_module.load_fold
+    alive, counts, load = [], [], FoldLoader.load
 
-    def record(folder, device, amp_dtype):
-        model = load(folder, device, amp_dtype)
+    def record(loader, folder, amp_dtype):
+        model = load(loader, folder, amp_dtype)
         alive.append(weakref.ref(model))
         gc.collect()
         counts.append(sum(reference() is not None for reference in alive))
         return model
 
-    monkeypatch.setattr(ensemble_module, "load_fold", record)
+    monkeypatch.setattr(FoldLoader, "load", record)
     return counts
 
 
@@ -95,7 +96,12 @@ def test_folds_that_share_batches_predict_as_one_after_the_other(folds, monkeypa
 def test_models_are_together_on_a_gpu_with_room_for_them(folds, monkeypatch, device, free, groups):
     monkeypatch.setattr(ensemble_module, "free_memory", lambda _: free)
     layer = nn.Linear(10, 10, bias=False)  # 400 bytes, of which two more are needed
-    model = SimpleNamespace(device=torch.device(device), parameters=layer.parameters)
+    model = SimpleNamespace(
+        device=torch.device(device),
+        parameters=layer.parameters,
+        fast_encoder=lambda: "half-precision copies",
+        config=SimpleNamespace(reference=None),
+    )
     assert len(folds._split_by_memory(model)) == groups
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from auxfold.config import Model
 from auxfold.errors import InputError
-from auxfold.inference.ensemble import load_fold_tokenizer
+from auxfold.inference.fold_loader import load_fold_tokenizer
 from auxfold.model.config import MultiTaskConfig
 from auxfold.model.loading import build_backbone
 from auxfold.model.reference import load_reference_backbone

@@ -60,6 +60,27 @@ def test_tokens_of_a_training_step_leave_room_for_gradients_and_moments():
 
 def test_models_that_fit():
     model = nn.Linear(10, 10, bias=False)  # 400 bytes, 600 with its copy in half precision
-    assert models_fit(model, 4, free_bytes=7_200)
-    assert not models_fit(model, 4, free_bytes=7_199)
-    assert models_fit(model, 0, free_bytes=0)
+    assert least_memory_for(model, 4, has_copies=True, shares_frozen=False) == 7_200
+    assert least_memory_for(model, 4, has_copies=False, shares_frozen=False) == 4_800
+    assert models_fit(model, 0, free_bytes=0, has_copies=True, shares_frozen=False)
+
+
+def test_models_share_what_is_frozen():
+    model = nn.Sequential(nn.Linear(10, 10, bias=False), nn.Linear(10, 1, bias=False))
+    model[0].requires_grad_(False)  # 400 bytes; the other one has 40
+    needed = {
+        (copies, shared): least_memory_for(model, 1, has_copies=copies, shares_frozen=shared)
+        for copies in (False, True)
+        for shared in (False, True)
+    }
+    assert needed == {
+        (False, False): 3 * 440,
+        (False, True): 3 * 40,
+        (True, False): 3 * (440 + 220),
+        (True, True): 3 * (40 + 220),
+    }
+
+
+def least_memory_for(model: nn.Module, n_models: int, **options: bool) -> int:
+    """The fewest free bytes with which more such models fit."""
+    return next(n for n in range(10_000) if models_fit(model, n_models, n, **options))

@@ -16,6 +16,8 @@ from auxfold.data.loading import read_prediction_table
 from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import Ensemble
+from auxfold.inference.fold_loader import FoldLoader
+from auxfold.model.amp import default_device
 from auxfold.postprocessing.averaging import check_average, from_scale, output_weights, to_scale
 from auxfold.storage.run_folder import RunFolder
 from auxfold.tasks import TaskSet
@@ -118,7 +120,8 @@ class Blend:
     def predict(self, tables: list[Table], show: bool = True) -> dict[str, np.ndarray]:
         """Task name to predictions ``(rows, n_outputs)``, in the order of the first table.
 
-        Only one fold model is in memory at a time, and a run without a weight is not computed.
+        Only one fold model is in memory at a time, next to the backbone that adapters share. A run
+        without a weight is not computed.
 
         Args:
             tables: as of :meth:`tables`.
@@ -127,10 +130,13 @@ class Blend:
         ids = tables[0].ids
         check_average(self.record["average"], self.tasks, len(ids))
         member_columns = {}
+        loader = FoldLoader(default_device())
         for index in self.weighted_members():
             member, table = self.members[index], tables[index]
             tasks = self.member_tasks(member)
-            predictions = member.predict(table, tasks, self.fold_average(member), show)
+            predictions = member.predict(
+                table, tasks, self.fold_average(member), show, loader=loader
+            )
             order = pd.Index(table.ids).get_indexer(ids)
             columns = self.predictions_by_column(member, predictions)
             member_columns[index] = {name: values[order] for name, values in columns.items()}

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
 from auxfold.config.experiment import Experiment
 from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
@@ -17,9 +15,10 @@ from auxfold.data.table import Table
 from auxfold.errors import InputError, nearest
 from auxfold.evaluation.scores import describe_non_finite, find_non_finite
 from auxfold.evaluation.token_statistics import TokenStatistics, measure_tokens
+from auxfold.inference.fold_loader import FoldLoader, load_fold_tokenizer, prepare_model
 from auxfold.inference.predict import predict_fold_logits
 from auxfold.inference.soup import check_soup, make_soup
-from auxfold.model.amp import cast_linear_layers, choose_amp_dtype, default_device
+from auxfold.model.amp import choose_amp_dtype, default_device
 from auxfold.model.backbone import runs_padding_free
 from auxfold.model.memory import free_memory, models_fit
 from auxfold.model.multitask import MultiTaskModel
@@ -129,11 +128,13 @@ class Ensemble:
         average: str,
         show: bool = True,
         on_fold: FoldCallback = lambda folder, logits: None,
+        loader: FoldLoader | None = None,
     ) -> dict[str, np.ndarray]:
         """Task name to predictions ``(rows, n_outputs)``, in the order of the table.
 
         On a GPU all models read each batch in turn where they fit into its memory; otherwise only
-        one model is in memory at a time. The tokens are stored next to the folds.
+        one model is in memory at a time. Adapters of one backbone share its weights. The tokens are
+        stored next to the folds.
 
         Args:
             table: ids and texts.
@@ -142,6 +143,8 @@ class Ensemble:
                 with the mean of the folds' weights predicts.
             show: whether to show a progress bar.
             on_fold: called with each fold and its logits by task name; not for a soup.
+            loader: loads the folds, maybe around a backbone that those of another run have left;
+                None: a new one.
 
         Raises:
             InputError: the average does not suit one of the tasks, a single row, or the folds; or
@@ -157,7 +160,9 @@ class Ensemble:
             fold_logits = (
                 self._predict_soup(table, tasks, display)
                 if is_soup
-                else self._iterate_folds(table, tasks, display, on_fold)
+                else self._iterate_folds(
+                    table, tasks, display, on_fold, loader or FoldLoader(default_device())
+                )
             )
             predictions = average_folds(
                 fold_logits, tasks, average, self.experiment.inference.power
@@ -170,19 +175,23 @@ class Ensemble:
     def measure_tokens(self, table: Table) -> TokenStatistics:
         """How the tokenizer of the folds reads the texts of a table."""
         tokenizer = load_fold_tokenizer(self.folders[0])
-        return measure_tokens(table.texts, tokenizer, self.experiment.model)
+        return measure_tokens(table.texts, tokenizer, self.experiment.model, self.experiment.data)
 
     def _iterate_folds(
-        self, table: Table, tasks: TaskSet, display: Display, on_fold: FoldCallback
+        self,
+        table: Table,
+        tasks: TaskSet,
+        display: Display,
+        on_fold: FoldCallback,
+        loader: FoldLoader,
     ) -> Iterator[dict[str, np.ndarray]]:
         """The logits of each fold by task name, in the order of the folds."""
-        first, device = self.folders[0], default_device()
-        amp_dtype = choose_amp_dtype(self.experiment.train.precision, device)
-        dataset, model = self._tokenize(table), load_fold(first, device, amp_dtype)
+        amp_dtype = choose_amp_dtype(self.experiment.train.precision, loader.device)
+        dataset, model = self._tokenize(table), loader.load(self.folders[0], amp_dtype)
         groups, loaded = self._split_by_memory(model), [model]
         del model
         for folders in groups:
-            models = loaded + [load_fold(f, device, amp_dtype) for f in folders[len(loaded) :]]
+            models = loaded + [loader.load(f, amp_dtype) for f in folders[len(loaded) :]]
             loaded = []
             fold_logits = self._predict_together(models, dataset, tasks, amp_dtype, display)
             del models  # before the next one is loaded
@@ -203,7 +212,8 @@ class Ensemble:
         """The rows as tokens, which are stored next to the folds."""
         # The tokenizer is the same in all folds of one experiment.
         tokenizer, cache = load_fold_tokenizer(self.folders[0]), self.run_folder.tokens
-        return tokenize_dataset(table.texts, tokenizer, self.experiment.model, cache)
+        experiment = self.experiment
+        return tokenize_dataset(table.texts, tokenizer, experiment.model, cache, experiment.data)
 
     def _predict_together(
         self,
@@ -234,8 +244,13 @@ class Ensemble:
             model: of the first fold, on its device.
         """
         device = model.device
-        n_more = len(self.folders) - 1
-        if device.type == "cuda" and models_fit(model, n_more, free_memory(device)):
+        if device.type == "cuda" and models_fit(
+            model,
+            len(self.folders) - 1,
+            free_memory(device),
+            has_copies=model.fast_encoder() is not None,
+            shares_frozen=model.config.reference is not None,
+        ):
             return [self.folders]
         return [[folder] for folder in self.folders]
 
@@ -296,38 +311,3 @@ def average_folds(
 def prediction_average(average: str) -> str:
     """How predictions are averaged under ``inference.average``: a soup has those of one model."""
     return "probability" if average == SOUP else average
-
-
-def load_fold(folder: FoldFolder, device: torch.device, amp_dtype: str) -> MultiTaskModel:
-    """The model of a fold for predictions on ``device``; see :func:`prepare_model`."""
-    model = MultiTaskModel.from_pretrained(folder.path, dtype=torch.float32)
-    return prepare_model(model, device, amp_dtype)
-
-
-def prepare_model(model: MultiTaskModel, device: torch.device, amp_dtype: str) -> MultiTaskModel:
-    """Bring a model to the device that it predicts on, in evaluation mode.
-
-    A GPU gets linear layers in the number format of the forward pass, unless the fast encoder runs,
-    which has copies of them in it.
-    """
-    if device.type == "cuda" and model.fast_encoder() is None:
-        cast_linear_layers(model.backbone, amp_dtype)
-    model.to(device)  # type: ignore[arg-type]  # the wrapper of transformers hides the overloads
-    return model.eval()
-
-
-def load_fold_tokenizer(folder: FoldFolder) -> Any:
-    """The tokenizer of a fold.
-
-    Raises:
-        InputError: it is damaged, or it cannot be loaded, for example because it names Python code
-            of its own.
-    """
-    from transformers import AutoTokenizer
-
-    folder.check_tokenizer()
-    try:
-        return AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
-    except ValueError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{folder.path} has a tokenizer that cannot be loaded: {reason}") from None

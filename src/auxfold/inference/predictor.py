@@ -12,22 +12,21 @@ import pandas as pd
 import torch
 
 from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
-from auxfold.data.typed_cells import describe_lone_surrogate, find_lone_surrogate
-from auxfold.errors import InputError, nearest
+from auxfold.errors import InputError
 from auxfold.evaluation.token_statistics import SAMPLE_ROWS, measure_tokens
 from auxfold.inference.blend import Blend
-from auxfold.inference.ensemble import (
-    Ensemble,
-    average_folds,
-    load_fold,
+from auxfold.inference.ensemble import Ensemble, average_folds, prediction_average
+from auxfold.inference.fold_loader import (
+    FoldLoader,
     load_fold_tokenizer,
-    prediction_average,
+    make_fold_loaders,
     prepare_model,
 )
 from auxfold.inference.postprocess import Postprocess
 from auxfold.inference.predict import concatenate_logits, predict_fold_logits, split_logits
 from auxfold.inference.soup import check_soup, make_soup
-from auxfold.model.amp import all_devices, choose_amp_dtype
+from auxfold.inference.text_rows import Texts, read_text_rows
+from auxfold.model.amp import choose_amp_dtype
 from auxfold.model.backbone import runs_padding_free
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.postprocessing.averaging import check_average
@@ -38,11 +37,11 @@ from auxfold.tasks import TaskSet
 CHUNK_SIZE = 50_000
 MIN_CHARACTERS = 300  # of the texts of a call, from which they show their language
 
-Texts = str | list[Any] | np.ndarray | pd.Series | pd.DataFrame
-
 
 class Predictor:
     """All models of an ensemble, in memory on every device.
+
+    Adapters of one backbone share its weights, so that a device has them once.
 
     Args:
         ensemble: the folds.
@@ -66,7 +65,11 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, ensemble: Ensemble, devices: list[str] | None = None, average: str | None = None
+        cls,
+        ensemble: Ensemble,
+        devices: list[str] | None = None,
+        average: str | None = None,
+        loaders: list[FoldLoader] | None = None,
     ) -> Predictor:
         """Load the models of an ensemble.
 
@@ -75,25 +78,27 @@ class Predictor:
             devices: names of the devices; None: every CUDA device, or the CPU.
             average: how the folds are averaged; None: as the experiment says. With ``soup`` every
                 device has one model, with the mean of the folds' weights.
+            loaders: one per device in place of ``devices``, maybe with backbones that the folds of
+                other runs have left.
 
         Raises:
             InputError: the weights have no mean.
         """
         average = average or ensemble.experiment.inference.average
-        torch_devices = [torch.device(name) for name in devices] if devices else all_devices()
+        loaders = loaders or make_fold_loaders(devices)
         if average == SOUP:
             check_soup(ensemble.experiment)
             soup = make_soup(ensemble.folders)
         models = []
-        for device in torch_devices:
-            amp_dtype = choose_amp_dtype(ensemble.experiment.train.precision, device)
+        for loader in loaders:
+            amp_dtype = choose_amp_dtype(ensemble.experiment.train.precision, loader.device)
             models.append(
-                [prepare_model(deepcopy(soup), device, amp_dtype)]
+                [prepare_model(deepcopy(soup), loader.device, amp_dtype)]
                 if average == SOUP
-                else [load_fold(folder, device, amp_dtype) for folder in ensemble.folders]
+                else [loader.load(folder, amp_dtype) for folder in ensemble.folders]
             )
         tokenizer = load_fold_tokenizer(ensemble.folders[0])
-        return cls(ensemble, models, tokenizer, torch_devices, average)
+        return cls(ensemble, models, tokenizer, [loader.device for loader in loaders], average)
 
     def predict(
         self,
@@ -107,7 +112,8 @@ class Predictor:
 
         Args:
             texts: a string, several strings, or a table with the experiment's text columns. For an
-                experiment on text pairs: a list of pairs, or such a table.
+                experiment on text pairs: a list of pairs, or such a table. For a template: such a
+                table, or a list of dictionaries or of tuples in the order of the columns.
             tasks: the name of a task, several names, or ``"all"``; None: the main task.
             average: ``probability``, ``logit``, ``rank`` or ``power``; None: as it was loaded.
                 Ranks are those within the texts of this call. A soup is chosen by loading it.
@@ -128,7 +134,7 @@ class Predictor:
         if tasks == "all":
             names = self.ensemble.tasks.names
         task_set = self.ensemble.select_tasks(names)
-        columns, index = _text_columns(texts, self.experiment.data.text_columns)
+        columns, index = read_text_rows(texts, self.experiment.data)
         average = average or self.average
         self._check_average(average, task_set, len(index))
         postprocess = Postprocess.for_ensemble(
@@ -174,13 +180,15 @@ class Predictor:
         if self._has_checked_texts or n_characters < MIN_CHARACTERS:
             return
         self._has_checked_texts = True
-        statistics = measure_tokens(texts, self.tokenizer, self.experiment.model)
+        experiment = self.experiment
+        statistics = measure_tokens(texts, self.tokenizer, experiment.model, experiment.data)
         if line := statistics.language_warning():
             warnings.warn(line, stacklevel=4)
 
     def _predict_chunk(self, texts: list[list[str]], tasks: TaskSet) -> np.ndarray:
         """Logits ``(folds, rows, outputs)``; each device takes every n-th row by length."""
-        dataset = tokenize_dataset(texts, self.tokenizer, self.experiment.model)
+        experiment = self.experiment
+        dataset = tokenize_dataset(texts, self.tokenizer, experiment.model, None, experiment.data)
         order = np.argsort(dataset.lengths(), kind="stable")
         n_devices = len(self.devices)
         shards = [order[start::n_devices] for start in range(n_devices)]
@@ -214,6 +222,8 @@ class Predictor:
 class BlendPredictor:
     """All models of a blend's runs, in memory on every device.
 
+    Adapters of one backbone share its weights, whichever run they are of.
+
     Args:
         blend: the runs and their weights.
         predictors: index of the run to its models, for every run with a weight.
@@ -230,10 +240,10 @@ class BlendPredictor:
             blend: the runs and their weights.
             devices: names of the devices; None: every CUDA device, or the CPU.
         """
-        weighted = blend.weighted_members()
-        members = {index: blend.members[index] for index in weighted}
+        loaders = make_fold_loaders(devices)
+        members = {index: blend.members[index] for index in blend.weighted_members()}
         predictors = {
-            index: Predictor.load(member, devices, blend.fold_average(member))
+            index: Predictor.load(member, None, blend.fold_average(member), loaders)
             for index, member in members.items()
         }
         return cls(blend, predictors)
@@ -261,7 +271,7 @@ class BlendPredictor:
         index: pd.Index = pd.RangeIndex(0)
         for number, predictor in self.predictors.items():
             ensemble = predictor.ensemble
-            columns, index = _text_columns(texts, ensemble.experiment.data.text_columns)
+            columns, index = read_text_rows(texts, ensemble.experiment.data)
             check_average(blend.record["average"], tasks, len(index))
             predictions = predictor.predict_means(
                 columns, blend.member_tasks(ensemble), blend.fold_average(ensemble)
@@ -278,36 +288,3 @@ def _prediction_frame(
     for task in tasks:
         columns |= task.to_columns(predictions[task.name])
     return pd.DataFrame(columns, index=index)
-
-
-def _text_columns(texts: Any, names: list[str]) -> tuple[list[list[str]], pd.Index]:
-    """One list of strings per text column, and the index of the predictions."""
-    if isinstance(texts, pd.DataFrame):
-        for name in names:
-            if texts.columns.tolist().count(name) > 1:
-                raise InputError(f"the table has several columns {name!r}; keep one of them")
-            if name not in texts.columns:
-                raise InputError(
-                    f"the table has no text column {name!r}{nearest(name, map(str, texts.columns))}"
-                )
-        columns, index = [texts[name].tolist() for name in names], texts.index
-    else:
-        if not isinstance(texts, str | list | tuple | np.ndarray | pd.Series):
-            raise InputError(f"expected texts, got {type(texts).__name__}; see auxfold.load")
-        rows = [texts] if isinstance(texts, str) else list(texts)
-        columns = _unzip_pairs(rows) if len(names) == 2 else [rows]
-        index = texts.index if isinstance(texts, pd.Series) else pd.RangeIndex(len(rows))
-    for column in columns:
-        for position, text in enumerate(column, start=1):
-            if not isinstance(text, str):
-                raise InputError(f"row {position} is not a text: {text!r}")
-            if not text.isascii() and find_lone_surrogate(text):
-                raise InputError(f"row {position}: {describe_lone_surrogate(text)}")
-    return columns, index
-
-
-def _unzip_pairs(rows: list[Any]) -> list[list[Any]]:
-    for position, row in enumerate(rows, start=1):
-        if not isinstance(row, tuple | list) or len(row) != 2:
-            raise InputError(f"row {position} is not a pair of texts: {row!r}")
-    return [[first for first, _ in rows], [second for _, second in rows]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +18,10 @@ from auxfold.errors import InputError
 from auxfold.model.adapters.injection import load_trainable_state_dict
 from auxfold.model.config import MultiTaskConfig
 from auxfold.model.hub import HUB_OPTIONS, select_hub_options
+from auxfold.model.number_formats import NumberFormats
 from auxfold.model.numbered_heads import check_heads, load_numbered_heads
 from auxfold.model.reference import load_reference_backbone
+from auxfold.model.shared_backbones import SharedBackbones
 from auxfold.storage.checksums import check_file, read_checksums
 
 Model = TypeVar("Model", bound=PreTrainedModel)
@@ -77,6 +80,7 @@ def load_model(
     args: tuple[Any, ...],
     task_labels_map: dict[str, int] | None,
     options: dict[str, Any],
+    backbones: SharedBackbones | None = None,
 ) -> Any:
     """Load a model with all of its weights, with a reference, with numbered or with new heads.
 
@@ -87,6 +91,7 @@ def load_model(
         args: more positional arguments of ``from_pretrained``.
         task_labels_map: head name to number of labels, or None.
         options: those of ``from_pretrained``.
+        backbones: those that a model with a reference shares with other models; None: none.
 
     Raises:
         InputError: the heads are others than those of ``task_labels_map``, an adapter's backbone is
@@ -103,7 +108,7 @@ def load_model(
     if path is None or config is None or config.reference is None:
         loaded = load_plain(path, *args, **options)
     else:
-        loaded = load_with_reference(model_class, path, config, options)
+        loaded = load_with_reference(model_class, path, config, options, backbones)
     if task_labels_map is not None:
         model = loaded[0] if isinstance(loaded, tuple) else loaded  # with output_loading_info
         check_heads(str(path), model.config.output_widths(), task_labels_map)
@@ -163,6 +168,7 @@ def load_with_reference(
     path: str | os.PathLike[str],
     config: MultiTaskConfig,
     options: dict[str, Any],
+    backbones: SharedBackbones | None = None,
 ) -> Model:
     """Load the backbone that ``config.reference`` names, and the trained parameters at ``path``.
 
@@ -171,9 +177,11 @@ def load_with_reference(
         path: a folder or a hub name.
         config: the stored configuration.
         options: those of ``from_pretrained``.
+        backbones: those that the model shares with others, with their number format and device.
 
     Returns:
-        The model in evaluation mode, in fp32 unless the options hold another ``dtype``.
+        The model in evaluation mode, in fp32 unless the options hold another ``dtype``. Frozen
+        weights that were trained in another number format keep it.
 
     Raises:
         InputError: an option that works only for a model with all of its weights, or the backbone
@@ -184,19 +192,33 @@ def load_with_reference(
         "whose backbone is stored elsewhere; scripts/merge.py makes plain models of adapters",
     )
     assert config.reference is not None
-    backbone = load_reference_backbone(
-        config.reference,
+    load = partial(
+        load_reference_backbone,
+        _locate_backbone(config.reference, path, None if backbones is None else backbones.folder),
         config.backbone_config(),
         attn_implementation=options.get("attn_implementation"),
     )
-    model = model_class(config, backbone=backbone)
+    model = model_class(config, load() if backbones is None else backbones.get(config, load))
+    dtype = _parse_dtype(options.get("dtype") or options.get("torch_dtype"), config)
+    if backbones is None and NumberFormats.from_reference(config.reference).is_plain:
+        model.to(dtype)  # type: ignore[arg-type]  # the wrapper of transformers hides the overloads
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # peft takes the format of the layer, which may be another one
+            parameter.data = parameter.data.to(dtype)
     file = cached_file(path, SAFE_WEIGHTS_NAME, **select_hub_options(options))
     assert file is not None  # otherwise cached_file raises
     load_trainable_state_dict(model, load_file(file))
-    dtype = _parse_dtype(options.get("dtype") or options.get("torch_dtype"), config)
-    model.to(dtype)  # type: ignore[arg-type]  # the wrapper of transformers hides the overloads
     model.config.dtype = dtype
     return model.eval()
+
+
+def _locate_backbone(
+    reference: dict[str, str], path: str | os.PathLike[str], folder: str | None
+) -> dict[str, str]:
+    """A reference whose name is a folder, where a copy of the backbone is known to be in one."""
+    if folder is None and "path" in reference:
+        folder = str(Path(path, reference["path"]))
+    return reference if folder is None else {**reference, "name": folder}
 
 
 def _parse_dtype(option: torch.dtype | str | None, config: MultiTaskConfig) -> torch.dtype:

@@ -95,16 +95,21 @@ def _round_down(n_tokens: float, most: int) -> int:
     return int(min(max(n_tokens // STEP * STEP, STEP), most))
 
 
-def models_fit(model: nn.Module, n_models: int, free_bytes: int) -> bool:
+def models_fit(
+    model: nn.Module, n_models: int, free_bytes: int, *, has_copies: bool, shares_frozen: bool
+) -> bool:
     """Whether more models like one in memory take at most a third of the free memory.
-
-    The fast encoder keeps half-precision copies of the weights next to them, so that a parameter
-    counts one and a half times.
 
     Args:
         model: on the device.
         n_models: how many more would be loaded.
         free_bytes: the free memory.
+        has_copies: whether each model keeps half-precision copies of all weights, as the fast
+            encoder does.
+        shares_frozen: whether the models have the frozen parameters in common.
     """
-    n_bytes = sum(p.numel() * p.element_size() for p in model.parameters())
-    return n_models * n_bytes * 1.5 <= free_bytes * SHARE
+    sizes = [(p.numel() * p.element_size(), p.requires_grad) for p in model.parameters()]
+    n_bytes = sum(size for size, is_trained in sizes if is_trained or not shares_frozen)
+    if has_copies:
+        n_bytes += sum(size for size, _ in sizes) // 2
+    return n_models * n_bytes <= free_bytes * SHARE
