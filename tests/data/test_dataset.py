@@ -91,7 +91,10 @@ def datasets(draw) -> TokenizedDataset:
         lengths = draw(st.lists(st.integers(0, 15), min_size=n_rows, max_size=n_rows))
         random = np.random.default_rng(draw(st.integers(0, 99)))
         ids = random.integers(10, np.iinfo(dtype).max, sum(lengths), dtype=dtype, endpoint=True)
-        columns.append(TokenColumn(ids, np.cumsum([0, *lengths])))
+        frame = [draw(st.lists(st.integers(0, 6), min_size=n_rows, max_size=n_rows)) for _ in "ab"]
+        has_frame = n_texts == 1 and draw(st.booleans())
+        frames = [np.array(counts) for counts in frame] if has_frame else []
+        columns.append(TokenColumn(ids, np.cumsum([0, *lengths]), *frames))
     template = SpecialTokenTemplate(
         segments, type_ids, [0, draw(st.sampled_from([0, 1]))][:n_texts],
         has_token_types=draw(st.booleans()), pad_token_id=6, empty_token_id=5,
@@ -100,12 +103,15 @@ def datasets(draw) -> TokenizedDataset:
         columns,
         template,
         max_length=template.n_tokens + draw(st.integers(1, 40)),
-        truncation=draw(st.sampled_from(["head", "head_tail"])),
+        truncation=draw(st.sampled_from(["head", "head_tail", *["windows"][: 2 - n_texts]])),
         head_fraction=draw(st.sampled_from([0.0, 0.25, 0.5, 0.6, 1.0])),
+        window_stride=draw(st.none() | st.integers(1, 9)),
     )
 
 
-def encode_row(dataset: TokenizedDataset, index: int, swapped: bool) -> tuple[list, list]:
+def encode_row(
+    dataset: TokenizedDataset, index: int, swapped: bool, window: int
+) -> tuple[list, list]:
     """Token ids and token types of one row, one token after the other."""
     texts = [column.row(index).tolist() for column in dataset.columns]
     texts = texts[::-1] if swapped else texts
@@ -125,12 +131,28 @@ def encode_row(dataset: TokenizedDataset, index: int, swapped: bool) -> tuple[li
         if number < len(texts):
             text, budget = texts[number], budgets[number]
             if len(text) > budget:
-                is_tail = dataset.truncation == "head_tail"
-                head = round(budget * dataset.head_fraction) if is_tail else budget
-                text = text[:head] + text[len(text) - (budget - head) :]
+                text = truncate(text, budget, dataset, index, window)
             ids += text
             type_ids += [template.text_type_ids[number]] * len(text)
     return ids, type_ids
+
+
+def truncate(text: list, budget: int, dataset: TokenizedDataset, index: int, window: int) -> list:
+    """What a row keeps of a text that is longer than its budget, written down by hand."""
+    before, after = (int(count) for count in np.ravel(dataset.columns[0].frame([index])))
+    after = min(after, max(budget - 1, 0))
+    before = min(before, max(budget - 1 - after, 0))
+    room, end = budget - before - after, len(text) - after
+    middle = text[before:end]
+    if dataset.truncation == "windows":
+        stride = room // 2 if dataset.window_stride is None else dataset.window_stride
+        start = min(window * max(min(stride, room), 1), len(middle) - room)
+        chosen = middle[start : start + room]
+    else:
+        fraction = dataset.head_fraction if dataset.truncation == "head_tail" else 1.0
+        n_head = round(room * fraction)
+        chosen = middle[:n_head] + middle[len(middle) - (room - n_head) :]
+    return [*text[:before], *chosen, *text[end:]]
 
 
 @hypothesis.settings(max_examples=400, deadline=None)
@@ -141,12 +163,15 @@ def test_rows_equal_those_that_are_encoded_token_by_token(dataset, data):
     size = {"min_size": len(indices), "max_size": len(indices)}
     swapped = data.draw(st.booleans() | st.lists(st.booleans(), **size).map(np.array))
     flags = np.broadcast_to(swapped, len(indices))
+    windows = data.draw(st.integers(0, 3) | st.lists(st.integers(0, 3), **size).map(np.array))
+    numbers = np.broadcast_to(windows, len(indices))
     expected = [
-        encode_row(dataset, i, swap) for i, swap in zip(indices, flags.tolist(), strict=True)
+        encode_row(dataset, i, swap, window)
+        for i, swap, window in zip(indices, flags.tolist(), numbers.tolist(), strict=True)
     ]
     lengths = [len(ids) for ids, _ in expected]
     longest = max(lengths)
-    batch = dataset.batch(indices, swapped)
+    batch = dataset.batch(indices, swapped, windows)
     padded = [ids + [6] * (longest - len(ids)) for ids, _ in expected]
     assert batch["input_ids"].tolist() == padded
     assert batch["attention_mask"].tolist() == [[1] * n + [0] * (longest - n) for n in lengths]
@@ -158,7 +183,7 @@ def test_rows_equal_those_that_are_encoded_token_by_token(dataset, data):
     assert {str(values.dtype) for values in batch.values()} == {"torch.int64"}
     assert lengths == dataset.lengths()[indices].tolist()
 
-    packed = dataset.packed(indices, swapped)
+    packed = dataset.packed(indices, swapped, windows=windows)
     assert packed.input_ids.tolist() == [i for ids, _ in expected for i in ids]
     if has_token_types:
         assert packed.token_type_ids.tolist() == [i for _, type_ids in expected for i in type_ids]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from auxfold.config import Model
+from auxfold.config import Data, Model
 from auxfold.evaluation.token_statistics import measure_tokens
 from auxfold.model.tokenizer import load_tokenizer
 from conftest import make_tokenizer
@@ -45,6 +45,18 @@ def test_tokens_are_counted_exactly():
     unknown, cut = statistics.warnings()
     assert unknown.startswith("model.backbone = 'tiny' does not know 14.3% of the tokens")
     assert cut.startswith("33.3% of the rows are longer than model.max_length = 4 tokens")
+
+
+def test_a_template_is_counted_as_it_is_read():
+    data = Data(train="t", template="the {rule} was {text}", fields={"rule": 1})
+    columns = [["silly goose", ""], ["rain bread", "soup"]]
+    windows = Model(backbone="tiny", max_length=6, truncation="windows")
+    statistics = measure_tokens(columns, make_tokenizer(), windows, data)
+    assert statistics.mean == (7 + 5) / 2 and statistics.cut == 0.5
+    assert statistics.in_windows and statistics.warnings() == []
+    cut = measure_tokens(columns, make_tokenizer(), Model(backbone="tiny", max_length=6), data)
+    (warning,) = cut.warnings()
+    assert warning.endswith('set model.truncation = "head_tail" or "windows"')
 
 
 @pytest.mark.parametrize(

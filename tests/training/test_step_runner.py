@@ -64,8 +64,9 @@ def train_both(backbone: str, n_steps: int = 9, **changes) -> tuple[FoldParts, F
     plain, fast = make_parts(backbone, **changes), make_parts(backbone, **changes)
     runner, stand_in = make_runner(fast)
     steps = fast.epochs.steps(0)[:n_steps]
-    runner.start_epoch(steps, fast.epochs.swapped(0))
+    runner.start_epoch(steps, fast.epochs.swapped(0), fast.epochs.windows(0))
     plain.stepper.swapped = fast.stepper.swapped
+    plain.stepper.windows = fast.stepper.windows
     for indices in steps:
         plain.stepper.train_step(indices)
         runner.train_step(indices)
@@ -88,8 +89,9 @@ def assert_equal_weights(plain: FoldParts, fast: FoldParts) -> None:
         {"model": {"pooling": "cls"}},
         {"model": {"pooling": "attention"}},
         {"train": {"max_grad_norm": 0.05, "weight_decay": 0.1}},
+        {"model": {"max_length": 12, "truncation": "windows"}},
     ],
-    ids=["mean", "cls", "attention", "clipped"],
+    ids=["mean", "cls", "attention", "clipped", "windows"],
 )
 def test_the_weights_of_the_loop(work_dir, backbone, changes):
     plain, fast, stand_in = train_both(backbone, **changes)

@@ -83,7 +83,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         nargs="+",
         action="append",
         metavar="TEXT",
-        help="print the prediction of this text; repeatable; a pair: two texts",
+        help="print the prediction of this text; repeatable; a text per column where there are "
+        "several",
     )
     parser.add_argument(
         "--output", help="default: outputs/<name>/submission.csv, or predictions_<tasks>.csv"
@@ -152,9 +153,12 @@ def check_experiment(args: argparse.Namespace, experiment: Experiment) -> None:
         hint = nearest(args.task, tasks)
         raise InputError(f"no task {args.task!r}{hint}; tasks: {', '.join(tasks)}")
     if args.text:
-        n_texts = len(experiment.data.text_columns)
-        if any(len(texts) != n_texts for texts in args.text):
-            expected = "one quoted text" if n_texts == 1 else "two quoted texts (a pair)"
+        columns = experiment.data.text_columns
+        if any(len(texts) != len(columns) for texts in args.text):
+            expected = "one quoted text"
+            if len(columns) > 1:
+                names = " ".join(f'"{name}"' for name in columns)
+                expected = f"{len(columns)} quoted texts ({names})"
             raise InputError(f"--text takes {expected}; repeat --text for more rows")
     else:
         experiment.data.check_code()
@@ -262,8 +266,8 @@ def predict_texts(args: argparse.Namespace, experiment: Experiment) -> str:
     from auxfold.inference.ensemble import Ensemble
     from auxfold.inference.predictor import Predictor
 
-    is_pair = len(experiment.data.text_columns) == 2
-    texts = [tuple(text) if is_pair else text[0] for text in args.text]
+    is_single = len(experiment.data.text_columns) == 1
+    texts = [text[0] if is_single else tuple(text) for text in args.text]
     predictor = Predictor.load(Ensemble.from_experiment(experiment, parse_folds(args.folds)))
     predictions = predictor.predict(
         texts,

@@ -77,6 +77,18 @@ class SpecialTokenTemplate:
             empty_token_id=_empty_token_id(tokenizer),
         )
 
+    @classmethod
+    def without_special_tokens(cls, tokenizer: Any) -> SpecialTokenTemplate:
+        """The template of a text that has its special tokens already, such as a filled chat."""
+        return cls(
+            segments=[[], []],
+            segment_type_ids=[[], []],
+            text_type_ids=[0],
+            has_token_types="token_type_ids" in tokenizer.model_input_names,
+            pad_token_id=tokenizer.pad_token_id,
+            empty_token_id=_empty_token_id(tokenizer),
+        )
+
     @property
     def n_tokens(self) -> int:
         """Number of special tokens in a row."""

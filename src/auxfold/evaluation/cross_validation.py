@@ -146,7 +146,8 @@ def worst_errors(
 ) -> pd.DataFrame:
     """The rows whose main label is furthest from its out-of-fold prediction, worst first.
 
-    Columns: the id, ``fold``, ``label``, ``prediction`` and the text's first 500 characters.
+    Columns: the id, ``fold``, ``label``, ``prediction`` and the text's first 500 characters; of
+    several texts, an equal part of each.
     """
     task = tasks.main
     labels = table.labels[:, tasks.main_slice]
@@ -161,9 +162,14 @@ def worst_errors(
             "fold": folds[worst],
             "label": label,
             "prediction": prediction,
-            "text": [" | ".join(texts[row] for texts in table.texts)[:500] for row in worst],
+            "text": [_shorten([texts[row] for texts in table.texts]) for row in worst],
         }
     )
+
+
+def _shorten(texts: list[str], n_characters: int = 500) -> str:
+    """The starts of the texts of a row, side by side."""
+    return " | ".join(text[: n_characters // len(texts)] for text in texts)
 
 
 def mean_and_std(per_fold: list[dict[str, float | None]]) -> dict[str, dict[str, float | None]]:

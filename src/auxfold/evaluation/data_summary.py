@@ -281,7 +281,8 @@ def _measure_tokens(experiment: Experiment, table: Table) -> tuple[TokenStatisti
     """The tokens of a sample of the rows, or why there are none."""
     settings = experiment.model
     try:
-        return measure_tokens(table.texts, load_tokenizer(settings), settings), ""
+        tokenizer = load_tokenizer(settings)
+        return measure_tokens(table.texts, tokenizer, settings, experiment.data), ""
     except InputError as error:  # another machine may have the backbone
         return None, str(error)
 

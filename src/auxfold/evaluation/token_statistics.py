@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from auxfold.config import Model
+from auxfold.config import Data, Model
 from auxfold.data.dataset import tokenize_dataset
 
 SAMPLE_ROWS = 2_000
@@ -45,6 +45,7 @@ class TokenStatistics:
         bin_edges: the edges of a histogram of the tokens of a row, ``(bins + 1,)``.
         bin_counts: rows per bin, ``(bins,)``.
         cut: the share of the rows that are longer than ``max_length``.
+        in_windows: whether such rows are read in windows, and not cut.
         unknown: the share of the tokens that stand for something the tokenizer does not know.
         per_character: tokens per character.
         per_word: pieces per word, a word being a run of letters; None in a text without words.
@@ -66,15 +67,16 @@ class TokenStatistics:
     per_word: float | None
     per_unspaced_character: float | None
     is_multilingual: bool
+    in_windows: bool = False
 
     def warnings(self) -> list[str]:
         """What is wrong with the backbone or ``max_length`` for these texts."""
         lines = [self.language_warning()] if self.language_warning() else []
-        if self.cut >= CUT_SHARE:
+        if self.cut >= CUT_SHARE and not self.in_windows:
             lines.append(
                 f"{self.cut:.1%} of the rows are longer than model.max_length = {self.max_length} "
                 f"tokens and are cut (98 % of the rows have up to {self.quantiles['98']:,}); raise "
-                f'it, or set model.truncation = "head_tail"'
+                f'it, or set model.truncation = "head_tail" or "windows"'
             )
         return lines
 
@@ -100,7 +102,7 @@ class TokenStatistics:
 
 
 def measure_tokens(
-    texts: Sequence[Sequence[str]], tokenizer: Any, settings: Model
+    texts: Sequence[Sequence[str]], tokenizer: Any, settings: Model, data: Data | None = None
 ) -> TokenStatistics:
     """Tokenize a sample of at most 2,000 rows.
 
@@ -108,13 +110,13 @@ def measure_tokens(
         texts: one sequence of strings per text column.
         tokenizer: the backbone's.
         settings: ``[model]``, with ``max_length``.
+        data: ``[data]``, whose template is filled with the texts; None: there is no template.
     """
     indices = np.random.default_rng(0).permutation(len(texts[0]))[:SAMPLE_ROWS]
     sample = [[column[index] for index in np.sort(indices)] for column in texts]
-    dataset = tokenize_dataset(sample, tokenizer, settings)
-    whole = np.sum([column.lengths() for column in dataset.columns], axis=0)
-    n_tokens = max(int(whole.sum()), 1)
-    lengths = whole + dataset.template.n_tokens
+    dataset = tokenize_dataset(sample, tokenizer, settings, None, data)
+    lengths = dataset.whole_lengths()
+    n_tokens = max(sum(len(column.ids) for column in dataset.columns), 1)
     counts, edges = np.histogram(lengths, N_BINS, (0, max(int(lengths.max()), 1)))
     unknown = tokenizer.unk_token_id
     n_unknown = sum(int((column.ids == unknown).sum()) for column in dataset.columns)
@@ -130,6 +132,7 @@ def measure_tokens(
         bin_edges=edges.tolist(),
         bin_counts=counts.tolist(),
         cut=float((lengths > settings.max_length).mean()),
+        in_windows=settings.truncation == "windows",
         unknown=0.0 if unknown is None else n_unknown / n_tokens,
         per_character=n_tokens / max(sum(len(text) for column in sample for text in column), 1),
         per_word=_pieces_per_word(together, tokenizer),

@@ -36,7 +36,9 @@ def predict_logits(
     packed: bool = False,
     on_batch: Callable[[int], object] = lambda n_rows: None,
 ) -> dict[str, np.ndarray]:
-    """Logits of the named tasks only; for symmetric pairs, the mean over both orders.
+    """Logits of the named tasks only; of symmetric pairs, the mean over both orders.
+
+    Of a row with several windows, the mean or the maximum over them, as the dataset says.
 
     Args:
         model: a :class:`MultiTaskModel` on its device.
@@ -48,7 +50,8 @@ def predict_logits(
         amp_dtype: ``bf16``, ``fp16`` or ``fp32``.
         packed: whether the rows of a batch are packed without padding; the model must have a fast
             encoder.
-        on_batch: called with the number of rows of each batch, on a GPU when it is launched.
+        on_batch: called with the number of rows of each batch, on a GPU when it is launched. A row
+            with several windows counts with the first one.
 
     Returns:
         Task name to float32 ``(len(indices), width)``, in the order of ``indices``.
@@ -105,19 +108,22 @@ def predict_fold_logits(
     if max_tokens == "auto":
         max_tokens = choose_max_tokens(models[0], amp_dtype, dataset.max_length)
     limit: int = min(max_tokens, models[0].max_prediction_tokens or max_tokens)
-    lengths = dataset.lengths()[indices]
+    windows = dataset.all_windows(indices)
+    lengths = dataset.lengths()[windows.rows]
     split = split_by_packed_tokens if packed else split_by_tokens
-    waiting = deque(split(np.arange(len(indices)), lengths, limit))
+    waiting = deque(split(np.arange(len(lengths)), lengths, limit))
     orders = (False, True) if dataset.symmetric_pairs else (False,)
 
     def make(positions: np.ndarray) -> list[dict[str, Any]]:
         """The inputs of the forward passes of a batch."""
-        rows = indices[positions]
+        rows, numbers = windows.rows[positions], windows.numbers[positions]
         if packed:
-            return [{"packed": dataset.packed(rows, swapped)} for swapped in orders]
-        return [dataset.batch(rows, swapped) for swapped in orders]
+            return [
+                {"packed": dataset.packed(rows, swapped, windows=numbers)} for swapped in orders
+            ]
+        return [dataset.batch(rows, swapped, numbers) for swapped in orders]
 
-    collectors = [_LogitCollector(len(indices)) for _ in models]
+    collectors = [_LogitCollector(len(lengths)) for _ in models]
 
     def predict_waiting() -> bool:
         batches = list(waiting)
@@ -129,14 +135,21 @@ def predict_fold_logits(
                     outputs = [model(**inputs, tasks=tasks) for inputs in passes]
                 collector.add(positions, outputs)
             waiting.popleft()
-            on_batch(len(positions) * len(models))
+            n_rows = int((windows.numbers[positions] == 0).sum())  # with their first window
+            on_batch(n_rows * len(models))
         return True
 
     with _evaluation_mode(models), _current(device):
         while not attempt(predict_waiting):
             limit = _reduce_max_tokens(models[0], waiting, lengths, packed)
             waiting = deque(split(np.concatenate(waiting), lengths, limit))
-    return [collector.logits() for collector in collectors]
+    return [
+        {
+            name: windows.reduce(logits, dataset.window_reduction)
+            for name, logits in collector.logits().items()
+        }
+        for collector in collectors
+    ]
 
 
 def _reduce_max_tokens(

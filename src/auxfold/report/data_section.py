@@ -55,13 +55,18 @@ def _token_facts(tokens: TokenStatistics) -> list[Fact]:
     facts = [
         Fact("rows in the sample whose tokens are counted", f"{tokens.rows:,}"),
         Fact("tokens of a row up to", lengths),
-        Fact(f"rows cut at model.max_length = {tokens.max_length}", f"{tokens.cut:.1%}"),
+        Fact(f"rows {_fate(tokens)} model.max_length = {tokens.max_length}", f"{tokens.cut:.1%}"),
         Fact("tokens that the backbone does not know", f"{tokens.unknown:.2%}"),
         Fact("tokens per character", f"{tokens.per_character:.2f}"),
     ]
     if tokens.per_word is not None:
         facts.append(Fact("tokens per word", f"{tokens.per_word:.2f}"))
     return facts
+
+
+def _fate(tokens: TokenStatistics) -> str:
+    """What happens to rows that are longer than the model."""
+    return "read in windows of" if tokens.in_windows else "cut at"
 
 
 def plot_lengths(tokens: TokenStatistics) -> Plot | None:
@@ -83,7 +88,7 @@ def plot_lengths(tokens: TokenStatistics) -> Plot | None:
     alt = (
         f"Tokens of a row: half of the rows have up to {tokens.quantiles['50']:,}, 95 % up to "
         f"{tokens.quantiles['95']:,}, the longest {tokens.quantiles['100']:,}; {tokens.cut:.1%} "
-        f"are cut at {tokens.max_length}."
+        f"are {_fate(tokens)} {tokens.max_length}."
     )
     return Plot("Lengths of the texts", (panel.svg,), alt)
 

@@ -83,8 +83,15 @@ This is {code(experiment.model.backbone)}, fine-tuned with auxfold on several re
 once: a main task, `{experiment.main_task.name}`, and weighted auxiliary tasks that regularize the
 shared backbone. It was trained on {n_rows["train"]:,} rows{held_out}. The data fingerprint is
 `{record["data_fingerprint"]}` and the experiment fingerprint is
-`{record["experiment_fingerprint"]}`. Texts are truncated to {experiment.model.max_length} tokens.
+`{record["experiment_fingerprint"]}`. {_describe_length(experiment)}
 """
+
+
+def _describe_length(experiment: Experiment) -> str:
+    n_tokens = experiment.model.max_length
+    if experiment.model.truncation == "windows":
+        return f"Texts with more than {n_tokens} tokens are read in overlapping windows of so many."
+    return f"Texts are truncated to {n_tokens} tokens."
 
 
 def _tasks_table(experiment: Experiment) -> str:
@@ -117,8 +124,12 @@ def _scores_table(
 
 
 def _describe_usage(experiment: Experiment) -> str:
-    is_pair = len(experiment.data.text_columns) == 2
-    texts = '[("first text", "second text")]' if is_pair else '["What a lovely garden"]'
+    data = experiment.data
+    texts = '["What a lovely garden"]'
+    if data.is_pair:
+        texts = '[("first text", "second text")]'
+    elif data.template is not None:
+        texts = "[{" + ", ".join(f'{name!r}: "…"' for name in data.text_columns) + "}]"
     return f"""## Use
 
 ```python

@@ -98,6 +98,10 @@ class EpochPlan:
             return None
         return swap_mask(len(self.dataset), self.seed, epoch)
 
+    def windows(self, epoch: int) -> np.ndarray | None:
+        """``(rows,)`` int: the window of each row that an epoch trains on; None: each has one."""
+        return None if self.dataset is None else self.dataset.sample_windows(self.seed, epoch)
+
 
 def evaluation_steps(n_steps: int, per_epoch: int) -> set[int]:
     """The steps of an epoch after which to evaluate; the last step is always one of them."""

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from auxfold.config import Train
 from auxfold.config.experiment import Experiment
-from auxfold.data.dataset import tokenize_dataset
+from auxfold.data.dataset import make_row_template, tokenize_dataset
 from auxfold.data.table import Table
 from auxfold.data.token_store import has_stored_tokens
 from auxfold.storage.run_folder import RunFolder
@@ -147,11 +147,14 @@ def measure_tokenizing(
     experiment: Experiment, table: Table, sample: Sample, tokenizer: PreTrainedTokenizerBase
 ) -> float:
     """Seconds to tokenize all texts that have no stored tokens yet."""
-    cache = RunFolder.of(experiment).tokens
-    missing = [t for t in table.texts if not has_stored_tokens(t, tokenizer, cache)]
+    cache, data = RunFolder.of(experiment).tokens, experiment.data
+    template = make_row_template(data, tokenizer)
+    # A template becomes one text per row; without one, each column has tokens of its own.
+    parts = [table.texts] if template is not None else [[texts] for texts in table.texts]
+    missing = [part for part in parts if not has_stored_tokens(part, tokenizer, template, cache)]
     if not missing:
         return 0.0
     started = time.perf_counter()
-    tokenize_dataset(sample.table.texts, tokenizer, experiment.model)
+    tokenize_dataset(sample.table.texts, tokenizer, experiment.model, None, data)
     seconds = time.perf_counter() - started
-    return seconds * len(table) / len(sample.table) * len(missing) / len(table.texts)
+    return seconds * len(table) / len(sample.table) * len(missing) / len(parts)

@@ -39,6 +39,8 @@ class StepTrainer:
         weighting: the task weights that adapt.
         dataset: the tokens of the table's rows.
         swapped: ``(rows,)`` bool, the rows whose two texts are swapped in this epoch, or None.
+        windows: ``(rows,)`` int, the window of each row that this epoch trains on; None: every row
+            has one window.
         splitter: cuts the rows of a step into micro-batches.
         log: what the latest steps gave.
     """
@@ -53,6 +55,7 @@ class StepTrainer:
     settings: Train
     splitter: MicroBatchSplitter
     swapped: np.ndarray | None = None
+    windows: np.ndarray | None = None
     log: StepLog = field(init=False)
 
     def __post_init__(self) -> None:
@@ -217,15 +220,21 @@ class StepTrainer:
 
     def batch(self, indices: np.ndarray) -> dict[str, Any]:
         """The tokens of a micro-batch on the device, as the model reads them."""
-        swapped, device = self.swapped_at(indices), self.accelerator.device
+        swapped, windows = self.swapped_at(indices), self.windows_at(indices)
+        device = self.accelerator.device
         if self.splitter.padding_free:
-            return {"packed": self.dataset.packed(indices, swapped).to(device)}
-        batch = self.dataset.batch(indices, swapped)
+            packed = self.dataset.packed(indices, swapped, windows=windows)
+            return {"packed": packed.to(device)}
+        batch = self.dataset.batch(indices, swapped, windows)
         return {name: values.to(device) for name, values in batch.items()}
 
     def swapped_at(self, indices: np.ndarray) -> np.ndarray | bool:
         """Which of these rows have their two texts swapped."""
         return False if self.swapped is None else self.swapped[indices]
+
+    def windows_at(self, indices: np.ndarray) -> np.ndarray | int:
+        """Which windows of these rows this epoch trains on."""
+        return 0 if self.windows is None else self.windows[indices]
 
     def sync_gradients(self, is_last: bool) -> AbstractContextManager[Any]:
         """Processes exchange gradients once per step, in its last micro-batch."""

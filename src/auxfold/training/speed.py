@@ -55,7 +55,7 @@ def measure_steps(
 
     def run(numbers: Sequence[int]) -> None:
         chosen = [steps[number] for number in numbers]
-        runner.start_epoch(chosen, parts.epochs.swapped(0))
+        runner.start_epoch(chosen, parts.epochs.swapped(0), parts.epochs.windows(0))
         for indices in chosen:
             result = runner.train_step(indices)
             if average is not None:
@@ -134,7 +134,8 @@ def measure_prediction(
         clock: gives seconds.
     """
     n_rows = max(int(3 * PREDICTION_SECONDS / max(seconds_per_row, 1e-9)), MIN_ROWS)
-    indices, lengths = evaluator.indices[:n_rows], evaluator.dataset.lengths()
+    indices, dataset = evaluator.indices[:n_rows], evaluator.dataset
+    lengths = dataset.lengths() * dataset.n_windows()
     timed = replace(evaluator, indices=indices)
     if parts.stepper.accelerator.device.type == "cuda":
         timed.predict(parts.model)

@@ -52,6 +52,7 @@ def fill_up(
     dataset: TokenizedDataset,
     indices: np.ndarray,
     swapped: np.ndarray | bool,
+    windows: np.ndarray | int,
     n_rows: int,
     max_length_step: int,
 ) -> tuple[Capacity, StepTensors]:
@@ -61,6 +62,7 @@ def fill_up(
         dataset: the tokens of the table.
         indices: the rows of the step.
         swapped: as in :meth:`TokenizedDataset.batch`.
+        windows: as in :meth:`TokenizedDataset.batch`.
         n_rows: the most rows of a step.
         max_length_step: of the :class:`FastEncoder`.
     """
@@ -77,7 +79,7 @@ def fill_up(
     rows[: len(indices)] = indices
     is_real = np.arange(capacity.rows) < len(indices)
     return capacity, StepTensors(
-        packed=dataset.packed(indices, swapped, capacity),
+        packed=dataset.packed(indices, swapped, capacity, windows),
         rows=torch.from_numpy(rows),
         is_real=torch.from_numpy(is_real)[:, None],
     )

@@ -18,6 +18,7 @@ from auxfold.model.fast.regions import compile_regions
 from auxfold.model.out_of_memory import attempt
 from auxfold.training.loop import StepTrainer, get_random_states
 from auxfold.training.objective import StepLoss
+from auxfold.training.optimizer import is_fused
 from auxfold.training.step_graphs import (
     Capture,
     CaptureFailed,
@@ -50,8 +51,8 @@ class StepRunner:
     """Makes the steps of :class:`StepTrainer` as fast as the device allows.
 
     A step whose rows are one micro-batch on one GPU is captured in a CUDA graph. Every other one
-    (several processes or micro-batches, fp16 with its gradient scaler, task weights that adapt)
-    runs operation by operation.
+    (several processes or micro-batches, fp16 with its gradient scaler, moments of 8 bits, task
+    weights that adapt) runs operation by operation.
 
     Args:
         stepper: makes the steps.
@@ -73,6 +74,7 @@ class StepRunner:
         can_capture = (
             accelerator.num_processes == 1
             and accelerator.scaler is None
+            and is_fused(stepper.optimizer)
             and stepper.weighting.is_fixed
         )
         self.graphs: StepGraphs | None = None
@@ -82,14 +84,20 @@ class StepRunner:
         self._gram = Gram.zeros(len(stepper.objective.cells), accelerator.device)
         self._ahead: Iterator[PreparedStep] | None = None
 
-    def start_epoch(self, steps: Sequence[np.ndarray], swapped: np.ndarray | None) -> None:
+    def start_epoch(
+        self,
+        steps: Sequence[np.ndarray],
+        swapped: np.ndarray | None = None,
+        windows: np.ndarray | None = None,
+    ) -> None:
         """Start to prepare steps ahead, on another thread.
 
         Args:
             steps: the rows of every step that follows, in order.
             swapped: as in :class:`StepTrainer`.
+            windows: as in :class:`StepTrainer`.
         """
-        self.stepper.swapped = swapped
+        self.stepper.swapped, self.stepper.windows = swapped, windows
         self.close()
         if self.graphs is not None:
             self._ahead = prefetch(self._prepare, steps, DEPTH)
@@ -159,6 +167,7 @@ class StepRunner:
             stepper.dataset,
             indices,
             stepper.swapped_at(indices),
+            stepper.windows_at(indices),
             stepper.settings.batch_size,
             self.encoder.max_length_step,
         )
