@@ -13,6 +13,8 @@ MANIFEST = {
     "folds": ["fold_0"],
     "precision": "fp16",
     "versions": {"python": "3.11.9"},
+    "requirements": [],
+    "backbone": None,
     "sample_columns": None,
     "files": {"fold_0/config.json": "0" * 64},
 }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from conftest import make_experiment, make_frame
 from forked import run_forked
+from offline_notebook import execute_offline
 
 ROOT = Path(__file__).parents[2]
 COMPETITION = "tiny-comments"
@@ -299,32 +298,6 @@ PathFinder.find_spec = classmethod(
         None if name.split(".")[0] in MISSING else find(name, path, target)
 )
 """
-EXECUTE = """
-import socket, sys
-import nbformat
-from nbclient import NotebookClient
-from jupyter_client import AsyncKernelManager
-
-try:
-    socket.create_connection(("127.0.0.1", 9), timeout=1)
-except OSError as error:
-    assert error.errno == 101, error  # "network is unreachable": not even a loopback
-notebook = nbformat.read(sys.argv[1], as_version=4)
-notebook.cells.append(nbformat.v4.new_code_cell("import auxfold; print(auxfold.__file__)"))
-manager = AsyncKernelManager(transport="ipc")
-NotebookClient(notebook, km=manager, timeout=300).execute()
-for cell in notebook.cells:
-    for output in cell.get("outputs", []):
-        print(output.get("text", ""), end="")
-"""
-
-
-def no_network() -> list[str]:
-    """A command prefix: a network namespace without interfaces."""
-    for prefix in (["unshare", "-n"], ["unshare", "-rn"]):
-        if shutil.which("unshare") and not subprocess.call([*prefix, "true"], stderr=-3):
-            return prefix
-    pytest.skip("this machine allows no network namespaces")
 
 
 def test_the_notebook_runs_with_no_network(workdir, tmp_path):
@@ -332,14 +305,12 @@ def test_the_notebook_runs_with_no_network(workdir, tmp_path):
     (tmp_path / "block").mkdir()
     (tmp_path / "block/sitecustomize.py").write_text(BLOCK)
     notebook = workdir / "outputs/tiny/kaggle/kernel/kaggle_inference.ipynb"
-    environment = {**os.environ, "AUXFOLD_INPUT": str(root), "PYTHONPATH": str(tmp_path / "block")}
-    command = [*no_network(), sys.executable, "-c", EXECUTE, str(notebook)]
-    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True,
-                          timeout=300)  # fmt: skip
-    assert process.returncode == 0, process.stderr
-    assert str(root / "datasets/ada/auxfold-tiny/src/auxfold") in process.stdout
-    assert process.stdout.startswith("versions as bundled: python ")
-    assert "31 rows from fold_0, fold_1" in process.stdout
+    output = execute_offline(
+        notebook, tmp_path, AUXFOLD_INPUT=str(root), PYTHONPATH=str(tmp_path / "block")
+    )
+    assert str(root / "datasets/ada/auxfold-tiny/src/auxfold") in output
+    assert output.startswith("versions as bundled: python ")
+    assert "31 rows from fold_0, fold_1" in output
     predictions = pd.read_csv(tmp_path / "submission.csv")
     assert predictions["id"].tolist() == read_submission(workdir)["id"].tolist()
     np.testing.assert_allclose(

@@ -33,7 +33,7 @@ def test_what_is_no_manifest_is_refused(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    "key", [key for key in MANIFEST if key not in ("auxfold", "sample_columns")]
+    "key", [key for key in MANIFEST if key not in ("auxfold", "sample_columns", "backbone")]
 )
 def test_a_missing_key_is_named(tmp_path, key):
     path = write_manifest(tmp_path)
@@ -68,7 +68,8 @@ def test_a_path_that_leaves_the_bundle_is_refused(tmp_path, name):
         ({"runs": {".": []}}, "the run '.' has no folds"),
         ({"runs": {".": "fold_0"}}, "the run '.' has no folds"),
         ({"files": {}}, "no file of 'fold_0' is listed"),
-        ({"sample_columns": 1}, "'sample_columns' is missing or of another type"),
+        ({"sample_columns": 1}, "'sample_columns' is of another type"),
+        ({"backbone": ["a"]}, "'backbone' is of another type"),
     ],
 )
 def test_folds_and_files_have_to_fit_together(tmp_path, changes, expected):

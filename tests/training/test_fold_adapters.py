@@ -174,7 +174,7 @@ def test_the_plan_counts_what_is_trained(work_dir, backbone, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["lora", "houlsby"])
-def test_a_bundle_needs_neither_the_backbone_nor_peft(work_dir, kind):
+def test_a_bundle_of_merged_adapters_needs_neither_the_backbone_nor_peft(work_dir, kind):
     folder = make_backbone(work_dir / "backbone")
     data = {"train": "train.csv", "test": "input/tiny-comments/test.csv"}
     experiment = make_adapter_experiment(kind, folder, data=data)
@@ -185,7 +185,8 @@ def test_a_bundle_needs_neither_the_backbone_nor_peft(work_dir, kind):
     expected = auxfold.load(f"outputs/{kind}").predict(test)["toxic"]
     notebook = ROOT / "notebooks/kaggle_inference.ipynb"
     names = KaggleNames("ada", "auxfold tiny", "tiny-comments")
-    bundle = write_bundle(Ensemble.from_experiment(experiment), names, notebook, "fp32") / "dataset"
+    ensemble = Ensemble.from_experiment(experiment)
+    bundle = write_bundle(ensemble, names, notebook, "fp32", merge_adapters=True) / "dataset"
     kernel.check_bundle(bundle)
     Path(folder).rename(work_dir / "gone")
     blocked = work_dir / "blocked/peft"

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
-import torch
-from safetensors.torch import load_file, save_file
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 import auxfold
@@ -19,25 +16,28 @@ from auxfold.data.reader import copy_reader
 from auxfold.errors import InputError
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
-from auxfold.inference.merge import load_merged_fold, refers_to_backbone
-from auxfold.inference.soup import make_soup
+from auxfold.inference.merge import refers_to_backbone
 from auxfold.inference.submission import match_columns
-from auxfold.kaggle.fold_copy import (
-    MODEL_FILES,
-    check_fold_files,
-    copy_file,
-    copy_fold_files,
+from auxfold.kaggle.bundled_folds import (
+    SOUP_FOLD,
+    all_requirements,
+    backbone_name,
+    write_adapter_fold,
+    write_plain_fold,
+    write_soup,
 )
+from auxfold.kaggle.fold_copy import check_fold_files, copy_file, copy_fold_files
+from auxfold.kaggle.kernel_folder import write_kernel_folder
 from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, METADATA, sha256
-from auxfold.kaggle.names import KaggleNames, path_in_competition
+from auxfold.kaggle.names import KaggleNames, check_backbone_source, path_in_competition
+from auxfold.kaggle.training_manifest import WHEELS
 from auxfold.kaggle.versions import installed_versions
-from auxfold.model.multitask import MultiTaskModel
-from auxfold.storage.atomic import atomic_write, atomic_write_folder, write_json, write_text
+from auxfold.kaggle.wheels import check_wheels, copy_wheels
+from auxfold.storage.atomic import atomic_write_folder, write_json, write_text
 from auxfold.storage.records import write_record
 from auxfold.storage.run_folder import SOUP, FoldFolder, RunFolder
 
 NOTEBOOK = "kaggle_inference.ipynb"
-SOUP_FOLD = f"fold_{SOUP}"
 
 
 def write_bundle(
@@ -46,6 +46,9 @@ def write_bundle(
     notebook: Path,
     dtype_name: str,
     overwrite: bool = False,
+    merge_adapters: bool = False,
+    backbone_source: str | None = None,
+    wheels: Path | None = None,
 ) -> Path:
     """Write ``outputs/<name>/kaggle/`` with its ``dataset`` and ``kernel`` folders.
 
@@ -53,30 +56,74 @@ def write_bundle(
         source: the folds to bundle, or the runs of a blend.
         names: names of the dataset and the notebook on Kaggle.
         notebook: the notebook to push.
-        dtype_name: number format of the stored weights, ``fp16`` or ``fp32``.
+        dtype_name: number format of the weights of plain folds, ``fp16`` or ``fp32``.
         overwrite: whether to replace an existing bundle.
+        merge_adapters: whether adapters become plain folds, which are larger, and need neither
+            their backbone nor peft.
+        backbone_source: the Kaggle model or dataset with the backbone of the adapters; None: it
+            becomes a part of the bundle.
+        wheels: a folder of wheels, for packages that adapters need and that are missing or too old
+            on Kaggle.
 
     Returns:
         The folder.
 
     Raises:
         InputError: there is a bundle already, the predictions would not be what the competition
-            expects, or a file of a fold is missing, damaged or a link to elsewhere.
+            expects, a file of a fold or a backbone is missing, damaged or a link to elsewhere, or
+            ``backbone_source`` is not what the adapters need.
     """
     check_predictable(source)
     for fold in [fold for run in _bundled_runs(source) for fold in run.ensemble.folders]:
         check_fold_files(fold)
+    options = BundleOptions(dtype_name, merge_adapters, backbone_source, wheels)
+    options.check(source)
     run = source.folder if isinstance(source, Blend) else RunFolder.of(source.experiment)
     folder = run.kaggle
     if folder.exists() and not overwrite:
         raise InputError(f"{folder} exists; give --overwrite to replace it")
 
     def write(unfinished: Path) -> None:
-        _write_dataset(unfinished / "dataset", source, names, dtype_name)
-        _write_kernel(unfinished / "kernel", names, notebook)
+        _write_dataset(unfinished / "dataset", source, names, options)
+        write_kernel_folder(unfinished / "kernel", notebook, NOTEBOOK, names, backbone_source)
 
     atomic_write_folder(folder, write, overwrite=overwrite)
     return folder
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """How models are bundled; see :func:`write_bundle`."""
+
+    dtype_name: str
+    merge_adapters: bool
+    backbone_source: str | None
+    wheels: Path | None
+
+    def check(self, source: Ensemble | Blend) -> None:
+        """Refuse what adapters could not be loaded with.
+
+        Raises:
+            InputError: a package is not in Kaggle's image and has no wheel; or the source of the
+                backbone is neither a Kaggle model nor a dataset, or would not serve all folds.
+        """
+        adapters = [f for run in _bundled_runs(source) for f in self.select_adapters(run)]
+        check_wheels(all_requirements(adapters), self.wheels)
+        if self.backbone_source is None:
+            return
+        check_backbone_source(self.backbone_source)
+        n_backbones = len({backbone_name(fold) for fold in adapters})
+        if n_backbones != 1:
+            raise InputError(
+                f"--backbone-source {self.backbone_source}: the folds to bundle refer to "
+                f"{n_backbones or 'no'} backbones; it is for adapters of one backbone"
+            )
+
+    def select_adapters(self, run: BundledRun) -> list[FoldFolder]:
+        """The folds of a run that predict as adapters of a backbone."""
+        if self.merge_adapters or run.is_soup or not run.predicts:
+            return []
+        return [fold for fold in run.ensemble.folders if refers_to_backbone(fold)]
 
 
 def check_predictable(source: Ensemble | Blend) -> None:
@@ -154,14 +201,17 @@ def _bundled_runs(source: Ensemble | Blend) -> list[BundledRun]:
 
 
 def _write_dataset(
-    folder: Path, source: Ensemble | Blend, names: KaggleNames, dtype_name: str
+    folder: Path, source: Ensemble | Blend, names: KaggleNames, options: BundleOptions
 ) -> None:
     runs = _bundled_runs(source)
+    adapters = [fold for run in runs for fold in options.select_adapters(run)]
+    has_plain_folds = len(adapters) < sum(len(run.fold_names) for run in runs if run.predicts)
     for run in runs:
-        _write_folds(folder / run.path, run, dtype_name)
+        _write_folds(folder, run, options)
         write_text(folder / run.path / EXPERIMENT, to_toml(run.ensemble.experiment))
         if run.ensemble.experiment.data.reader is not None:
             copy_reader(run.ensemble.experiment.data, folder / "src")
+    copy_wheels(options.wheels, folder / WHEELS)
     _write_postprocess_and_weights(RunFolder(folder), source, runs)
     package = Path(auxfold.__file__).parent
     shutil.copytree(
@@ -176,8 +226,10 @@ def _write_dataset(
         "competition": names.competition,
         "runs": {run.path: run.fold_names for run in runs},
         "folds": [fold for folds in rounds for fold in folds if fold is not None],
-        "precision": dtype_name,
+        "precision": options.dtype_name if has_plain_folds else "fp32",
         "versions": installed_versions(),
+        "requirements": all_requirements(adapters),
+        "backbone": options.backbone_source,
         "sample_columns": _sample_columns(source),
         "files": {path.relative_to(folder).as_posix(): sha256(path) for path in paths},
     }
@@ -222,61 +274,23 @@ def source_name(source: Ensemble | Blend) -> str:
     return source.folder.path.name if isinstance(source, Blend) else source.experiment.name
 
 
-def _write_folds(folder: Path, run: BundledRun, dtype_name: str) -> None:
+def _write_folds(bundle: Path, run: BundledRun, options: BundleOptions) -> None:
     """The models of a run, and what else predictions need."""
-    folds = run.ensemble.folders
+    folds, folder = run.ensemble.folders, bundle / run.path
     if run.is_soup:
-        _write_model(folds[0], make_soup(folds), folder / SOUP_FOLD)
-    else:
-        for fold in folds:
-            if refers_to_backbone(fold):  # there is no hub on Kaggle, and maybe no peft
-                _write_model(fold, load_merged_fold(fold), folder / fold.path.name)
-            else:
-                copy_fold_files(fold, folder / fold.path.name)
-    for path in folder.glob(f"fold_*/{SAFE_WEIGHTS_NAME}") if dtype_name == "fp16" else ():
-        # Written to another file first, because the tensors may still be mapped from this one.
-        atomic_write(path, partial(save_file, _load_as_fp16(path), metadata={"format": "pt"}))
-
-
-def _write_model(fold: FoldFolder, model: MultiTaskModel, target: Path) -> None:
-    """A model that is not stored as such, with the other files of a fold."""
-    copy_fold_files(fold, target, without=MODEL_FILES)
-    model.save_pretrained(target)
-
-
-def _load_as_fp16(path: Path) -> dict[str, torch.Tensor]:
-    """The weights in fp16, which halves the upload.
-
-    Raises:
-        InputError: a weight is too large for fp16.
-    """
-    weights = {}
-    for name, values in load_file(path).items():
-        weights[name] = values.to(torch.float16) if values.is_floating_point() else values
-        if not torch.isfinite(weights[name]).all():
-            raise InputError(f"{path}: {name} does not fit into fp16; give --precision fp32")
-    return weights
-
-
-def _write_kernel(folder: Path, names: KaggleNames, notebook: Path) -> None:
-    folder.mkdir(parents=True)
-    shutil.copy2(notebook, folder / NOTEBOOK)
-    metadata = {
-        "id": names.notebook,
-        "title": names.notebook_title,
-        "code_file": NOTEBOOK,
-        "language": "python",
-        "kernel_type": "notebook",
-        "is_private": True,
-        "enable_gpu": True,
-        "machine_shape": "NvidiaTeslaT4",
-        "enable_internet": False,
-        "dataset_sources": [names.dataset],
-        "competition_sources": [names.competition],
-        "kernel_sources": [],
-        "model_sources": [],
-    }
-    write_json(folder / "kernel-metadata.json", metadata)
+        write_soup(folds, folder / SOUP_FOLD, options.dtype_name)
+        return
+    adapters = options.select_adapters(run)
+    for fold in folds:
+        target = folder / fold.path.name
+        if not run.predicts:
+            copy_fold_files(fold, target, without=[SAFE_WEIGHTS_NAME])
+        elif fold not in adapters:
+            write_plain_fold(fold, target, options.dtype_name)
+        elif options.backbone_source is None:
+            write_adapter_fold(fold, target, bundle)
+        else:
+            copy_fold_files(fold, target)
 
 
 def kaggle_commands(folder: Path, names: KaggleNames) -> list[str]:

@@ -20,7 +20,7 @@ from transformers.tokenization_utils_base import (
 from transformers.utils import CHAT_TEMPLATE_FILE, CONFIG_NAME, SAFE_WEIGHTS_NAME
 
 from auxfold.errors import InputError
-from auxfold.inference.ensemble import load_fold_tokenizer
+from auxfold.inference.fold_loader import load_fold_tokenizer
 from auxfold.storage.checksums import check_file
 from auxfold.storage.run_folder import FoldFolder
 

@@ -18,6 +18,7 @@ from auxfold.data.table import Table
 from auxfold.errors import InputError
 from auxfold.inference.ensemble import average_folds, prediction_average
 from auxfold.inference.submission import SampleSubmission, map_submission_columns
+from auxfold.kaggle.backbone_input import find_backbone
 from auxfold.kaggle.inputs import find_inputs
 from auxfold.kaggle.loaded_bundle import LoadedBundle, check_bundle
 from auxfold.kaggle.workers import WorkerShard, collect_logits, is_finished, run_workers
@@ -38,6 +39,7 @@ def predict(
     devices: list[str] | None = None,
     calibrate: str | None = None,
     threshold: str | None = None,
+    root: Path | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Predict the main task, or every task whose columns the sample submission has.
 
@@ -51,16 +53,18 @@ def predict(
         devices: one process each; None: every CUDA device, or the CPU.
         calibrate: ``temperature`` or ``isotonic``, as it was bundled.
         threshold: ``f1`` or ``precision=P``: predict 1 or 0 with the bundled thresholds.
+        root: the folder of all inputs, for a backbone that is an input of its own.
 
     Returns:
         The submission, and the folds that were finished in time, as paths in the bundle.
 
     Raises:
-        InputError: no fold was finished in time, or the ids are not those of the sample.
+        InputError: no fold was finished in time, the ids are not those of the sample, or the
+            backbone is not attached.
     """
     deadline = time.time() + 3600 * hours - RESERVED_SECONDS
     loaded = LoadedBundle.from_folder(bundle)
-    tasks = loaded.select_tasks(_sample_tasks(loaded.tasks, sample))
+    tasks = loaded.select_tasks(sample_tasks(loaded.tasks, sample))
     postprocess = loaded.postprocess(tasks, calibrate, threshold)
     table = loaded.table(test)
     ids = table.ids
@@ -71,10 +75,13 @@ def predict(
     if sample:
         submission = SampleSubmission.read(str(sample), ids, tasks, loaded.experiment)
     postprocess = loaded.with_decisions(postprocess, tasks, submission)
+    backbone = None
+    if loaded.backbone_source is not None:
+        backbone = str(find_backbone(bundle, root or bundle.parent, loaded.backbone_source))
     with tempfile.TemporaryDirectory() as out:
         names = (devices or [str(device) for device in all_devices()])[: len(ids)]
         shards = [
-            WorkerShard(str(bundle), str(test), out, device, number, len(names), deadline)
+            WorkerShard(str(bundle), str(test), out, device, number, len(names), deadline, backbone)
             for number, device in enumerate(names)
         ]
         run_workers(shards, {run: tasks_of_run.names for run, tasks_of_run in run_tasks.items()})
@@ -140,7 +147,7 @@ def write_submission(frame: pd.DataFrame, sample: Path | None, path: Path) -> No
         )
 
 
-def _sample_tasks(tasks: TaskSet, sample: Path | None) -> list[str] | None:
+def sample_tasks(tasks: TaskSet, sample: Path | None) -> list[str] | None:
     """Every task of which the sample submission has a column; None: only the main task."""
     if sample is None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.postprocess import Postprocess, stored_columns
 from auxfold.inference.submission import SampleSubmission
-from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, METADATA, read_manifest, sha256
+from auxfold.kaggle.manifest import EXPERIMENT, MANIFEST, check_files, read_manifest
 from auxfold.kaggle.versions import WAY_OUT, installed_versions
 from auxfold.model.config import MultiTaskConfig
 from auxfold.storage.run_folder import RunFolder
@@ -33,32 +33,10 @@ def check_bundle(bundle: Path) -> dict[str, Any]:
             the manifest is damaged; or the packages here cannot load a fold.
     """
     manifest = read_manifest(bundle)
-    root = bundle.resolve()
-    for name, digest in manifest["files"].items():
-        path = bundle / name
-        if not path.resolve().is_relative_to(root):
-            raise InputError(f"{path} is a link out of the bundle; upload the dataset again")
-        if not path.is_file():
-            raise InputError(f"{path} is missing; upload the dataset again with `-r zip`")
-        if sha256(path) != digest:
-            raise InputError(f"{path} is not the file that was bundled; upload the dataset again")
-    for path in unlisted_files(bundle, manifest):
-        raise InputError(
-            f"{path} is not a file of the bundle; bundle again, and upload the dataset again"
-        )
+    check_files(bundle, manifest["files"], MANIFEST)
     for run, folds in manifest["runs"].items():
         check_loadable(bundle / run / folds[0], manifest["versions"])
     return manifest
-
-
-def unlisted_files(bundle: Path, manifest: dict[str, Any]) -> Iterator[Path]:
-    """The files, and links to folders, that the manifest does not list; not what Python caches."""
-    listed = {*manifest["files"], MANIFEST, METADATA}
-    for path in sorted(bundle.rglob("*")):
-        is_folder = path.is_dir() and not path.is_symlink()
-        name = path.relative_to(bundle)
-        if not is_folder and name.as_posix() not in listed and "__pycache__" not in name.parts:
-            yield path
 
 
 def check_loadable(fold: Path, versions: dict[str, str]) -> None:
@@ -102,6 +80,8 @@ class LoadedBundle:
             sample submission of the first are used.
         folds: every fold that predicts, as a path within the bundle, in the order of the work.
         blend: the weights; None where there is one run.
+        backbone_source: the Kaggle model or dataset with the backbone of adapters; None: there are
+            none, or the bundle has it.
     """
 
     path: Path
@@ -109,6 +89,7 @@ class LoadedBundle:
     runs: dict[str, Ensemble]
     folds: list[str]
     blend: Blend | None
+    backbone_source: str | None = None
 
     @classmethod
     def from_folder(cls, bundle: Path) -> LoadedBundle:
@@ -124,7 +105,8 @@ class LoadedBundle:
         folder, blend = RunFolder(bundle), None
         if folder.blend.is_file():
             blend = Blend(folder, folder.read_blend(), list(runs.values()))
-        return cls(bundle, manifest["competition"], runs, manifest["folds"], blend)
+        competition, source = manifest["competition"], manifest.get("backbone")
+        return cls(bundle, competition, runs, manifest["folds"], blend, source)
 
     @property
     def experiment(self) -> Experiment:

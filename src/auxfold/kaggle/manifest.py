@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,17 +13,53 @@ from auxfold.errors import InputError
 MANIFEST = "auxfold_manifest.json"
 METADATA = "dataset-metadata.json"  # for the kaggle command; it is not mounted
 EXPERIMENT = "experiment.toml"  # of a run, as it was bundled
-# What the manifest holds, besides the columns of the sample submission.
+# What the manifest holds: always, and where there is such a thing.
 _TYPES = {
     "experiment": str, "competition": str, "precision": str, "folds": list, "runs": dict,
-    "versions": dict, "files": dict,
+    "versions": dict, "requirements": list, "files": dict,
 }  # fmt: skip
+_OPTIONAL_TYPES = {"sample_columns": list, "backbone": str}
 
 
 def sha256(path: Path) -> str:
     """The hexadecimal SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_files(bundle: Path, files: dict[str, str], manifest_name: str) -> None:
+    """Refuse a bundle in which a file is missing, is another one, or was not bundled.
+
+    Args:
+        bundle: the mounted dataset.
+        files: path in the bundle to SHA-256.
+        manifest_name: the file with the manifest, which does not list itself.
+
+    Raises:
+        InputError: naming the file.
+    """
+    root = bundle.resolve()
+    for name, digest in files.items():
+        path = bundle / name
+        if not path.resolve().is_relative_to(root):
+            raise InputError(f"{path} is a link out of the bundle; upload the dataset again")
+        if not path.is_file():
+            raise InputError(f"{path} is missing; upload the dataset again with `-r zip`")
+        if sha256(path) != digest:
+            raise InputError(f"{path} is not the file that was bundled; upload the dataset again")
+    for path in _unlisted_files(bundle, {*files, manifest_name, METADATA}):
+        raise InputError(
+            f"{path} is not a file of the bundle; bundle again, and upload the dataset again"
+        )
+
+
+def _unlisted_files(bundle: Path, listed: set[str]) -> Iterator[Path]:
+    """Other files, and links to folders; not what Python caches."""
+    for path in sorted(bundle.rglob("*")):
+        is_folder = path.is_dir() and not path.is_symlink()
+        name = path.relative_to(bundle)
+        if not is_folder and name.as_posix() not in listed and "__pycache__" not in name.parts:
+            yield path
 
 
 def read_manifest(bundle: Path) -> dict[str, Any]:
@@ -52,13 +89,7 @@ def _check_manifest(manifest: Any) -> None:
     Raises:
         ValueError: naming it.
     """
-    if not isinstance(manifest, dict):
-        raise ValueError("it is no JSON object")
-    for key, kind in _TYPES.items():
-        if not isinstance(manifest.get(key), kind):
-            raise ValueError(f"{key!r} is missing or of another type")
-    if not isinstance(manifest.get("sample_columns"), (list, type(None))):
-        raise ValueError("'sample_columns' is missing or of another type")
+    _check_types(manifest)
     files, folds = manifest["files"], []
     for run, names in manifest["runs"].items():
         if not isinstance(names, list) or not names:
@@ -72,6 +103,17 @@ def _check_manifest(manifest: Any) -> None:
     missing = [fold for fold in folds if _join(fold, "config.json") not in files]
     if missing:
         raise ValueError(f"no file of {missing[0]!r} is listed")
+
+
+def _check_types(manifest: Any) -> None:
+    if not isinstance(manifest, dict):
+        raise ValueError("it is no JSON object")
+    for key, kind in _TYPES.items():
+        if not isinstance(manifest.get(key), kind):
+            raise ValueError(f"{key!r} is missing or of another type")
+    for key, kind in _OPTIONAL_TYPES.items():
+        if not isinstance(manifest.get(key), (kind, type(None))):
+            raise ValueError(f"{key!r} is of another type")
 
 
 def _join(*parts: object) -> str:

@@ -19,7 +19,7 @@ import torch
 from auxfold.config.experiment import Experiment
 from auxfold.data.dataset import TokenizedDataset, tokenize_dataset
 from auxfold.data.table import Table
-from auxfold.inference.ensemble import load_fold, load_fold_tokenizer
+from auxfold.inference.fold_loader import FoldLoader, load_fold_tokenizer
 from auxfold.inference.predict import concatenate_logits, predict_logits, split_logits
 from auxfold.kaggle.loaded_bundle import LoadedBundle
 from auxfold.model.amp import choose_amp_dtype
@@ -45,6 +45,8 @@ class WorkerShard:
         number: the number of the shard, from 0.
         n_shards: the number of shards.
         deadline: when to stop, in seconds since the epoch.
+        backbone: a folder with the backbone of adapters; None: it is in the bundle, if there are
+            any.
     """
 
     bundle: str
@@ -54,6 +56,7 @@ class WorkerShard:
     number: int
     n_shards: int
     deadline: float
+    backbone: str | None = None
 
     def indices(self, table: Table) -> np.ndarray:
         """The rows of this shard; by length of text, so that all shards take equally long."""
@@ -122,6 +125,7 @@ def predict_shard(shard: WorkerShard, tasks: dict[str, list[str]]) -> bool:
     table = loaded.table(Path(shard.test))
     indices = shard.indices(table)
     texts = [[column[index] for index in indices] for column in table.texts]
+    loader = FoldLoader(torch.device(shard.device), backbone_folder=shard.backbone)
     datasets: dict[str, TokenizedDataset] = {}
     longest = dict.fromkeys(loaded.runs, 0.0)
     succeeded = True
@@ -130,7 +134,7 @@ def predict_shard(shard: WorkerShard, tasks: dict[str, list[str]]) -> bool:
         if started + longest[run] > shard.deadline:
             continue  # it would not be finished; a fold of another run may be faster
         try:
-            logits = _predict_fold(shard, loaded, fold, texts, datasets, tasks[run])
+            logits = _predict_fold(shard, loaded, fold, loader, texts, datasets, tasks[run])
         except OutOfTime:
             break
         except Exception:  # out of memory, for example: the other folds still count
@@ -149,20 +153,23 @@ def _predict_fold(
     shard: WorkerShard,
     loaded: LoadedBundle,
     fold: str,
+    loader: FoldLoader,
     texts: list[list[str]],
     datasets: dict[str, TokenizedDataset],
     tasks: list[str],
 ) -> np.ndarray:
     """One fold's logits for the rows of a shard, task after task, ``(rows, widths of all heads)``.
 
-    ``datasets`` caches the tokens by run, because its folds have the same tokenizer.
+    ``loader`` keeps the backbone of adapters, and ``datasets`` the tokens by run, because its folds
+    have the same tokenizer.
     """
     run = loaded.run_of_fold(fold)
-    experiment, device = loaded.runs[run].experiment, torch.device(shard.device)
+    experiment, device = loaded.runs[run].experiment, loader.device
     folder, amp_dtype = FoldFolder(loaded.path / fold), _choose_amp_dtype(experiment, device)
-    model = load_fold(folder, device, amp_dtype)
+    model = loader.load(folder, amp_dtype)
     if run not in datasets:
-        datasets[run] = tokenize_dataset(texts, load_fold_tokenizer(folder), experiment.model)
+        tokenizer = load_fold_tokenizer(folder)
+        datasets[run] = tokenize_dataset(texts, tokenizer, experiment.model, None, experiment.data)
     logits = predict_logits(
         model,
         datasets[run],
