@@ -98,7 +98,7 @@ def test_results(work_dir, backbone, monkeypatch):
 
 def test_notebooks_are_committed_without_outputs():
     paths = sorted(NOTEBOOKS.glob("*.ipynb"))
-    assert len(paths) == 3
+    assert len(paths) == 4
     for path in paths:
         cells = json.loads(path.read_text())["cells"]
         assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in cells)

@@ -1,4 +1,4 @@
-"""Write a Kaggle dataset and an offline notebook for the folds of an experiment or a blend."""
+"""Write a Kaggle dataset and a notebook that predicts with trained folds, or trains them there."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from auxfold.cli.experiment_options import (
     announce,
     check_blend,
     check_trained,
+    check_training_files,
     read_experiment,
 )
-from auxfold.cli.options import make_parser, parse_folds, refuse_with_blend
+from auxfold.cli.options import make_parser, parse_folds, refuse, refuse_with_blend
 from auxfold.errors import InputError
 from auxfold.kaggle.manifest import MANIFEST
 from auxfold.kaggle.names import KaggleNames, competition_name
@@ -28,22 +29,43 @@ EXAMPLES = """\
   auxfold bundle-kaggle --config configs/jigsaw_2019.toml --owner your-user-name \\
       --folds 0,2 --title "civil five" --precision fp32 --overwrite
   auxfold bundle-kaggle --blend outputs/my_blend --owner your-user-name
+  auxfold bundle-kaggle --train --config configs/jigsaw_2025.toml --owner your-user-name \\
+      --wheels wheels --hours 11 --backbone-source owner/model/transformers/variation/1
 """
 NOTEBOOK = Path("notebooks/kaggle_inference.ipynb")
+TRAINING_NOTEBOOK = Path("notebooks/kaggle_training.ipynb")
+TRAINING_OPTIONS = ("hours", "gpus_per_fold", "resume")
+PRECISION = "fp16"
+HOURS = 8.5  # a notebook may run for 9 hours
 CHECKOUT = Path(__file__).resolve().parents[3]  # where the package is used from its repository
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
-    notebook = find_notebook(args.notebook)
+    notebook = find_notebook(args.notebook, TRAINING_NOTEBOOK if args.train else NOTEBOOK)
+    if args.train:
+        bundle_training(args, notebook)
+        return
+    precision = args.precision or PRECISION
     source, names = load_blend(args) if args.blend else load_folds(args)
     from auxfold.kaggle.bundle import kaggle_commands, write_bundle
 
-    folder = write_bundle(source, names, notebook, args.precision, args.overwrite)
+    folder = write_bundle(
+        source,
+        names,
+        notebook,
+        precision,
+        args.overwrite,
+        args.merge_adapters,
+        args.backbone_source,
+        None if args.wheels is None else Path(args.wheels),
+    )
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    n_folds = len(read_json(folder / "dataset" / MANIFEST)["folds"])
-    print(f"{folder}: {n_folds} folds in {args.precision}, {size / 1e6:,.1f} MB")
+    manifest = read_json(folder / "dataset" / MANIFEST)
+    print(
+        f"{folder}: {len(manifest['folds'])} folds in {manifest['precision']}, {size / 1e6:,.1f} MB"
+    )
     print("with the kaggle command and your token:\n")
     print("\n".join(kaggle_commands(folder, names)))
 
@@ -58,20 +80,110 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar="DIR",
         help="bundle the runs and weights of the blend in this folder, outputs/<name>",
     )
-    parser.add_argument("--title", help="of the dataset (default: auxfold <name>)")
+    parser.add_argument(
+        "--title",
+        help="of the dataset (default: auxfold <name>, with --train auxfold <name> training)",
+    )
     parser.add_argument("--competition", help="default: the name of the test file's folder")
-    parser.add_argument("--folds", help="folds to bundle, e.g. 0,2 or full (default: all)")
+    parser.add_argument("--folds", help="folds to bundle or train, e.g. 0,2 or full (default: all)")
     parser.add_argument(
         "--precision",
         choices=["fp16", "fp32"],
-        default="fp16",
-        help="of the stored weights (default: fp16)",
+        help=f"of the weights of plain folds (default: {PRECISION}); adapters stay as trained",
     )
     parser.add_argument(
-        "--notebook", metavar="F", help=f"the notebook to push (default: {NOTEBOOK})"
+        "--merge-adapters",
+        action="store_true",
+        help="bundle adapters as plain folds, which are larger, and need no peft and no backbone",
+    )
+    parser.add_argument(
+        "--backbone-source",
+        metavar="NAME",
+        help="a Kaggle model (owner/model/framework/variation/version) or dataset (owner/name) "
+        "with the backbone (default: its files go into the bundle)",
+    )
+    parser.add_argument(
+        "--wheels",
+        metavar="DIR",
+        help="a folder of wheels, installed there where a package is missing or too old",
+    )
+    parser.add_argument(
+        "--notebook",
+        metavar="F",
+        help=f"the notebook to push (default: {NOTEBOOK}, with --train {TRAINING_NOTEBOOK})",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier bundle")
-    return parser.parse_args(argv)
+    add_training_options(parser)
+    args = parser.parse_args(argv)
+    if args.train:
+        refuse(args, ("blend", "precision", "merge_adapters"), "has no effect with --train")
+    else:
+        refuse(args, TRAINING_OPTIONS, "has no effect without --train")
+    return args
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """``--train`` and the options that are for it."""
+    training = parser.add_argument_group("training inside Kaggle")
+    training.add_argument(
+        "--train",
+        action="store_true",
+        help="write a notebook that trains the folds there, the first named first",
+    )
+    training.add_argument(
+        "--hours",
+        type=float,
+        metavar="H",
+        help=f"the time budget of the notebook (default: {HOURS:g})",
+    )
+    training.add_argument(
+        "--gpus-per-fold",
+        type=int,
+        choices=[1, 2],
+        help="2: both GPUs train one fold together; 1, the default: one fold each",
+    )
+    training.add_argument(
+        "--resume",
+        action="store_true",
+        help="attach the output of the notebook's earlier version, and continue its folds",
+    )
+
+
+def bundle_training(args: argparse.Namespace, notebook: Path) -> None:
+    """Write the dataset and the notebook that trains inside Kaggle.
+
+    Raises:
+        InputError: the kernel would fail there.
+    """
+    hours = HOURS if args.hours is None else args.hours
+    if not 0 < hours < float("inf"):
+        raise InputError(f"--hours {args.hours:g}: a number of hours above 0")
+    folds = parse_folds(args.folds)
+    experiment = read_experiment(args, with_tags=False)
+    check_training_files(experiment)
+    competition = args.competition or competition_name(experiment)
+    title = args.title or f"{default_title(experiment.name)} training"
+    names = KaggleNames(args.owner, title, competition, purpose="kernel")
+    from auxfold.kaggle.training_plan import TrainingPlan
+
+    plan = TrainingPlan(
+        experiment=experiment,
+        names=names,
+        folds=[*experiment.folds.names] if folds is None else folds,
+        hours=hours,
+        gpus_per_fold=args.gpus_per_fold or 1,
+        backbone_source=args.backbone_source,
+        wheels=None if args.wheels is None else Path(args.wheels),
+        resumes=args.resume,
+    )
+    plan.check()
+    from auxfold.kaggle.training_bundle import training_commands, write_training_bundle
+
+    folder = write_training_bundle(plan, notebook, args.overwrite)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{folder}: trains folds {args.folds or 'all'} in {hours:g} hours, {size / 1e6:,.1f} MB")
+    print("with the kaggle command and your token:\n")
+    print("\n".join(training_commands(folder, plan)))
 
 
 def load_folds(args: argparse.Namespace) -> tuple[Ensemble, KaggleNames]:
@@ -105,13 +217,13 @@ def default_title(name: str) -> str:
     return f"auxfold {name.replace('_', ' ')}"
 
 
-def find_notebook(path: str | None) -> Path:
+def find_notebook(path: str | None, default: Path = NOTEBOOK) -> Path:
     """The notebook of ``--notebook``, else that of the repository.
 
     Raises:
         InputError: it is not there.
     """
-    candidates = [Path(path)] if path else [NOTEBOOK, CHECKOUT / NOTEBOOK]
+    candidates = [Path(path)] if path else [default, CHECKOUT / default]
     for candidate in candidates:
         if candidate.is_file():
             return candidate

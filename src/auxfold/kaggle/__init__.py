@@ -1,7 +1,13 @@
-"""Kaggle: a dataset and a notebook from trained folds, and the code that runs there.
+"""Kaggle: a dataset and a notebook, and the code that runs there.
 
-At home, ``bundle`` writes both, with the ``names`` that they get on Kaggle. On Kaggle, the notebook
-calls ``versions`` first, and then ``kernel``. That reads the dataset with ``loaded_bundle``, finds
-the competition's files with ``inputs`` and predicts with one process per GPU in ``workers``.
-``manifest`` is what both sides share.
+A bundle of trained folds: at home, ``bundle`` writes it, with the ``names`` that it gets on Kaggle.
+There, the notebook calls ``versions`` first, and then ``kernel``. That reads the dataset with
+``loaded_bundle``, finds the competition's files with ``inputs`` and predicts with one process per
+GPU in ``workers``. ``manifest`` is what both sides share.
+
+A bundle that trains: at home, ``training_plan`` says what, and ``training_bundle`` writes it.
+There, the notebook calls ``wheels`` first, and then ``training_kernel``. That reads the experiment
+with ``training_inputs``, continues an ``earlier_output``, and gives folds to
+``training_processes``, of which each runs a ``training_worker``. ``training_manifest`` is what both
+sides share.
 """

@@ -39,9 +39,11 @@ def find_inputs(bundle: Path, root: Path) -> tuple[Path, Path | None]:
     sample = None
     if data.sample_submission:
         header = read_manifest(bundle)["sample_columns"]
-        finder = _Finder(folders, root, loaded.competition, lambda path: _is_sample(path, header))
+        finder = FileFinder(
+            folders, root, loaded.competition, lambda path: has_columns(path, header)
+        )
         sample = finder.find(data.sample_submission)
-    finder = _Finder(
+    finder = FileFinder(
         folders, root, loaded.competition, lambda path: _is_test_file(loaded, path, sample)
     )
     return finder.find(data.test or "test.csv"), sample
@@ -57,7 +59,7 @@ def competition_folders(root: Path, competition: str, bundle: Path) -> list[Path
     return [path for path in matches if path.is_dir() and bundle not in (path, *path.parents)]
 
 
-class _Finder:
+class FileFinder:
     """Finds one file of the competition.
 
     Args:
@@ -138,7 +140,8 @@ def _count_equal_ends(parts: list[str], others: list[str]) -> int:
     return count
 
 
-def _is_sample(path: Path, header: list[str] | None) -> bool:
+def has_columns(path: Path, header: list[str] | None) -> bool:
+    """Whether a file has exactly these columns; None: any."""
     try:
         return header is None or read_header(path) == header
     except InputError:

@@ -10,6 +10,7 @@ from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
 
 MIN_TITLE, MAX_TITLE = 6, 50
+MODEL_PARTS, DATASET_PARTS = 5, 2  # of owner/model/framework/variation/version and owner/slug
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class KaggleNames:
         owner: the user name on Kaggle.
         title: the title of the dataset.
         competition: the name in the competition's address.
+        purpose: what the title of the notebook ends with.
 
     Raises:
         InputError: a name that Kaggle would refuse.
@@ -31,6 +33,7 @@ class KaggleNames:
     owner: str
     title: str
     competition: str
+    purpose: str = "inference"
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.owner):
@@ -60,7 +63,7 @@ class KaggleNames:
     @property
     def notebook_title(self) -> str:
         """The title of the notebook; Kaggle makes its slug from it."""
-        return f"{self.title} inference"
+        return f"{self.title} {self.purpose}"
 
     @property
     def dataset(self) -> str:
@@ -86,9 +89,32 @@ def competition_name(experiment: Experiment) -> str:
     """
     if experiment.data.test is None:
         raise InputError("the experiment has no data.test; give --competition")
-    path = Path(experiment.data.test)
-    inner = path_in_competition(experiment.data.test)
-    return path.parents[len(inner.parts) - 1].name
+    return competition_folder(experiment.data.test).name
+
+
+def competition_folder(test: str) -> Path:
+    """The folder at home with the competition's files, by the path of its test file."""
+    return Path(test).parents[len(path_in_competition(test).parts) - 1]
+
+
+def check_backbone_source(source: str) -> None:
+    """Refuse what names neither a model nor a dataset on Kaggle.
+
+    Raises:
+        InputError: with the forms that such a name has.
+    """
+    parts = source.split("/")
+    is_known = len(parts) in (DATASET_PARTS, MODEL_PARTS)
+    if not is_known or not all(re.fullmatch(r"[A-Za-z0-9][\w.-]*", part) for part in parts):
+        raise InputError(
+            f"--backbone-source {source}: expected is a Kaggle model, "
+            f"owner/model/framework/variation/version, or a dataset, owner/name"
+        )
+
+
+def is_kaggle_model(source: str) -> bool:
+    """Whether a source is a Kaggle model and not a dataset."""
+    return source.count("/") == MODEL_PARTS - 1
 
 
 def path_in_competition(path: str) -> PurePath:

@@ -45,7 +45,7 @@ def check_versions(bundle: Path) -> str:
     here = installed_versions()
     for name, minimum in MINIMUM.items():
         version = here[name]
-        if version is None or _release(version) < _release(minimum):
+        if version is None or parse_release(version) < parse_release(minimum):
             raise InputError(
                 f"{name} {version or 'is missing'} here, bundled with {bundled.get(name)}, needed "
                 f"is {minimum} or later; {WAY_OUT}"
@@ -63,6 +63,6 @@ def _format(versions: dict[str, str | None], names: list[str] | dict[str, str | 
     return ", ".join(f"{name} {versions.get(name) or 'missing'}" for name in names)
 
 
-def _release(version: str) -> list[int]:
+def parse_release(version: str) -> list[int]:
     """``[2, 8, 0]`` of ``2.8.0+cu126``."""
     return [int(number) for number in re.findall(r"\d+", version.split("+")[0])[:3]]

@@ -36,6 +36,11 @@ class FoldFolder:
         return self.path.with_name(self.path.name + ".old")
 
     @property
+    def snapshot(self) -> FoldFolder:
+        """The fold as it was when the time for its training was up."""
+        return FoldFolder(self.path.with_name(self.path.name + ".stopped"))
+
+    @property
     def lock(self) -> Path:
         """Which process trains the fold."""
         return self.path.with_name(self.path.name + ".lock")
@@ -254,6 +259,11 @@ class RunFolder:
     def kaggle(self) -> Path:
         """The bundle for Kaggle."""
         return self.path / "kaggle"
+
+    @property
+    def kaggle_training(self) -> Path:
+        """The bundle of a notebook that trains on Kaggle."""
+        return self.path / "kaggle_training"
 
     def fold(self, fold: int | str) -> FoldFolder:
         """The folder of fold ``k`` or of the model trained on all rows (``"full"``)."""
