@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 from auxfold.config.experiment import Experiment
@@ -15,7 +16,9 @@ from auxfold.training.build import build_fold, start_accelerator
 from auxfold.training.fold_trainer import FoldTrainer
 from auxfold.training.optimizer import MovingAverage
 from auxfold.training.selection_check import split_and_check
+from auxfold.training.snapshot import write_snapshot
 from auxfold.training.split import accept_former_fingerprint, load_training_table
+from auxfold.training.time_limit import TimeLimit, TimeUp
 
 FULL_FOLD_NUMBER = 999  # seeds the model that is trained on all rows
 
@@ -26,6 +29,7 @@ def train_fold(
     resume: bool = False,
     overwrite: bool = False,
     verify: bool = False,
+    time_limit: Callable[[FoldTrainer], TimeLimit] | None = None,
 ) -> FoldFolder:
     """Train fold ``k``, or one model on all rows (``fold="full"``), and fill its folder.
 
@@ -35,6 +39,8 @@ def train_fold(
         resume: continue where a training of the fold stopped.
         overwrite: train a finished fold again.
         verify: read the training files in any case, see :func:`load_training_table`.
+        time_limit: gives the time until which the assembled fold may be trained. When it is up, the
+            fold stays unfinished, and ``fold_k.stopped`` is what it would be if it ended there.
 
     Raises:
         InputError: bad input, no or foreign folds, the fold exists (see ``resume`` and
@@ -72,8 +78,19 @@ def train_fold(
             experiment, fold, folder, tasks, table, valid_indices, parts, ema, lock
         )
         trainer.restore()
-        trainer.train()
+        _train(trainer, time_limit)
     return folder
+
+
+def _train(trainer: FoldTrainer, time_limit: Callable[[FoldTrainer], TimeLimit] | None) -> None:
+    """Train a fold until it is finished or its time is up."""
+    if time_limit is not None:
+        trainer.limit = time_limit(trainer)
+    try:
+        trainer.train()
+    except TimeUp:
+        if trainer.accelerator.is_main_process:
+            write_snapshot(trainer)
 
 
 def _check_finished(folder: FoldFolder, experiment: Experiment, table: Table) -> None:

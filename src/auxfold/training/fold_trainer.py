@@ -34,6 +34,7 @@ from auxfold.training.signals import StopRequest
 from auxfold.training.split import folds_info
 from auxfold.training.step_counter import StepCounter
 from auxfold.training.step_runner import training_context
+from auxfold.training.time_limit import TimeLimit, TimeUp
 
 
 @dataclass
@@ -46,6 +47,7 @@ class FoldTrainer:
         parts: what the steps need.
         ema: the running mean of the weights, which is evaluated and kept in their place; or None.
         lock: of the folder; None in every process but the first.
+        limit: when the training has to stop; None: when it is finished.
     """
 
     experiment: Experiment
@@ -57,6 +59,7 @@ class FoldTrainer:
     parts: FoldParts
     ema: MovingAverage | None = None
     lock: FoldLock | None = None
+    limit: TimeLimit | None = None
 
     def __post_init__(self) -> None:
         self.progress = Progress()
@@ -124,9 +127,12 @@ class FoldTrainer:
         Raises:
             KeyboardInterrupt: a stop was requested; the state is saved.
             InputError: losses or gradients are not finite, step after step.
+            TimeUp: the time for the fold is up; the state is saved.
         """
         settings, progress = self.experiment.train, self.progress
         self.counter = counter = StepCounter(self.parts.runner, progress, log, self.table.ids)
+        if self.limit is not None:
+            self.save()  # shows how long it takes, and whether there is room
         self._saved_at = time.monotonic()
         self.stepper.model.train()
         while progress.epoch < settings.epochs and not progress.stopped:
@@ -134,12 +140,14 @@ class FoldTrainer:
             evaluate_after = evaluation_steps(len(steps), settings.evaluations_per_epoch)
             first = progress.step_in_epoch
             swapped = self.parts.epochs.swapped(progress.epoch)
-            self.parts.runner.start_epoch(steps[first:], swapped)
+            windows = self.parts.epochs.windows(progress.epoch)
+            self.parts.runner.start_epoch(steps[first:], swapped, windows)
             for number, indices in enumerate(steps[first:], start=first + 1):
+                self.check_time(evaluates=number in evaluate_after)
                 self.take_step(indices)
                 if number in evaluate_after:
                     counter.read()
-                    self.evaluate_and_select(number / len(steps), log)
+                    self.evaluate_in_time(number / len(steps), log)
                     counter.restart_clock()
                 elif counter.is_due:
                     counter.read()
@@ -167,6 +175,31 @@ class FoldTrainer:
         result = self.parts.runner.train_step(indices)
         if self.ema is not None:
             self.ema.update(self.parts.model, result.is_finite)
+
+    def check_time(self, evaluates: bool) -> None:
+        """Stop before a step after which there would be too little time.
+
+        Args:
+            evaluates: whether an evaluation follows the step.
+
+        Raises:
+            TimeUp: the state is saved.
+        """
+        if self.limit is None:
+            return
+        if self.limit.is_near and self.counter is not None:
+            self.counter.read()
+        predicts_at_end = self.experiment.selection.keep == "average"
+        if self.limit.is_over_anywhere(self.accelerator, evaluates + predicts_at_end):
+            self.save()
+            raise TimeUp
+
+    def evaluate_in_time(self, share_of_epoch: float, log: FoldLog) -> None:
+        """:meth:`evaluate_and_select`, whose duration counts for the time that is left."""
+        started = 0.0 if self.limit is None else self.limit.clock()
+        self.evaluate_and_select(share_of_epoch, log)
+        if self.limit is not None:
+            self.limit.add_evaluation(started)
 
     def evaluate_and_select(self, share_of_epoch: float, log: FoldLog) -> None:
         """Validate, record, keep the best weights, and stop early when asked to."""
@@ -236,6 +269,7 @@ class FoldTrainer:
         Raises:
             InputError: another process trains the fold by now, or the disk is full.
         """
+        started = 0.0 if self.limit is None else self.limit.clock()
         if self.counter is not None:
             self.counter.read()
         if self.accelerator.is_main_process:
@@ -246,6 +280,8 @@ class FoldTrainer:
             path, parts = self.folder.state, self._stateful_parts()
             save_state(path, self.progress, parts, self._signature())
             self.weights.prune(self.progress)
+        if self.limit is not None:
+            self.limit.add_save(started)
 
     def finish(self) -> Evaluation:
         """Write the kept weights, out-of-fold predictions and records into the fold folder.
