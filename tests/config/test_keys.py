@@ -20,9 +20,9 @@ def find(path: str, kind: str | None = None) -> Key:
 
 def test_all_sections_are_listed_in_the_order_of_a_file():
     assert [section.header for section in SECTIONS.values()] == [
-        "", "[data]", "[[data.train]]", "[folds]", "[identities]", "[sample_weights]", "[model]",
-        "[model.adapter]", "[[tasks]]", "[train]", "[task_weighting]", "[selection]", "[inference]",
-        "[tracking]",
+        "", "[data]", "[[data.train]]", "[[data.from_test]]", "[folds]", "[identities]",
+        "[sample_weights]", "[model]", "[model.adapter]", "[[tasks]]", "[train]",
+        "[task_weighting]", "[selection]", "[inference]", "[tracking]",
     ]  # fmt: skip
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from auxfold.config.binary_settings import BinarySettings
 from auxfold.config.data import Data
 from auxfold.config.folds import DATA_SPLIT, Folds
+from auxfold.config.from_test import LabeledExamples
 from auxfold.config.identities import BIAS, Identities
 from auxfold.config.model import Model
 from auxfold.config.sample_weights import BY_IDENTITY, SampleWeights
@@ -55,6 +57,54 @@ def check_group_sizes(data: Data, tasks: Sequence[AnyTask]) -> None:
             f"data.group_sizes = {data.group_sizes}, but the tasks have {n_classes} classes; leave "
             f"out [[tasks]] (they are made from group_sizes), or group_sizes"
         )
+
+
+def check_from_test(data: Data, tasks: Sequence[AnyTask]) -> None:
+    """Labeled examples of the test file have a file, every text and a label."""
+    if data.from_test and data.test is None:
+        raise ValueError("data.from_test takes examples of data.test, which is not set")
+    for number, examples in enumerate(data.from_test):
+        where = f"data.from_test.{number}"
+        _check_example_texts(examples, data, where)
+        _check_example_labels(examples, tasks, where)
+
+
+def _check_example_texts(examples: LabeledExamples, data: Data, where: str) -> None:
+    texts = data.text_columns
+    if not any(examples.columns.get(name) for name in texts):
+        raise ValueError(
+            f"{where}.columns has no text; name the column of the test file that is read as "
+            f"{' or '.join(map(repr, texts))}"
+        )
+    for name in texts:
+        if name not in (*examples.columns, *examples.keep):
+            raise ValueError(
+                f"{where} lacks the text {name!r}; name it in keep (the cell of the test row), or "
+                f'in columns (the cell of another column, or "" for an empty text)'
+            )
+    for name in (data.id, data.split, data.group):
+        if name and name in (*examples.columns, *examples.keep):
+            raise ValueError(f"{where} names {name!r}, which is not read from examples")
+
+
+def _check_example_labels(examples: LabeledExamples, tasks: Sequence[AnyTask], where: str) -> None:
+    columns = [column for task in tasks for column in task.file_columns]
+    for name in examples.labels:
+        if name not in columns:
+            raise ValueError(
+                f"{where}.labels has {name!r}{nearest(name, columns)}, which is no label column; "
+                f"label columns are {', '.join(columns)}"
+            )
+    if not {*examples.labels, *examples.columns, *examples.keep} & set(columns):
+        raise ValueError(f"{where} has no label, such as labels = {{ {columns[0]} = 1 }}")
+    for task in tasks:
+        for name in task.file_columns if isinstance(task, BinarySettings) else ():
+            word, value = task.positive_word(name), examples.labels.get(name)
+            if word is not None and isinstance(value, float):
+                raise ValueError(
+                    f"{where}.labels has {name} = {value:g}, but the labels of tasks.{task.name} "
+                    f"are words, and {word!r} means 1; give a word"
+                )
 
 
 def check_sources(data: Data, folds: Folds, train: Train) -> None:

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+from auxfold.config.from_test import FROM_TEST, LabeledExamples
 from auxfold.config.row_template import CHAT, parse_template, template_fields
 from auxfold.config.section import NAME, Name, PositiveInt, Section
 from auxfold.config.trust import CodeSection
@@ -173,6 +174,11 @@ class Data(CodeSection):
         description="A file with released labels of test rows. With it, `evaluate` also scores the "
         "ensemble of all folds on them, next to each single fold.",
     )
+    from_test: list[LabeledExamples] = Field(
+        [],
+        description="Labeled examples of the test file that become training rows. They are in no "
+        "validation fold.",
+    )
 
     @property
     def id_column(self) -> str:
@@ -208,9 +214,20 @@ class Data(CodeSection):
         return [source.name or name for source, name in zip(self.sources, defaults, strict=True)]
 
     @property
+    def row_sources(self) -> list[str]:
+        """The name of every source in `Table.sources`; that of `from_test` comes last."""
+        return [*self.source_names, *([FROM_TEST] if self.from_test else [])]
+
+    @property
+    def examples_path(self) -> str:
+        """Where the rows of `from_test` are, for a person."""
+        return f"{self.test} (data.from_test)"
+
+    @property
     def path(self) -> str:
         """Where the training rows are, for a person."""
-        return " + ".join(source.path for source in self.sources)
+        examples = [self.examples_path] if self.from_test else []
+        return " + ".join([*(source.path for source in self.sources), *examples])
 
     def marks_test_rows(self, path: str) -> bool:
         """Whether a file to predict is a training file whose column ``split`` marks test rows."""
@@ -247,12 +264,21 @@ class Data(CodeSection):
         return self
 
     @model_validator(mode="after")
-    def _chat_has_a_user_message(self) -> Data:
-        if self.template == CHAT and self.user is None:
-            raise ValueError(f"template = {CHAT!r} needs user, the message with the columns")
+    def _chat_has_messages(self) -> Data:
         for key in ("system", "user"):
             if self.template != CHAT and getattr(self, key) is not None:
                 raise ValueError(f"{key} is not read without template = {CHAT!r}")
+        if self.template == CHAT and not template_fields(self.user or ""):
+            raise ValueError(
+                f"template = {CHAT!r} needs user, a message with columns in braces, such as "
+                f'"{{body}}"'
+            )
+        for name in template_fields(self.system or ""):
+            if name not in self.fields:
+                raise ValueError(
+                    f"system has the column {name!r}, whose texts may be longer than the model; "
+                    f"give it a number of tokens in fields, or write it into user"
+                )
         return self
 
     @model_validator(mode="after")
@@ -265,8 +291,7 @@ class Data(CodeSection):
             raise ValueError("template names the columns with texts; leave out text")
         columns = self.text_columns
         if not columns:
-            key = "user" if self.template == CHAT else "template"
-            raise ValueError(f'{key} names no column in braces, such as "{{body}}"')
+            raise ValueError('template names no column in braces, such as "{body}"')
         for name in self.fields:
             if name not in columns:
                 raise ValueError(
@@ -277,8 +302,8 @@ class Data(CodeSection):
 
     @model_validator(mode="after")
     def _sources_have_names(self) -> Data:
-        names = self.source_names
-        for name in names if len(names) > 1 else []:
+        names = self.row_sources
+        for name in names if len(self.sources) > 1 else []:
             if names.count(name) > 1:
                 raise ValueError(f"two sources of data.train are called {name!r}; give each a name")
             if not re.fullmatch(NAME, name):

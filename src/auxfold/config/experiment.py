@@ -74,6 +74,7 @@ class Experiment(Section):
     def _sections_fit_together(self) -> Experiment:
         consistency.check_tasks(self.data, self.model, self.tasks)
         consistency.check_sources(self.data, self.folds, self.train)
+        consistency.check_from_test(self.data, self.tasks)
         consistency.check_evaluations(self.train, self.selection)
         if self.inference.average == "soup":
             consistency.check_soup(self.model)
@@ -101,9 +102,11 @@ class Experiment(Section):
 
     @property
     def training_paths(self) -> list[str]:
-        """The files with rows to train on and to validate on."""
-        validation = self.folds.validation_file
-        return [source.path for source in self.data.sources] + ([validation] if validation else [])
+        """The files with rows to train on and to validate on, each of them once."""
+        paths = [source.path for source in self.data.sources]
+        if self.data.from_test:
+            paths.append(str(self.data.test))
+        return list(dict.fromkeys([*paths, *filter(None, [self.folds.validation_file])]))
 
     @property
     def names_code(self) -> bool:
@@ -146,7 +149,7 @@ class Experiment(Section):
                     "separator",
                     "max_unpacked_gb",
                 },
-                "train": {"max_tokens_per_batch", "checkpoint_minutes"},
+                "train": {"max_tokens_per_batch", "gradient_checkpointing", "checkpoint_minutes"},
                 "task_weighting": {"log_every"},
             },
         )

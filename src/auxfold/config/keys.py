@@ -169,8 +169,10 @@ def _describe_range(schema: dict[str, Any]) -> str:
 
 
 def _plural(name: str) -> str:
-    word, space, rest = name.partition(" ")
-    return name if word.startswith('"') else f"{word}s{space}{rest}"
+    if name.startswith('"'):
+        return name
+    words = [part.partition(" ") for part in name.split(" or ")]
+    return " or ".join(f"{word}s{space}{rest}" for word, space, rest in words)
 
 
 def _join(parts: list[str]) -> str:

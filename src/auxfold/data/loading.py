@@ -18,6 +18,7 @@ from auxfold.config.folds import DATA_SPLIT
 from auxfold.data.binary_labels import check_positive_words
 from auxfold.data.cells import check_weights, parse_identities, parse_weights
 from auxfold.data.ids import check_unique_ids
+from auxfold.data.labeled_examples import append_examples, collect_examples, example_columns
 from auxfold.data.labels import parse_labels
 from auxfold.data.lists import contains_lists, parse_task_numbers
 from auxfold.data.parts import DEV, leave_out_test_rows, parse_parts, select_test_rows
@@ -43,6 +44,7 @@ def read_training_table(experiment: Experiment) -> Table:
             frames, paths = zip(*files, strict=True)
             check_positive_words(frames, task, " + ".join(paths))
     tables = [_training_table(experiment, frame, path) for frame, path in files]
+    examples = tables.pop() if data.from_test else None
     if experiment.folds.validation_file:
         train, held_out = tables
         table = append_validation_rows(train, held_out, numbered_ids=not data.id)
@@ -50,6 +52,17 @@ def read_training_table(experiment: Experiment) -> Table:
         table = tables[0] if len(tables) == 1 else join_tables(tables, data.source_names)
     if experiment.folds.validation == DATA_SPLIT:
         _check_held_out(table, str(data.split))
+    table = _with_scheme_factors(experiment, table, files[: len(tables)])
+    if examples is None:
+        return table
+    examples = _with_scheme_factors(experiment, examples, files[len(tables) :])
+    return append_examples(table, examples, experiment.folds)
+
+
+def _with_scheme_factors(
+    experiment: Experiment, table: Table, files: list[tuple[pd.DataFrame, str]]
+) -> Table:
+    """The table with what ``[sample_weights]`` says of its rows, which are those of the files."""
     if not experiment.sample_weights.scheme:
         return table
     factors = scheme_factors(experiment, table.labels, table.identities, files)
@@ -57,7 +70,7 @@ def read_training_table(experiment: Experiment) -> Table:
 
 
 def read_training_files(experiment: Experiment) -> list[tuple[pd.DataFrame, str]]:
-    """The columns that an experiment reads of each source and of the validation file.
+    """The columns that an experiment reads of its sources, its validation file and its test file.
 
     Returns:
         A frame of strings under the experiment's names, and its path. With ``data.split`` without
@@ -69,9 +82,10 @@ def read_training_files(experiment: Experiment) -> list[tuple[pd.DataFrame, str]
     data = experiment.data
     task_columns = [task.row_weight for task in experiment.tasks if task.row_weight]
     task_columns += _pos_weight_columns(experiment).values()
-    schemes = experiment.sample_weights
+    schemes, texts = experiment.sample_weights, data.text_columns
     spec = ColumnSpec(
-        always=[c for c in (*data.text_columns, data.id, data.split) if c],
+        always=[c for c in (*(() if data.template else texts), data.id, data.split) if c],
+        fields=texts if data.template else [],
         labels=experiment.file_columns,
         groups=[data.group] if data.group else [],
         weights=[c for c in (data.sample_weight, *task_columns, schemes.column) if c],
@@ -85,6 +99,11 @@ def read_training_files(experiment: Experiment) -> list[tuple[pd.DataFrame, str]
         files.append((read_data_columns(data, validation, spec.every), validation))
     if data.split:
         files = [leave_out_test_rows(frame, data.split, path) for frame, path in files]
+    if data.from_test:
+        test_rows = _read_prediction_rows(
+            data, str(data.test), example_columns(data, spec), data.marks_test_rows(str(data.test))
+        )
+        files.append(collect_examples(test_rows, data, spec))
     return files
 
 

@@ -26,6 +26,7 @@ class ColumnSpec:
 
     Attributes:
         always: texts and id; every source has them.
+        fields: the columns of a template; a source without one has empty texts in their place.
         labels: a source without one is not labeled for it.
         groups: without one, every row is a group of its own.
         weights: without one, every row has weight 1.
@@ -33,6 +34,7 @@ class ColumnSpec:
     """
 
     always: list[str]
+    fields: list[str]
     labels: list[str]
     groups: list[str]
     weights: list[str]
@@ -41,7 +43,8 @@ class ColumnSpec:
     @property
     def every(self) -> list[str]:
         """All of these columns."""
-        return [*self.always, *self.labels, *self.groups, *self.weights, *self.annotations]
+        texts = [*self.always, *self.fields]
+        return [*texts, *self.labels, *self.groups, *self.weights, *self.annotations]
 
 
 def read_sources(data: Data, spec: ColumnSpec) -> list[pd.DataFrame]:
@@ -80,7 +83,7 @@ def describe_sources(
     if sources is None:
         return []
     lines = []
-    for number, name in enumerate(data.source_names):
+    for number, name in enumerate(data.row_sources):
         is_member = sources == number
         has_labels = ~np.isnan(labels[is_member]).all(axis=0)
         labeled = [column for column, flag in zip(columns, has_labels, strict=True) if flag]
@@ -92,10 +95,10 @@ def rows_per_source(data: Data, sources: np.ndarray | None) -> dict[str, str]:
     """Number of rows by source, formatted for a table of folds; empty where there is one source."""
     if sources is None:
         return {}
-    counts = np.bincount(sources, minlength=len(data.sources))
+    counts = np.bincount(sources, minlength=len(data.row_sources))
     return {
         f"rows of {name}": f"{count:,}"
-        for name, count in zip(data.source_names, counts, strict=True)
+        for name, count in zip(data.row_sources, counts, strict=True)
     }
 
 
@@ -137,12 +140,20 @@ def _check_columns(headers: list[dict[str, str]], spec: ColumnSpec, data: Data) 
     available = {name: None for header in headers for name in header}
     for name in spec.every:
         if name not in available:
-            where = "no source of data.train has" if len(headers) > 1 else f"{data.path} has no"
+            where = "no source of data.train has"
+            if len(headers) == 1:
+                where = f"{data.sources[0].path} has no"
             raise InputError(
                 f"{where} column {name!r}{nearest(name, available)}; their columns are "
                 f"{format_list(list(available))}"
             )
     for source, header in zip(data.sources, headers, strict=True):
+        if spec.fields and not set(spec.fields) & set(header):
+            raise InputError(
+                f"{source.path} has none of the columns of data.template "
+                f"({format_list(spec.fields)}); its columns are {format_list(list(header))}; see "
+                f"rename in [[data.train]]"
+            )
         if not set(spec.labels) & set(header):
             raise InputError(
                 f"{source.path} has none of the label columns ({format_list(spec.labels)}); its "
@@ -163,7 +174,7 @@ def _read_source(
     names = [name for name in dict.fromkeys(spec.every) if name in header]
     frame = read_data_columns(data, source.path, [header[name] for name in names])
     frame = frame.set_axis(names, axis=1)
-    may_be_empty = (*spec.labels, *spec.groups, *spec.annotations)
+    may_be_empty = (*spec.fields, *spec.labels, *spec.groups, *spec.annotations)
     absent = {name: "" for name in may_be_empty if name not in header}
     absent |= {name: "1" for name in spec.weights if name not in header}
     return frame.assign(**absent)

@@ -33,6 +33,8 @@ class Table:
         sources: ``(rows,)`` int, the number of each row's source; None where there is one source.
         held_out: ``(rows,)`` bool, the rows of a validation file, or those that ``data.split``
             marks; None where there are none.
+        from_test: ``(rows,)`` bool, the labeled examples of the test file, on which every fold
+            trains and none validates; None where there are none.
         pos_weights: task name to ``(rows,)`` float32, for tasks whose ``pos_weight`` is a column.
         scheme_factors: scheme of ``[sample_weights]`` to ``(rows,)`` weights before they are
             fitted, NaN where the weight depends on other rows; empty where there is no scheme.
@@ -49,6 +51,7 @@ class Table:
     identities: np.ndarray
     sources: np.ndarray | None = None
     held_out: np.ndarray | None = None
+    from_test: np.ndarray | None = None
     pos_weights: dict[str, np.ndarray] = field(default_factory=dict)
     scheme_factors: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -73,6 +76,7 @@ class Table:
             identities=self.identities[indices],
             sources=self.sources_at(indices),
             held_out=None if self.held_out is None else self.held_out[indices],
+            from_test=None if self.from_test is None else self.from_test[indices],
             pos_weights={name: weights[indices] for name, weights in self.pos_weights.items()},
             scheme_factors={name: x[indices] for name, x in self.scheme_factors.items()},
             notes=self.notes,
@@ -106,7 +110,7 @@ class Table:
         for numbers in (self.labels, *weights, self.identities):
             # An array without identities has no bytes and so does not change the digest.
             digest.update(np.ascontiguousarray(numbers).tobytes())
-        for integers in (self.sources, self.held_out):
+        for integers in (self.sources, self.held_out, self.from_test):
             if integers is not None:
                 digest.update(integers.astype(np.int64).tobytes())
         return digest.hexdigest()[:16]
@@ -187,6 +191,10 @@ def join_tables(tables: list[Table], names: list[str] | None) -> Table:
         pos_weights={
             task: np.concatenate([table.pos_weights[task] for table in tables])
             for task in tables[0].pos_weights
+        },
+        scheme_factors={
+            scheme: np.concatenate([table.scheme_factors[scheme] for table in tables])
+            for scheme in tables[0].scheme_factors
         },
         notes=[f"{table.path}: {note}" for table in tables for note in table.notes],
     )

@@ -44,8 +44,9 @@ _WITHOUT_INFLUENCE = {
     "name", "model", "train", "task_weighting", "selection", "inference", "tracking"
 }  # fmt: skip
 _PACKAGES = ("config", "data", "tasks", "training")  # whose code reads and checks a table
-_ARRAYS = ("labels", "sample_weights", "identities", "sources", "held_out")  # fields of a table
-_PER_NAME = ("task_weights", "pos_weights", "scheme_factors")  # fields with arrays by name
+# Fields of a table with an array, and fields with arrays by name.
+_ARRAYS = ("labels", "sample_weights", "identities", "sources", "held_out", "from_test")
+_PER_NAME = ("task_weights", "pos_weights", "scheme_factors")
 
 
 class TableSource:
@@ -222,6 +223,7 @@ def _to_table(rows: pa.Table, info: dict[str, Any]) -> Table:
         identities=numbers("identities") if "identities" in arrays else nothing,
         sources=numbers("sources") if "sources" in arrays else None,
         held_out=numbers("held_out").view(bool) if "held_out" in arrays else None,
+        from_test=numbers("from_test").view(bool) if "from_test" in arrays else None,
         notes=info["notes"],
         **{field: per_name(field) for field in _PER_NAME},
     )

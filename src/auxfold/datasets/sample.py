@@ -8,11 +8,8 @@ Comments that mention certain identities are toxic more often, so that a bias me
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -31,10 +28,9 @@ from auxfold.datasets.sample_words import (
     TOXIC_WEIGHTS,
     WORDS,
 )
+from auxfold.datasets.templates import fill, pick
 from auxfold.errors import InputError
 from auxfold.storage.atomic import write_frame, write_text
-
-T = TypeVar("T")
 
 SUBTYPES = ("severe_toxicity", "obscene", "identity_attack", "insult", "threat")
 ACTIVITY = ("created_date", "publication_id", "parent_id", "article_id", "rating",
@@ -68,19 +64,8 @@ class Comment:
     identities: tuple[str, ...] = ()
 
 
-def _pick(rng: np.random.Generator, items: Sequence[T]) -> T:
-    """One of ``items``, all equally likely."""
-    return items[int(rng.integers(len(items)))]
-
-
 def _fill(rng: np.random.Generator, template: str, who: str = "") -> str:
-    """The template with every ``{name}`` replaced by a random word of the list of that name."""
-
-    def random_word(match: re.Match) -> str:
-        return str(rng.integers(3, 900)) if match[1] == "n" else _pick(rng, WORDS[match[1]])
-
-    text = re.sub(r"\{(\w+)\}", random_word, template.replace("{who}", who))
-    return text[0].upper() + text[1:]
+    return fill(rng, template, WORDS, who)
 
 
 def _sample_identities(rng: np.random.Generator) -> tuple[str, ...]:
@@ -117,13 +102,13 @@ def _sample_tone(
     if draw < toxic:
         kinds = _sample_kinds(rng, identities)
         attackable = [name for name in identities if name not in NEVER_ATTACKED]
-        who = _pick(rng, IDENTITIES[attackable[0]]) if attackable else ""
-        sentences = [_fill(rng, _pick(rng, TOXIC[kind]), who) for kind in kinds]
+        who = pick(rng, IDENTITIES[attackable[0]]) if attackable else ""
+        sentences = [_fill(rng, pick(rng, TOXIC[kind]), who) for kind in kinds]
         return sentences, float(rng.uniform(0.65, 0.97)), kinds
     if draw < toxic + 0.13:
-        return [_fill(rng, _pick(rng, MILD))], float(rng.uniform(0.05, 0.35)), ("insult",)
+        return [_fill(rng, pick(rng, MILD))], float(rng.uniform(0.05, 0.35)), ("insult",)
     if draw < toxic + 0.20:
-        return [_fill(rng, _pick(rng, KIND))], 0.06, ()
+        return [_fill(rng, pick(rng, KIND))], 0.06, ()
     return [], CIVIL_RATE, ()
 
 
@@ -131,12 +116,12 @@ def _sample_comment(rng: np.random.Generator, long: bool = False) -> Comment:
     """A comment from the templates. In a long one, the toxic sentences come last."""
     identities = _sample_identities(rng)
     tone, rate, kinds = _sample_tone(rng, identities)
-    sentences = [_fill(rng, _pick(rng, CIVIL)) for _ in range(int(rng.integers(1, 5)))]
+    sentences = [_fill(rng, pick(rng, CIVIL)) for _ in range(int(rng.integers(1, 5)))]
     while long and sum(map(len, sentences)) < 2000:
-        sentences.append(_fill(rng, _pick(rng, CIVIL)))
+        sentences.append(_fill(rng, pick(rng, CIVIL)))
     for name in identities:
-        who = _pick(rng, IDENTITIES[name])
-        sentences.append(_fill(rng, _pick(rng, MENTIONS), who))
+        who = pick(rng, IDENTITIES[name])
+        sentences.append(_fill(rng, pick(rng, MENTIONS), who))
     sentences = sentences + tone
     if not long:
         sentences = [sentences[i] for i in rng.permutation(len(sentences))]
@@ -145,7 +130,7 @@ def _sample_comment(rng: np.random.Generator, long: bool = False) -> Comment:
     if style < 0.06:
         text = text.lower()
     elif style < 0.10:
-        text += _pick(rng, (" 🙂", " 🚂🚂", " &amp; so on", " https://example.org/minutes/7", " "))
+        text += pick(rng, (" 🙂", " 🚂🚂", " &amp; so on", " https://example.org/minutes/7", " "))
     return Comment(text, rate, kinds, identities)
 
 
@@ -160,7 +145,7 @@ def _near_duplicate(rng: np.random.Generator, comment: Comment) -> Comment:
         text + " ",
         text + "!!",
     )
-    variant = _pick(rng, [variant for variant in variants if variant != text])
+    variant = pick(rng, [variant for variant in variants if variant != text])
     return Comment(variant, comment.rate, comment.kinds, comment.identities)
 
 
@@ -170,8 +155,8 @@ def _sample_comments(rng: np.random.Generator, n_rows: int) -> list[Comment]:
     n_duplicates = max(1, n_rows * 3 // 100)
     n_new = n_rows - len(special) - 2 * n_duplicates
     new = [_sample_comment(rng, long=i < max(1, n_rows // 100)) for i in range(n_new)]
-    duplicates = [_pick(rng, new) for _ in range(n_duplicates)]
-    near = [_near_duplicate(rng, _pick(rng, new)) for _ in range(n_duplicates)]
+    duplicates = [pick(rng, new) for _ in range(n_duplicates)]
+    near = [_near_duplicate(rng, pick(rng, new)) for _ in range(n_duplicates)]
     comments = special + new + duplicates + near
     return [comments[i] for i in rng.permutation(n_rows)]
 
@@ -244,6 +229,18 @@ def _sample_table(rng: np.random.Generator, n_rows: int, first_id: int) -> pd.Da
     return pd.DataFrame(columns)[list(TRAIN_COLUMNS)]
 
 
+def check_sizes(rows: int, test_rows: int, seed: int) -> None:
+    """Refuse a generated competition that would be too small.
+
+    Raises:
+        InputError: with the option of the command that is too small.
+    """
+    for option, value, minimum in (("--rows", rows, MIN_ROWS), ("--seed", seed, 0),
+                                 ("--test-rows", test_rows, MIN_TEST_ROWS)):  # fmt: skip
+        if value < minimum:
+            raise InputError(f"{option} must be {minimum} or more, got {value}")
+
+
 def build_sample(rows: int, test_rows: int, seed: int) -> dict[str, pd.DataFrame]:
     """The four tables of the competition by file name.
 
@@ -257,10 +254,7 @@ def build_sample(rows: int, test_rows: int, seed: int) -> dict[str, pd.DataFrame
     Raises:
         InputError: a number is too small.
     """
-    for option, value, minimum in (("--rows", rows, MIN_ROWS), ("--seed", seed, 0),
-                                 ("--test-rows", test_rows, MIN_TEST_ROWS)):  # fmt: skip
-        if value < minimum:
-            raise InputError(f"{option} must be {minimum} or more, got {value}")
+    check_sizes(rows, test_rows, seed)
     train = _sample_table(np.random.default_rng([seed, 0]), rows, FIRST_ID)
     # Test ids start at seven million as in the real files, and always above the last train id.
     first_test_id = max(7_000_000, FIRST_ID + 4 * rows)

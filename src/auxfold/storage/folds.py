@@ -127,11 +127,12 @@ def _check_ids(stored: np.ndarray, ids: np.ndarray, path: Path) -> None:
 
 
 def _check_numbers(folds: np.ndarray, ids: np.ndarray, experiment: Experiment, path: Path) -> None:
-    """Refuse a fold that the settings do not have; -1 is for rows that one split only trains on."""
+    """Refuse a fold that the settings do not have; -1 is for rows that are only trained on."""
     import numpy as np
 
     names = list(experiment.folds.names)
-    is_known = np.isin(folds, names if experiment.folds.validation is None else [-1, *names])
+    is_cross_validated = experiment.folds.validation is None and not experiment.data.from_test
+    is_known = np.isin(folds, names if is_cross_validated else [-1, *names])
     if not is_known.all():
         row = np.flatnonzero(~is_known)[0]
         raise InputError(

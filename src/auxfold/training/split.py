@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,40 +53,45 @@ def load_training_table(
 
 def _read_checked_table(experiment: Experiment, tasks: TaskSet) -> Table:
     table = read_training_table(experiment)
-    paths = [source.path for source in experiment.data.sources]
-    _check_labels(table, tasks, paths)
+    _check_labels(experiment, table, tasks)
     n = experiment.data.rows
     if n is None or n >= len(table):
         return table
     flags = stratification_flags(tasks, table)
     table = table.take(stratified_sample_indices(flags, n, experiment.seed))
     try:  # a rare auxiliary label may be missing in a trial
-        _check_labels(table, tasks.subset([tasks.main.name]), paths)
+        _check_labels(experiment, table, tasks.subset([tasks.main.name]))
     except InputError as error:
         raise InputError(f"too few rows with data.rows = {n}: {error}") from None
     return table
 
 
-def _check_labels(table: Table, tasks: TaskSet, paths: list[str]) -> None:
+def _check_labels(experiment: Experiment, table: Table, tasks: TaskSet) -> None:
+    files = _rows_of_files(experiment, table)
     for task, columns in tasks.items():
-        for path, indices in zip(paths, _source_indices(table, len(paths)), strict=True):
+        for path, indices in files:
             task.check_cells(table.labels[indices, columns], path)
         task.check_labels(table.labels[:, columns], table.path)
 
 
-def _source_indices(table: Table, n_sources: int) -> list[np.ndarray]:
-    sources = np.zeros(len(table), dtype=int) if table.sources is None else table.sources
-    return [np.flatnonzero(sources == number) for number in range(n_sources)]
+def _rows_of_files(experiment: Experiment, table: Table) -> list[tuple[str, np.ndarray]]:
+    """The files that rows are from, each with the indices of its rows."""
+    paths = [source.path for source in experiment.data.sources]
+    numbers = np.zeros(len(table), dtype=int) if table.sources is None else table.sources
+    if table.from_test is not None:
+        numbers = np.where(table.from_test, len(paths), numbers)
+        paths.append(experiment.data.examples_path)
+    return [(path, np.flatnonzero(numbers == number)) for number, path in enumerate(paths)]
 
 
 def stratification_flags(tasks: TaskSet, table: Table) -> np.ndarray:
-    """``(rows, flags)``: what folds are stratified by: the labels and, of several, the source."""
-    flags = tasks.stratification_flags(table.labels)
-    if table.sources is None:
-        return flags
-    numbers = np.unique(table.sources)
-    is_source = (table.sources[:, None] == numbers).astype(flags.dtype)
-    return np.concatenate([flags, is_source], axis=1)
+    """``(rows, flags)``: what rows are stratified by: their labels and where they are from."""
+    flags = [tasks.stratification_flags(table.labels)]
+    if table.sources is not None:
+        flags.append(table.sources[:, None] == np.unique(table.sources))
+    if table.from_test is not None:
+        flags.append(table.from_test[:, None])
+    return np.concatenate([values.astype(flags[0].dtype) for values in flags], axis=1)
 
 
 def all_negative_mask(
@@ -232,9 +238,17 @@ def split_by_fold(folds: np.ndarray, fold: int | str) -> tuple[np.ndarray, np.nd
 def assign_folds(experiment: Experiment, tasks: TaskSet, table: Table) -> np.ndarray:
     """``(rows,)`` the fold of each row, -1: only trained on, as the settings divide the rows.
 
+    Rows from the test file are in no fold, and do not change the folds of other rows.
+
     Raises:
         InputError: too few groups of rows.
     """
+    if table.from_test is not None:
+        in_folds = np.flatnonzero(~table.from_test)
+        folds = np.full(len(table), -1)
+        rows = replace(table.take(in_folds), from_test=None)
+        folds[in_folds] = assign_folds(experiment, tasks, rows)
+        return folds
     if table.held_out is not None:
         return np.where(table.held_out, 0, -1)
     flags, settings = stratification_flags(tasks, table), folds_settings(experiment)
