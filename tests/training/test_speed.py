@@ -105,14 +105,15 @@ class TimedEvaluator(FoldEvaluator):
 
 def test_predictions_are_timed_on_a_part_of_the_rows_and_scaled_by_their_tokens():
     clock, lengths = Clock(), np.arange(1, 1001)
-    dataset = SimpleNamespace(lengths=lambda: lengths)
+    n_windows = np.where(lengths > 240, 3, 1)
+    dataset = SimpleNamespace(lengths=lambda: lengths, n_windows=lambda: n_windows)
     evaluator = TimedEvaluator(None, None, None, np.arange(1000), dataset, "fp32")
     device = SimpleNamespace(device=torch.device("cpu"))
     parts = SimpleNamespace(model=clock, stepper=SimpleNamespace(accelerator=device))
     per_row = measure_prediction(parts, evaluator, seconds_per_row=0.1, clock=clock)
-    # 8 s fit 240 rows that take a third of 0.1 s. They are shorter than the average of 500.5.
+    # 8 s fit 240 rows that take a third of 0.1 s. They are shorter than others, and one window each.
     assert clock.seconds == pytest.approx(0.01 * 240 * 241 / 2)
-    assert per_row == pytest.approx(0.01 * 500.5)
+    assert per_row == pytest.approx(0.01 * (lengths * n_windows).mean())
 
 
 def test_steps_run_as_in_a_training(work_dir, backbone, monkeypatch):
