@@ -155,7 +155,7 @@ def test_the_fingerprint_is_what_a_model_depends_on():
     ("section", "ignored"),
     [
         ("data", {"test", "sample_submission", "test_labels"}),
-        ("train", {"max_tokens_per_batch", "checkpoint_minutes"}),
+        ("train", {"max_tokens_per_batch", "gradient_checkpointing", "checkpoint_minutes"}),
         ("task_weighting", {"log_every"}),
         ("inference", {"average", "power", "max_tokens_per_batch"}),
         ("tracking", {"project", "log_every", "upload_model"}),
@@ -164,7 +164,7 @@ def test_the_fingerprint_is_what_a_model_depends_on():
 def test_keys_that_change_no_model_are_not_in_the_fingerprint(section, ignored):
     values = {
         "average": "logit", "power": 2.0, "checkpoint_minutes": 1.0, "upload_model": True,
-        "log_every": 3, "max_tokens_per_batch": 77,
+        "log_every": 3, "max_tokens_per_batch": 77, "gradient_checkpointing": True,
     }  # fmt: skip
     changes = {key: values.get(key, "other") for key in ignored}
     changed = make_experiment("t", "b", **{section: changes})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from auxfold.config.section import PositiveInt, Section, Share
 from auxfold.config.trust import CodeSection
@@ -26,6 +26,11 @@ class LoraAdapter(Section):
     rank: PositiveInt = Field(8, description="The rank of the change of each layer.")
     alpha: Annotated[float, Field(gt=0.0)] = Field(
         16.0, description="The change of a layer is scaled by alpha / rank."
+    )
+    use_rslora: bool = Field(
+        False,
+        description="Scales the change of a layer by alpha divided by the square root of rank, so "
+        "that a larger rank learns as fast (Kalajdzievski 2023, rsLoRA).",
     )
     dropout: Share = Field(0.0, description="The dropout probability before the low-rank layers.")
     target_modules: list[str] | None = Field(
@@ -80,6 +85,14 @@ class Model(CodeSection):
 
     CODE_KEY = "model.trust_remote_code"
 
+    READ_BY: ClassVar = {
+        "truncation": {
+            "head": (),
+            "head_tail": (),
+            "windows": ("window_stride", "window_reduction"),
+        }
+    }
+
     backbone: str = Field(
         "embedded",
         description="The pretrained encoder: a name on the Hugging Face hub, a local folder, or "
@@ -89,14 +102,25 @@ class Model(CodeSection):
         220,
         description="Tokens per row, special tokens included. Longer texts are truncated.",
     )
-    truncation: Literal["head", "head_tail"] = Field(
+    truncation: Literal["head", "head_tail", "windows"] = Field(
         "head",
-        description='Which part of a long text is kept: its start (`"head"`), or its start and its '
-        'end (`"head_tail"`; Sun et al. 2019).',
+        description='What is read of a long text: its start (`"head"`), its start and its end '
+        '(`"head_tail"`; Sun et al. 2019), or all of it, in overlapping windows of `max_length` '
+        'tokens (`"windows"`): one random window in each epoch of training, every window in '
+        "predictions.",
     )
     head_fraction: Share = Field(
         0.6,
         description='The share of the tokens that `truncation = "head_tail"` keeps from the start.',
+    )
+    window_stride: PositiveInt | None = Field(
+        None,
+        description='The tokens from the start of a window of `truncation = "windows"` to the '
+        "start of the next one. Without it, half of the tokens that a window has of the text.",
+    )
+    window_reduction: Literal["mean", "max"] = Field(
+        "mean",
+        description="How the logits of the windows of a row become those of the row.",
     )
     pooling: Literal["auto", "mean", "cls", "last", "attention", "pooler"] = Field(
         "auto",
@@ -104,6 +128,12 @@ class Model(CodeSection):
         "the last token, a learned attention over the tokens, or the backbone's own pooler. "
         '`"auto"` is the last token of a backbone whose tokens see only those before them, as in '
         "language models, and the mean otherwise.",
+    )
+    causal: bool | None = Field(
+        None,
+        description="Whether tokens see only those before them. `false` lets all tokens of a "
+        "language model see each other (BehnamGhader et al. 2024, LLM2Vec); the mean is then the "
+        "default of `pooling`. Without it, as the backbone was published.",
     )
     hidden_dropout: Share | None = Field(
         None,
@@ -145,8 +175,33 @@ class Model(CodeSection):
         description="Runs the Python code that comes with a backbone from the hub. An experiment "
         "that is stored in a run folder runs it only with `--trust-reader`.",
     )
+    dtype: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32",
+        description="The number format in which the frozen weights of linear layers and token "
+        "embeddings are stored, which halves their memory. They are frozen where there is an "
+        "adapter. What is computed in which format is `train.precision`.",
+    )
+    quantization: Literal["int8", "nf4"] | None = Field(
+        None,
+        description='Stores the frozen weights of linear layers in 8 bits (`"int8"`), or in 4 bits '
+        '(`"nf4"`; Dettmers et al. 2023, QLoRA), with bitsandbytes: '
+        "`pip install auxfold[quantization]`. Token embeddings have the format `dtype`.",
+    )
     adapter: AnyAdapter | None = Field(
         None,
         description="An adapter in a frozen backbone, which is trained together with the heads. "
         "Without it, the whole backbone is trained.",
     )
+
+    @model_validator(mode="after")
+    def _check_frozen_weights(self) -> Self:
+        """Refuse number formats of frozen weights where all weights are trained."""
+        formats = {"dtype": self.dtype, "quantization": self.quantization}
+        for key, value in formats.items():
+            if self.adapter is None and value not in ("fp32", None):
+                raise ValueError(
+                    f"{key} = {value!r} is for frozen weights, and without [model.adapter] all "
+                    f"weights are trained: small steps would be lost in rounding; add an adapter, "
+                    f"or leave it out (train.precision computes in half precision without it)"
+                )
+        return self

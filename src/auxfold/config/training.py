@@ -81,6 +81,18 @@ class Train(Section):
         description="The number format of mixed-precision training. `\"auto\"` is bf16 where the "
         "processor has it in hardware, else fp16 on CUDA, else fp32.",
     )  # fmt: skip
+    gradient_checkpointing: bool = Field(
+        False,
+        description="Keeps only the input of each layer for the backward pass, which computes the "
+        "rest again (Chen et al. 2016). A step takes about a third longer and far less memory, and "
+        "its gradients are the same. It needs padded batches.",
+    )
+    optimizer: Literal["adamw", "adamw_8bit", "paged_adamw_8bit"] = Field(
+        "adamw",
+        description='AdamW with moments in fp32, or in 8 bits by bitsandbytes (`"adamw_8bit"`; '
+        'Dettmers et al. 2022), which takes a quarter of their memory. `"paged_adamw_8bit"` moves '
+        "them to the memory of the host while a GPU has none left.",
+    )
     cuda_graphs: Literal["auto", "off"] = Field(
         "auto",
         description='Whether optimizer steps are captured in CUDA graphs (`"auto"`: on one GPU, '

@@ -48,8 +48,30 @@ def cast_linear_layers(module: nn.Module, amp_dtype: str) -> None:
     """
     dtype = DTYPES.get(amp_dtype)
     for layer in module.modules() if dtype is not None else ():
-        if isinstance(layer, nn.Linear):
+        # Quantized weights stay as they are.
+        if isinstance(layer, nn.Linear) and layer.weight.is_floating_point():
             layer.to(dtype)
+
+
+def keep_residuals_fp32(backbone: nn.Module, hidden_size: int) -> None:
+    """Let norms between a layer's output and the residual return fp32 under fp16, in place.
+
+    Autocast adds hidden states up in fp32, except where an RMS norm returns the fp16 of the linear
+    layer before it, as in Gemma 2 and 3: its weights are so large that fp16 overflows. Other norms
+    already read fp32. With bf16 nothing changes.
+
+    Args:
+        backbone: the module of Hugging Face.
+        hidden_size: of its hidden states. The norms of queries and keys have fewer values.
+    """
+    for module in backbone.modules():
+        is_norm = type(module).__name__.endswith("RMSNorm")
+        if is_norm and getattr(module, "weight", torch.empty(0)).shape == (hidden_size,):
+            module.register_forward_pre_hook(_fp16_to_fp32)
+
+
+def _fp16_to_fp32(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return tuple(values.float() if values.dtype == torch.float16 else values for values in inputs)
 
 
 def default_device() -> torch.device:

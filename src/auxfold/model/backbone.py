@@ -4,44 +4,49 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import transformers
 from torch import nn
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedModel
 
 from auxfold.config import LoraAdapter
 from auxfold.config import Model as ModelSettings
 from auxfold.config.experiment import Experiment
 from auxfold.errors import InputError
 from auxfold.model.adapters.injection import linear_layers
-from auxfold.model.causality import choose_pooling, is_causal
+from auxfold.model.causality import choose_direction, choose_pooling
 from auxfold.model.config import MultiTaskConfig
+from auxfold.model.dropout import BitDropout
 from auxfold.model.hub import load_pretrained
 from auxfold.model.multitask import MultiTaskModel
-from auxfold.model.reference import backbone_sha256
+from auxfold.model.number_formats import NumberFormats
+from auxfold.model.quantization import n_values
+from auxfold.model.reference import make_reference
+from auxfold.model.text_backbone import TextBackbone, find_text_config
 
 
 def build_model(
     experiment: Experiment, heads: dict[str, int], device_type: str = "cpu"
 ) -> MultiTaskModel:
-    """Build a model: pretrained backbone in fp32, new heads, and the adapter if there is one.
+    """Build a model: pretrained backbone, new heads in fp32, and the adapter if there is one.
 
     Args:
-        experiment: its ``[model]`` section and main task are used.
+        experiment: its ``[model]`` section, its main task and ``train.gradient_checkpointing`` are
+            used.
         heads: task name to head width.
         device_type: the device for which ``model.attention = "auto"`` chooses the attention.
 
     Raises:
         InputError: a task name that torch uses, or a backbone that is missing, unknown to
             transformers, an encoder with a decoder, too short for ``model.max_length``, or one that
-            ``model.pooling`` does not fit.
+            ``model.pooling``, ``model.causal``, ``model.dtype`` or ``train.gradient_checkpointing``
+            does not fit; or bitsandbytes is needed and missing.
     """
     settings = experiment.model
     for task in heads:
         if hasattr(nn.ModuleDict(), task):
             raise InputError(f"a task cannot be called {task!r} (torch uses the name); rename it")
     backbone = _load_backbone(settings, device_type)
-    causal = is_causal(backbone)
+    causal = choose_direction(backbone, settings.causal)
     if causal:
         backbone.config.use_cache = False  # keys and values are kept for generating text only
     pooling = choose_pooling(settings.pooling, causal)
@@ -50,8 +55,9 @@ def build_model(
         adapter["adapter"] = settings.adapter.model_dump(mode="json", exclude_none=True)
         if causal and isinstance(settings.adapter, LoraAdapter):
             adapter["adapter"].setdefault("target_modules", linear_layers(backbone))
-        adapter["reference"] = {"name": settings.backbone, "sha256": backbone_sha256(backbone)}
-    return MultiTaskModel(
+        formats = NumberFormats.from_settings(settings)
+        adapter["reference"] = make_reference(settings.backbone, formats)
+    model = MultiTaskModel(
         MultiTaskConfig(
             backbone=backbone.config.to_dict(),
             heads=heads,
@@ -64,31 +70,58 @@ def build_model(
         ),
         backbone=backbone,
     )
+    if experiment.train.gradient_checkpointing:
+        _enable_gradient_checkpointing(model)
+    return model
 
 
 def _load_backbone(settings: ModelSettings, device_type: str) -> PreTrainedModel:
     config = load_pretrained(AutoConfig, settings)
-    if config.model_type not in CONFIG_MAPPING:
+    text_config = find_text_config(config)
+    if text_config.model_type not in CONFIG_MAPPING:
         raise InputError(
             f"model.backbone = {settings.backbone!r} is of the model type {config.model_type!r}, "
             f"which transformers {transformers.__version__} does not know: "
             f"a trained fold could not be loaded again"
         )
-    _set_dropout(config, "hidden", settings.hidden_dropout)
-    _set_dropout(config, "attention", settings.attention_dropout)
+    if getattr(config, "quantization_config", None) is not None:
+        raise InputError(
+            f"model.backbone = {settings.backbone!r} was published quantized; give the backbone "
+            f"that it was made from, and model.quantization = 'nf4' or 'int8'"
+        )
+    _set_dropout(text_config, "hidden", settings.hidden_dropout)
+    _set_dropout(text_config, "attention", settings.attention_dropout)
+    formats = NumberFormats.from_settings(settings)
     backbone = load_pretrained(
-        AutoModel,
+        TextBackbone,
         settings,
-        config=config,
-        dtype=torch.float32,  # not the checkpoint's: gradients of fp16 weights cannot be unscaled
+        config=text_config,
         attn_implementation=choose_attention(settings.attention, device_type),
+        **formats.loading_options(),
     )
     if config.is_encoder_decoder or not hasattr(backbone.config, "hidden_size"):
         raise InputError(
             f"model.backbone = {settings.backbone!r} is neither an encoder nor a decoder by itself"
         )
+    formats.apply(backbone)
     _check_length(backbone, settings)
     return backbone
+
+
+def _enable_gradient_checkpointing(model: MultiTaskModel) -> None:
+    """Keep only the input of each layer for the backward pass, which computes the rest again."""
+    backbone = model.backbone
+    if not model.supports_gradient_checkpointing:
+        raise InputError(
+            f"train.gradient_checkpointing: {backbone.config.model_type!r} does not support it"
+            + (" with a prefix" if hasattr(backbone, "prefix") else "")
+            + "; remove the key"
+        )
+    # Transformers 5.20 and later call it activation checkpointing.
+    enable = getattr(backbone, "activation_checkpointing_enable", None)
+    (enable or backbone.gradient_checkpointing_enable)(
+        {"use_reentrant": False, "context_fn": BitDropout.recomputation_contexts}
+    )
 
 
 # How architectures call their table of positions: BERT and most others, GPT-2, OPT and BART.
@@ -161,8 +194,13 @@ def count_trainable_parameters(model: PreTrainedModel) -> int:
 
 
 def describe_parameters(model: PreTrainedModel) -> str:
-    """``22.7 M parameters``, or ``0.312 of 22.7 M parameters`` where others are frozen."""
+    """``22.7 M parameters``, or ``0.312 of 22.7 M parameters`` where others are frozen.
+
+    Frozen weights in another format than fp32 are named: ``, frozen in nf4``.
+    """
     trainable = count_trainable_parameters(model)
-    total = sum(p.numel() for p in model.parameters())
+    total = sum(map(n_values, model.parameters()))
     prefix = "" if trainable == total else f"{trainable / 1e6:.3f} of "
-    return f"{prefix}{total / 1e6:.1f} M parameters"
+    formats = NumberFormats.from_reference(model.config.reference or {})
+    suffix = "" if formats.is_plain else f", frozen in {formats.describe()}"
+    return f"{prefix}{total / 1e6:.1f} M parameters{suffix}"

@@ -28,8 +28,9 @@ class MultiTaskConfig(PreTrainedConfig):
         tasks: head name to its task (settings and what it has learned from the training rows), from
             which the loss of labels is computed. A head without a task has the losses of
             transformers.
-        reference: ``name`` and ``sha256`` of the frozen backbone, which is then not stored with the
-            model. None means that all weights are stored.
+        reference: the frozen backbone, which is then not stored with the model: its ``name``,
+            ``tensors_sha256`` and number formats (:func:`auxfold.model.reference.make_reference`).
+            None means that all weights are stored.
         kwargs: for ``PreTrainedConfig``.
     """
 

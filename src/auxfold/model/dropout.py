@@ -7,7 +7,8 @@ about dropout. Here 16 of the generator's bits decide about a cell.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Self
 
 import torch
 from torch.nn import functional as F
@@ -19,13 +20,31 @@ LEVELS = 2**16  # the number of values that decide about a cell
 class BitDropout(TorchFunctionMode):
     """Replaces :func:`torch.nn.functional.dropout` on CPU tensors, whatever module calls it.
 
-    The backward pass belongs into the context, too: where activations are recomputed, it repeats
-    parts of the forward pass.
-
     The probability is rounded to a multiple of 1 / 65,536, and the cells that stay are divided by
     their exact probability, so that the expected value is the input. Masks depend on torch's
     generator alone, not on the number of threads.
     """
+
+    _n_active = 0
+
+    def __enter__(self) -> Self:
+        BitDropout._n_active += 1
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        BitDropout._n_active -= 1
+        super().__exit__(*error)
+
+    @classmethod
+    def recomputation_contexts(
+        cls,
+    ) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+        """Contexts of a checkpointed forward pass, and of what the backward pass repeats of it.
+
+        The backward pass is called from within :meth:`__torch_function__`, where no context of this
+        kind is active.
+        """
+        return nullcontext(), cls() if cls._n_active else nullcontext()
 
     def __torch_function__(
         self,
@@ -35,9 +54,9 @@ class BitDropout(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Call ``func``, or what replaces it."""
-        if func is not F.dropout:
-            return func(*args, **(kwargs or {}))
-        return _dropout(*args, **(kwargs or {}))
+        if func is F.dropout:
+            return _dropout(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
 
 
 def _dropout(

@@ -19,14 +19,18 @@ from auxfold.model.adapters.injection import (
     parse_adapter_settings,
     trainable_state_dict,
 )
+from auxfold.model.amp import keep_residuals_fp32
 from auxfold.model.binned import logit_of_expectation
+from auxfold.model.causality import make_bidirectional
 from auxfold.model.classifier_output import Inputs, classify, head_name, head_names
 from auxfold.model.config import MultiTaskConfig
 from auxfold.model.cumulative import CumulativeHead
 from auxfold.model.fast.build import build_fast_encoder, is_plain
 from auxfold.model.fast.encoder import FastEncoder
 from auxfold.model.loading import build_backbone, load_model
+from auxfold.model.number_formats import NumberFormats, restore_fp32
 from auxfold.model.pooling import AttentionPool, check_pooler, last_pool, mean_pool
+from auxfold.model.shared_backbones import SharedBackbones
 from auxfold.tasks import Task
 from auxfold.tasks.constants import constant
 from auxfold.tasks.kinds import task_to_record
@@ -61,7 +65,10 @@ class MultiTaskModel(PreTrainedModel):
         super().__init__(config)
         self.backbone = backbone = build_backbone(config) if backbone is None else backbone
         check_pooler(backbone, config.pooling)
+        if getattr(backbone.config, "is_causal", True) is False:
+            make_bidirectional(backbone)
         hidden = backbone.config.hidden_size
+        keep_residuals_fp32(backbone, hidden)
         self.dropout = nn.Dropout(config.head_dropout)
         self.pool = AttentionPool(hidden) if config.pooling == "attention" else None
         self.heads = nn.ModuleDict(
@@ -260,7 +267,10 @@ class MultiTaskModel(PreTrainedModel):
         """Make this a plain model, in place: it then needs no other backbone, and no peft.
 
         LoRA, DoRA and IA3 become part of the weights. Bottlenecks and prefixes remain as modules.
+        Frozen weights in other number formats become fp32 first.
         """
+        if not NumberFormats.from_reference(self.config.reference or {}).is_plain:
+            restore_fp32(self.backbone)
         if merge_adapter(self.backbone):
             self.config.adapter = None
         self.config.reference = self._fast_encoder = None
@@ -280,6 +290,7 @@ class MultiTaskModel(PreTrainedModel):
         pretrained_model_name_or_path: str | os.PathLike[str] | None,
         *model_args: Any,
         task_labels_map: dict[str, int] | None = None,
+        backbones: SharedBackbones | None = None,
         **kwargs: Any,
     ) -> MultiTaskModel:
         """Load as in transformers; with ``task_labels_map`` check or name the heads.
@@ -293,6 +304,8 @@ class MultiTaskModel(PreTrainedModel):
             model_args: as in transformers.
             task_labels_map: head name to number of labels. Numbered heads get the names in this
                 order. Heads that have names must have these names and widths.
+            backbones: frozen backbones that the model shares with other models; None: an adapter
+                loads a backbone for itself.
             kwargs: as in transformers.
 
         Raises:
@@ -300,7 +313,7 @@ class MultiTaskModel(PreTrainedModel):
                 backbone is missing or another one, or a file of a fold is damaged.
         """
         path, load_plain = pretrained_model_name_or_path, super().from_pretrained
-        return load_model(cls, load_plain, path, model_args, task_labels_map, kwargs)
+        return load_model(cls, load_plain, path, model_args, task_labels_map, kwargs, backbones)
 
 
 AutoConfig.register("auxfold", MultiTaskConfig, exist_ok=True)

@@ -49,7 +49,8 @@ def _plain_name(shard: str) -> str:
 
 def _find(path: str, name: str) -> Path:
     file = cached_file(path, name)
-    assert file is not None  # otherwise cached_file raises
+    if file is None:
+        raise OSError(f"{path} has no {name}")
     return Path(file)
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import nn
-from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from auxfold.errors import InputError
+from auxfold.model.number_formats import NumberFormats
+from auxfold.model.published_files import list_published_files
+from auxfold.model.text_backbone import TextBackbone
 
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_CHUNK = 1 << 24  # values that are hashed at once
+_WAY_OUT = "scripts/merge.py writes folds that need no other backbone"
 
 
 def backbone_path(name: str) -> str:
@@ -38,55 +46,125 @@ def backbone_path(name: str) -> str:
     return str(folder)
 
 
-def backbone_sha256(backbone: nn.Module) -> str:
+def make_reference(name: str, formats: NumberFormats) -> dict[str, str]:
+    """What a stored adapter remembers of its backbone.
+
+    Args:
+        name: a hub name, a local folder, or ``embedded``.
+        formats: of the frozen weights.
+    """
+    digest = tensors_sha256(backbone_path(name))
+    return {"name": name, "tensors_sha256": digest, **formats.to_reference()}
+
+
+def tensors_sha256(path: str) -> str:
+    """SHA-256 over all tensors in the published files of a backbone.
+
+    Each tensor counts with its shape and values. Names, the number of files, their format, and the
+    number format of the same values do not count, so that a copy saved in another way is the same
+    backbone. How the backbone is loaded does not count, either.
+
+    Args:
+        path: a folder or a hub name.
+
+    Raises:
+        InputError: there are no files with weights.
+    """
+    try:
+        files = list_published_files(path)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"an adapter cannot refer to the backbone {path!r}: {reason}") from None
+    weights = (file for file in files if file.suffix in (".safetensors", ".bin"))
+    # A set, since a file may hold a tensor under two names.
+    return _join_digests(set().union(*map(_file_digests, weights)))
+
+
+def _file_digests(path: Path) -> set[str]:
+    if path.suffix == ".bin":
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {_tensor_sha256(value) for value in state.values() if torch.is_tensor(value)}
+    with safe_open(path, framework="pt") as file, ThreadPoolExecutor() as pool:
+        return set(pool.map(lambda name: _tensor_sha256(file.get_tensor(name)), file.keys()))
+
+
+def _tensor_sha256(tensor: torch.Tensor) -> str:
+    """SHA-256 over the shape and the values; of floating-point numbers, over those in fp32."""
+    digest = hashlib.sha256(str(tuple(tensor.shape)).encode())
+    for values in tensor.detach().reshape(-1).split(_CHUNK):
+        values = values.float() if values.is_floating_point() else values
+        digest.update(values.cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _join_digests(digests: Iterable[str]) -> str:
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+
+
+def parameters_sha256(backbone: nn.Module) -> str:
     """SHA-256 over the parameters of an untouched fp32 backbone without its pooler.
 
-    Each parameter counts with its shape and values. File formats, number formats of the files and
-    names of parameters do not count, because a release of transformers may change them. The pooler
-    does not count because it is not used, and because it is random where a checkpoint has none.
+    Folds of version 0.1 remember it. Each parameter counts with its shape and values.
     """
-    digests = []
-    for name, parameter in backbone.named_parameters():
-        if not name.startswith("pooler."):
-            values = parameter.detach().cpu().to(torch.float32).contiguous()
-            digest = hashlib.sha256(str(tuple(values.shape)).encode())
-            digest.update(values.view(-1).view(torch.uint8).numpy().data)
-            digests.append(digest.hexdigest())
-    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+    return _join_digests(
+        _tensor_sha256(parameter)
+        for name, parameter in backbone.named_parameters()
+        if not name.startswith("pooler.")
+    )
 
 
 def load_reference_backbone(
     reference: dict[str, str], config: PreTrainedConfig, **options: Any
 ) -> PreTrainedModel:
-    """Load in fp32 the backbone that an adapter was trained on.
+    """Load the backbone that an adapter was trained on, in the number formats of the training.
 
     Args:
-        reference: its ``name`` (a hub name, a local folder, or ``embedded``) and ``sha256``.
+        reference: of :func:`make_reference`.
         config: its configuration, as trained.
         options: for ``from_pretrained``.
 
     Raises:
-        InputError: the backbone is missing, or its weights are others.
+        InputError: the backbone is missing, its weights are others, or its number formats need a
+            package or a device that is not there.
     """
-    name = reference["name"]
-    way_out = "scripts/merge.py writes folds that need no other backbone"
+    name, formats = reference["name"], NumberFormats.from_reference(reference)
     try:
-        backbone = AutoModel.from_pretrained(
+        backbone = TextBackbone.from_pretrained(
             backbone_path(name),
             config=config,
-            dtype=torch.float32,
             trust_remote_code=False,
+            **formats.loading_options(),
             **options,
         )
     except (OSError, ValueError) as error:
         raise InputError(
             f"this fold is an adapter of the backbone {name!r}, which cannot be loaded from here "
-            f"({str(error).strip().splitlines()[0]}); put it back, or go online; {way_out}"
+            f"({str(error).strip().splitlines()[0]}); put it back, or go online; {_WAY_OUT}"
         ) from None
-    sha256 = backbone_sha256(backbone)
-    if sha256 != reference["sha256"]:
+    if "tensors_sha256" in reference:
+        check_published_tensors(reference)
+    else:
+        _check_digest(name, parameters_sha256(backbone), reference["sha256"])
+    formats.apply(backbone)
+    return backbone
+
+
+def check_published_tensors(reference: dict[str, str]) -> None:
+    """Refuse files with other tensors than those that an adapter was trained on.
+
+    Args:
+        reference: of :func:`make_reference`.
+
+    Raises:
+        InputError: with both digests.
+    """
+    digest = tensors_sha256(backbone_path(reference["name"]))
+    _check_digest(reference["name"], digest, reference["tensors_sha256"])
+
+
+def _check_digest(name: str, sha256: str, expected: str) -> None:
+    if sha256 != expected:
         raise InputError(
             f"the backbone {name!r} is not the one that this fold's adapter was trained on "
-            f"(sha256 {sha256[:12]} instead of {reference['sha256'][:12]}); {way_out}"
+            f"(sha256 {sha256[:12]} instead of {expected[:12]}); {_WAY_OUT}"
         )
-    return backbone

@@ -17,6 +17,7 @@ from auxfold.errors import InputError
 from auxfold.model.adapters.injection import load_trainable_state_dict, trainable_state_dict
 from auxfold.model.averaging import average_states
 from auxfold.storage.run_folder import FoldFolder
+from auxfold.training.eight_bit_adamw import moment_shape, page_moments
 from auxfold.training.tensor_file import read_tensor_file, write_tensor_file
 
 
@@ -257,6 +258,7 @@ def load_state(path: Path, parts: dict[str, Any], signature: str) -> Progress:
             load(content["parts"][name])
             if name == "optimizer":
                 _check_moments(part)
+                page_moments(part.optimizer)
         _set_random_states(content["random"])
         return Progress(**content["progress"])
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
@@ -274,7 +276,8 @@ def _check_moments(optimizer: torch.optim.Optimizer) -> None:
     """
     for parameter, moments in optimizer.state.items():
         for name, values in moments.items():
-            if values.shape != (() if name == "step" else parameter.shape):
+            expected = () if name == "step" else moment_shape(name, parameter)
+            if torch.is_tensor(values) and values.shape != expected:
                 raise ValueError(f"{name} has the shape {tuple(values.shape)}")
 
 

@@ -84,6 +84,7 @@ def _inject_peft(backbone: PreTrainedModel, settings: LoraAdapter | Ia3Adapter) 
             lora_alpha=settings.alpha,  # type: ignore[arg-type]  # peft only divides it by r
             lora_dropout=settings.dropout,
             use_dora=settings.kind == "dora",
+            use_rslora=settings.use_rslora,
             target_modules=targets,
         )
     else:
@@ -93,6 +94,9 @@ def _inject_peft(backbone: PreTrainedModel, settings: LoraAdapter | Ia3Adapter) 
         peft.inject_adapter_in_model(config, backbone)
     except ValueError as error:
         raise InputError(f"model.adapter.target_modules = {targets}: {error}") from None
+    for parameter in backbone.parameters():
+        if parameter.requires_grad:  # peft takes the format of the frozen weight
+            parameter.data = parameter.data.float()
 
 
 def linear_layers(backbone: PreTrainedModel) -> list[str]:
@@ -139,21 +143,27 @@ def merge_adapter(backbone: PreTrainedModel) -> bool:
 
 
 def trainable_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The ``state_dict`` of a model without its frozen parameters."""
-    frozen = _frozen_names(model)
-    return {name: values for name, values in model.state_dict().items() if name not in frozen}
+    """The ``state_dict`` of a model without its frozen weights."""
+    stored = _stored_names(model)
+    return {name: values for name, values in model.state_dict().items() if name in stored}
 
 
 def load_trainable_state_dict(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Load a :func:`trainable_state_dict`; frozen parameters do not change.
+    """Load a :func:`trainable_state_dict`; frozen weights do not change.
 
     Raises:
         RuntimeError: a name is missing or unknown, or a shape differs.
     """
-    frozen = _frozen_names(model)
-    frozen_state = {name: values for name, values in model.state_dict().items() if name in frozen}
-    model.load_state_dict({**frozen_state, **state})
+    missing, unknown = model.load_state_dict(state, strict=False)
+    missing = sorted(_stored_names(model).intersection(missing))
+    if missing or unknown:
+        raise RuntimeError(f"missing are {missing}, unknown are {unknown}")
 
 
-def _frozen_names(model: nn.Module) -> set[str]:
-    return {name for name, p in model.named_parameters() if not p.requires_grad}
+def _stored_names(model: nn.Module) -> set[str]:
+    """The names of trained parameters and of buffers.
+
+    Everything else is frozen: parameters, and what belongs to quantized ones.
+    """
+    trained = {n for n, p in model.named_parameters(remove_duplicate=False) if p.requires_grad}
+    return trained.union(name for name, _ in model.named_buffers(remove_duplicate=False))

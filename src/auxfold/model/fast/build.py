@@ -8,6 +8,7 @@ from auxfold.model.fast.bert import FastBert
 from auxfold.model.fast.deberta import FastDeberta
 from auxfold.model.fast.encoder import FastEncoder
 from auxfold.model.fast.modernbert import FastModernBert
+from auxfold.model.frozen_linear import FrozenLinear
 from auxfold.model.pooling import AttentionPool
 
 _ENCODERS: dict[str, type[FastEncoder]] = {
@@ -24,8 +25,9 @@ def build_fast_encoder(
 ) -> FastEncoder | None:
     """The encoder over packed tokens of a backbone; None: its module itself has to run.
 
-    That is so for other architectures, decoders, gradient checkpointing, outputs of hidden states
-    or attention weights, and for hooks, with which bottlenecks and prefixes are attached.
+    That is so for other architectures, decoders, gradient checkpointing, frozen weights in another
+    number format than fp32, outputs of hidden states or attention weights, and for hooks, with
+    which bottlenecks and prefixes are attached.
 
     Args:
         backbone: the module of Hugging Face.
@@ -47,6 +49,7 @@ def is_plain(backbone: PreTrainedModel) -> bool:
         or getattr(config, "output_hidden_states", False)
         or getattr(config, "position_embedding_type", None) not in (None, "absolute")
         or any(getattr(module, "gradient_checkpointing", False) for module in backbone.modules())
+        or any(isinstance(module, FrozenLinear) for module in backbone.modules())
     )
     return not is_special and not any(
         module._forward_hooks
