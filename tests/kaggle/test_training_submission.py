@@ -50,7 +50,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
             [0.25, 0.25, 0.5],
         ),
         (
-            {"kind": "tags", "columns": ["topics"], "tags": ["a", "b"], "separator": " "},
+            {"kind": "tags", "columns": ["topics"], **TAGS},
             ["a", "b"],
             [2 / 3, 2 / 3],
         ),

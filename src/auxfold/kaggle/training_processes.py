@@ -79,7 +79,11 @@ def _environment(devices: Sequence[str]) -> dict[str, str]:
 
 
 def _run(commands: list[list[str]], environments: list[dict[str, str]], kill_at: float) -> int:
-    """Run commands side by side until all are done, one fails, or the time is up."""
+    """Run commands side by side until all are done, one fails, or the time is up.
+
+    Returns:
+        0, the exit code of a command that failed, or -9 where the time was up.
+    """
     processes: list[subprocess.Popen[str]] = []
     printers: list[threading.Thread] = []
     try:
@@ -95,19 +99,28 @@ def _run(commands: list[list[str]], environments: list[dict[str, str]], kill_at:
             processes.append(process)
             printers.append(threading.Thread(target=_print_output, args=(process,)))
             printers[-1].start()
-        while any(process.poll() is None for process in processes):
-            if time.time() > kill_at or any(process.poll() for process in processes):
-                break  # a process that fails leaves the others waiting for it
-            time.sleep(POLL_SECONDS)
+        return _wait(processes, kill_at)
     finally:
         for process in processes:
-            with suppress(ProcessLookupError):
-                if process.poll() is None:
+            if process.poll() is None:
+                with suppress(ProcessLookupError):  # it has just ended
                     os.killpg(process.pid, signal.SIGKILL)
-        codes = [process.wait() for process in processes]
+            process.wait()
         for printer in printers:
             printer.join()
-    return next((code for code in codes if code), 0)
+
+
+def _wait(processes: list[subprocess.Popen[str]], kill_at: float) -> int:
+    """Wait as long as all processes run or have passed: one that fails leaves others waiting."""
+    while True:
+        codes = [process.poll() for process in processes]
+        if failed := next((code for code in codes if code), 0):
+            return failed
+        if None not in codes:
+            return 0
+        if time.time() > kill_at:
+            return -signal.SIGKILL
+        time.sleep(POLL_SECONDS)
 
 
 def _print_output(process: subprocess.Popen[str]) -> None:
