@@ -74,7 +74,7 @@ class TokenizedDataset:
 
     def whole_lengths(self) -> np.ndarray:
         """``(rows,)`` tokens of each row before truncation, special tokens included."""
-        total: np.ndarray = sum(column.lengths() for column in self.columns)
+        total: np.ndarray = np.sum([column.lengths() for column in self.columns], axis=0)
         return total + self.template.n_tokens
 
     def n_windows(self) -> np.ndarray:

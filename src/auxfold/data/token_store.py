@@ -205,12 +205,13 @@ def _store(folder: Path, files: tuple[str, ...], tokens: TokenColumn) -> None:
     If another process stores the tokens first, its folder stays. The content is equal, since the
     name is a fingerprint of the texts and the tokenizer.
     """
-    arrays = [tokens.ids, tokens.offsets, tokens.prefixes, tokens.suffixes][: len(files)]
+    every = (tokens.ids, tokens.offsets, tokens.prefixes, tokens.suffixes)
+    arrays = [array for array in every if array is not None]
 
     def write(temporary: Path) -> None:
         for name, array in zip(files, arrays, strict=True):
             np.save(temporary / name, array)
         write_checksums(temporary, files, FAST_ALGORITHM)
 
-    n_bytes = sum(array.nbytes for array in arrays if array is not None)
+    n_bytes = sum(array.nbytes for array in arrays)
     atomic_write_folder(folder, write, n_bytes, overwrite=_load(folder, files) is None)

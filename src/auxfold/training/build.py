@@ -97,9 +97,11 @@ def build_fold(
     model.to(accelerator.device)  # before the optimizer, which looks where the parameters are
     notes = [
         describe_slow_tokenizer(tokenizer),
-        match_token_types(tokenizer, model.backbone, len(table.texts)),
+        match_token_types(tokenizer, model.backbone, 2 if experiment.data.is_pair else 1),
     ]
-    dataset = tokenize_dataset(table.texts, tokenizer, experiment.model, token_cache)
+    dataset = tokenize_dataset(
+        table.texts, tokenizer, experiment.model, token_cache, experiment.data
+    )
     check_token_ids(dataset, model.backbone, experiment.model.backbone)
     if experiment.model.pooling == "cls":
         check_first_token(dataset, model.backbone)
