@@ -28,6 +28,7 @@ PAGES = sorted(
     if path.name != "CHANGELOG.md"  # which names what was renamed
 )
 MAX_README_LINES = 150
+TABLES_OF_COLUMNS = {"rename", "fields", "columns", "labels"}  # whose keys are columns of a file
 
 sys.path.append(str(DOCS / "_ext"))
 
@@ -151,7 +152,7 @@ def key_paths(raw: dict, prefix: str = "") -> Iterator[str]:
         path = f"{prefix}.{key}" if prefix else key
         yield path
         tables = value if isinstance(value, list) else [value]
-        for table in (t for t in tables if isinstance(t, dict) and key != "rename"):
+        for table in (t for t in tables if isinstance(t, dict) and key not in TABLES_OF_COLUMNS):
             yield from key_paths(table, path)
 
 
