@@ -133,6 +133,8 @@ class FoldTrainer:
         self.counter = counter = StepCounter(self.parts.runner, progress, log, self.table.ids)
         if self.limit is not None:
             self.save()  # shows how long it takes, and whether there is room
+            if not progress.rows:
+                self.limit.save_seconds *= 3  # later states have two moments of each parameter
         self._saved_at = time.monotonic()
         self.stepper.model.train()
         while progress.epoch < settings.epochs and not progress.stopped:
