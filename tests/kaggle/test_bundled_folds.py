@@ -25,6 +25,7 @@ from auxfold.kaggle import kernel, workers
 from auxfold.kaggle.bundle import write_bundle
 from auxfold.kaggle.loaded_bundle import LoadedBundle
 from auxfold.kaggle.names import KaggleNames
+from auxfold.kaggle.wheels import ADAPTER_REQUIREMENTS, QUANTIZATION_REQUIREMENTS
 from auxfold.storage.atomic import read_json
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
@@ -66,12 +67,14 @@ def trained(tmp_path_factory) -> Path:
             "narrow": (encoder, {"kind": "lora", "target_modules": ["key"]}),
             "pfeiffer": (encoder, {"kind": "pfeiffer"}),
             "language": (decoder, {"kind": "lora", "rank": 1}),
+            "quantized": (decoder, {"kind": "lora", "rank": 1}),
         }
         for name, (backbone, adapter) in adapters.items():
+            formats = {"quantization": "nf4", "dtype": "bf16"} if name == "quantized" else {}
             data = {key: str(DATA / f"{key}.csv") for key in ("train", "test")}
             experiment = make_experiment(
                 "", backbone, name=name, data=data,
-                model={"backbone": backbone, "max_length": 24, "adapter": adapter},
+                model={"backbone": backbone, "max_length": 24, "adapter": adapter, **formats},
                 train={"epochs": 1, "learning_rate": 1e-2},
             )  # fmt: skip
             create_folds(experiment)
@@ -128,7 +131,9 @@ def test_the_backbone_is_there_once_and_folds_are_as_trained(workdir, name, mode
         reference = read_json(folder / fold / "config.json")["reference"]
         assert reference["path"] == f"../backbones/{backbone.name}"
     manifest = kernel.check_bundle(folder)
-    assert manifest["requirements"] == ["peft>=0.18"] and manifest["precision"] == "fp32"
+    assert (
+        manifest["requirements"] == list(ADAPTER_REQUIREMENTS) and manifest["precision"] == "fp32"
+    )
     weights = [file for file in manifest["files"] if file.endswith(".safetensors")]
     assert sum(file.startswith("backbones/") for file in weights) == len(weights) - 2
     assert all(file.startswith(("backbones/", "fold_")) for file in weights)
@@ -165,6 +170,35 @@ def test_merged_folds_need_no_backbone(workdir):
     np.testing.assert_allclose(predict_on_kaggle(folder), expected, atol=2e-3)
 
 
+@pytest.mark.usefixtures("forked_workers")
+def test_quantized_folds_are_quantized_again_there(workdir):
+    expected = predict_at_home("quantized")
+    with pytest.raises(InputError, match="Kaggle's image has no bitsandbytes; run pip download"):
+        bundle("quantized")
+    Path("wheels").mkdir()
+    wheel = Path("wheels/bitsandbytes-0.50.2-py3-none-manylinux_2_24_x86_64.whl")
+    wheel.write_bytes(b"a wheel")
+    folder = bundle("quantized", wheels=wheel.parent)
+    manifest = kernel.check_bundle(folder)
+    assert manifest["requirements"] == [*QUANTIZATION_REQUIREMENTS, *ADAPTER_REQUIREMENTS]
+    assert (folder / wheel).read_bytes() == b"a wheel" and str(wheel) in manifest["files"]
+    reference = read_json(folder / "fold_0/config.json")["reference"]
+    assert reference["quantization"] == "nf4" and reference["dtype"] == "bf16"
+    shutil.rmtree("models")
+    np.testing.assert_allclose(predict_on_kaggle(folder), expected, atol=1e-6)
+
+
+def test_the_command_takes_all_of_it(workdir, capsys):
+    command = ("bundle_kaggle", "--config", "language.toml", "--owner", "ada", "--overwrite")
+    call_main(*command)
+    assert "outputs/language/kaggle: 2 folds in fp32, " in capsys.readouterr().out
+    call_main(*command, "--merge-adapters")
+    assert "2 folds in fp16, " in capsys.readouterr().out
+    call_main(*command, "--backbone-source", SOURCE)
+    metadata = read_json(Path("outputs/language/kaggle/kernel/kernel-metadata.json"))
+    assert metadata["model_sources"] == [SOURCE]
+
+
 def test_bottlenecks_need_no_package(workdir):
     folder = bundle("pfeiffer")
     assert kernel.check_bundle(folder)["requirements"] == []
@@ -178,7 +212,7 @@ def test_runs_of_a_blend_have_a_backbone_in_common(workdir, blend, n_backbones):
     expected = loaded.predict(loaded.tables(None), show=False)["main"][:, 0]
     folder = write_bundle(loaded, NAMES, NOTEBOOK, "fp16") / "dataset"
     assert len(list((folder / "backbones").iterdir())) == n_backbones
-    assert kernel.check_bundle(folder)["requirements"] == ["peft>=0.18"]
+    assert kernel.check_bundle(folder)["requirements"] == list(ADAPTER_REQUIREMENTS)
     shutil.rmtree("models")
     np.testing.assert_allclose(predict_on_kaggle(folder), expected, atol=1e-6)
     texts = pd.read_csv(DATA / "test.csv")

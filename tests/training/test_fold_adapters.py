@@ -162,7 +162,7 @@ def test_groups_layer_decay_and_weight_decay_of_adapters(tmp_path):
     assert rates["backbone.prefix.layer.0.key"] == rates["backbone.prefix.layer.1.key"] / 2
     albert = make_adapter_experiment("lora", make_backbone(tmp_path / "albert", "albert"))
     with pytest.raises(
-        InputError, match="layerwise_lr_decay: this backbone has no numbered layers"
+        InputError, match="layerwise_lr_decay: this backbone has no layers that run one after"
     ):
         parameter_groups(build_model(albert, {"main": 1}), Train(layerwise_lr_decay=0.9))
 
