@@ -14,7 +14,7 @@ from auxfold.errors import InputError
 
 TRAINING_MANIFEST = "auxfold_training.json"
 SOURCE, BACKBONE, WHEELS, FILES = "src", "backbone", "wheels", "files"  # folders of the bundle
-_TYPES = {
+_TYPES: dict[str, Any] = {
     "experiment": str, "competition": str, "folds": list, "hours": float, "gpus_per_fold": int,
     "backbone": (str, type(None)), "paths": dict, "requirements": list, "files": dict,
 }  # fmt: skip

@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -177,14 +178,13 @@ def trained_folder(experiment: Experiment, fold: int | str) -> FoldFolder | None
     return next((f for f in (folder, folder.snapshot) if f.exists()), None)
 
 
-def main(arguments: dict[str, object]) -> None:
-    """Do what the kernel asks this process to do."""
-    job = FoldJob(**arguments["job"])  # type: ignore[arg-type]
-    if arguments["shard"] is None:
+def main(arguments: dict[str, Any]) -> None:
+    """Do what the kernel asks this process to do: train, or predict a shard of the rows."""
+    job, shard = FoldJob(**arguments["job"]), arguments["shard"]
+    if shard is None:
         train(job)
     else:
-        shard, n_shards = arguments["shard"]  # type: ignore[misc]
-        predict(job, shard, n_shards)
+        predict(job, *shard)
 
 
 if __name__ == "__main__":
