@@ -19,6 +19,7 @@ KINDS = {
     "load": "seconds to read a training table, and to open it again",
     "start": "seconds from a command to the first training step and the first prediction",
     "cost": "what training costs against tokens and heads, and the rest against rows, as plots",
+    "memory": "the memory of a training step, estimated and measured",
     "reliability": "kills, full disks, damaged files, strange tables and hours of work",
     "gpu": "everything that is measured on a GPU, in order of worth, with one command",
     "table": "write measurements from a file of JSON lines into the page of speeds",

@@ -23,6 +23,7 @@ DEBERTA_TOKENS = {
     "sep": (2, "[SEP]"),
     "unk": (3, "[UNK]"),
 }
+LLAMA_TOKENS = {"unk": (0, "<unk>"), "cls": (1, "<s>"), "sep": (2, "</s>"), "pad": (3, "<pad>")}
 MODERNBERT_TOKENS = {
     "unk": (50280, "[UNK]"), "cls": (50281, "[CLS]"), "sep": (50282, "[SEP]"),
     "pad": (50283, "[PAD]"),
@@ -70,6 +71,20 @@ RANDOM_BACKBONES = {
         has_token_types=True,
     ),
     "modernbert-base": Architecture("modernbert", 50368, MODERNBERT_TOKENS),
+    "smollm2-135m": Architecture(
+        "llama",
+        49152,
+        LLAMA_TOKENS,
+        {"hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9,
+         "num_key_value_heads": 3, "intermediate_size": 1536, "max_position_embeddings": 8192},
+    ),
+    "qwen3-0.6b": Architecture(
+        "qwen3",
+        151936,
+        LLAMA_TOKENS,
+        {"hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16,
+         "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 3072},
+    ),
     "minilm": Architecture(
         "bert",
         30522,

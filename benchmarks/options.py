@@ -43,7 +43,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--random",
         metavar="NAME",
         help="random weights of a published size: bert-base, roberta-base, deberta-v3-base, "
-        "modernbert-base, minilm, or tiny to try a command",
+        "modernbert-base, smollm2-135m, qwen3-0.6b, minilm, or tiny to try a command",
     )
     parser.add_argument("--texts", metavar="FILE", help="real texts; by default generated ones")
     parser.add_argument("--text-column", default="text", help="of --texts; default: %(default)s")

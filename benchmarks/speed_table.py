@@ -148,5 +148,19 @@ COLUMNS: dict[str, list[Column]] = {
         _number("idle", "medians", "idle_share", ".1%"),
         MEASURED_WITH,
     ],
+    "memory": [
+        _case("backbone", "backbone"),
+        _case("settings", "settings"),
+        _case("format", "amp_dtype"),
+        Column(
+            "largest micro-batch",
+            lambda record: "{rows} rows of {length} tokens".format(**record["case"]),
+            is_key=True,
+        ),
+        _number("estimated, GB", "medians", "estimated_gb", ".3f"),
+        _number("peak, GB", "medians", "peak_gb", ".3f"),
+        _number("estimated / peak", "ratios", "estimate", ".2f"),
+        MEASURED_WITH,
+    ],
     **dict.fromkeys(("evaluate", "metric", "folds", "load", "start"), _PARTS),
 }

@@ -110,13 +110,13 @@ def test_no_rows_have_no_logits(backbone, models):
 
 
 def test_the_budget_is_chosen_on_the_cpu_as_ever(backbone, models, monkeypatch):
-    assert choose_max_tokens(models[0], "bf16", 24) == 16_384
+    assert choose_max_tokens(models[0], "bf16", 24) == 1024
     budgets, split = [], predict.split_by_tokens
     monkeypatch.setattr(
         predict, "split_by_tokens", lambda i, n, budget: (budgets.append(budget), split(i, n, 9))[1]
     )
     predict_logits(models[0], make_dataset(backbone), np.arange(3), **options(max_tokens="auto"))
-    assert budgets == [16_384]
+    assert budgets == [1024]
 
 
 @pytest.fixture

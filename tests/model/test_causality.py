@@ -10,10 +10,11 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 
 from auxfold.errors import InputError
 from auxfold.model.backbone import build_model
-from auxfold.model.causality import is_causal
+from auxfold.model.causality import choose_direction, is_causal
 from auxfold.model.multitask import MultiTaskModel
 from conftest import ARCHITECTURES, TINY_CONFIG, make_backbone, make_experiment, make_tokenizer
 
+NESTED = "gemma3"  # reads images, too; its language model is a part of it
 DECODERS = ("gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text")
 GPT2 = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64}
 GROUPED = {"num_key_value_heads": 1, "head_dim": 8}
@@ -23,6 +24,12 @@ def make_decoder(folder: Path, architecture: str) -> str:
     """A tiny random language model with a head for two labels, saved as people save them."""
     torch.manual_seed(0)
     sizes = {**TINY_CONFIG, **(GPT2 if architecture == "gpt2" else GROUPED), "num_labels": 2}
+    if architecture == NESTED:
+        vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
+                  "num_attention_heads": 2, "image_size": 8, "patch_size": 4}  # fmt: skip
+        text = {name: sizes[name] for name in sizes if name != "num_labels"}
+        sizes = {"text_config": text, "vision_config": vision, "mm_tokens_per_image": 1,
+                 "num_labels": 2}  # fmt: skip
     config = AutoConfig.for_model(architecture, **sizes)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
     make_tokenizer().save_pretrained(folder)
@@ -48,7 +55,7 @@ def batches() -> list[dict[str, torch.Tensor]]:
     ]
 
 
-@pytest.mark.parametrize("architecture", DECODERS)
+@pytest.mark.parametrize("architecture", [*DECODERS, NESTED])
 def test_logits_are_those_of_the_class_of_transformers(tmp_path, architecture):
     path = make_decoder(tmp_path, architecture)
     published = AutoModelForSequenceClassification.from_pretrained(path, dtype=torch.float32).eval()
@@ -65,7 +72,7 @@ def test_logits_are_those_of_the_class_of_transformers(tmp_path, architecture):
     assert first[0].abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", NESTED])
 def test_a_fold_is_stored_and_loaded(tmp_path, architecture):
     model = build(make_decoder(tmp_path / "backbone", architecture))
     model.save_pretrained(tmp_path / "fold")
@@ -82,6 +89,40 @@ def test_encoders_are_not_causal(tmp_path, architecture):
     assert not is_causal(backbone) and backbone.training
     assert build(path).config.pooling == "mean"
     assert build(path, "last").config.pooling == "last"
+
+
+@pytest.mark.parametrize("architecture", [*DECODERS, NESTED])
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_all_tokens_of_a_language_model_see_each_other(tmp_path, architecture, attention):
+    """Also after a fold is loaded, alone and padded on either side."""
+    path = make_decoder(tmp_path / "backbone", architecture)
+    settings = {"backbone": path, "causal": False, "attention": attention}
+    if attention == "sdpa" and architecture == "gemma2":
+        settings["attention"] = "eager"  # its soft cap needs the scores
+    model = build_model(make_experiment("t", path, model=settings), {"main": 2}).eval()
+    assert model.config.pooling == "mean" and not is_causal(model.backbone)
+    model.save_pretrained(tmp_path / "fold")
+    loaded = MultiTaskModel.from_pretrained(tmp_path / "fold")
+    assert not is_causal(loaded.backbone)
+    alone, *padded = [model(**batch)["main"][0] for batch in batches()]
+    # GPT-2 counts positions from the left, padding included, as its published class does.
+    for logits in padded[:1] if architecture == "gpt2" else padded:
+        torch.testing.assert_close(logits, alone, atol=1e-5, rtol=1e-4)
+    for batch in batches():
+        torch.testing.assert_close(loaded(**batch)["main"], model(**batch)["main"])
+
+
+def test_a_direction_that_an_architecture_does_not_have_is_refused(tmp_path):
+    path = make_backbone(tmp_path / "bert")
+    with pytest.raises(InputError, match="model.causal = true: the tokens of this 'bert' see"):
+        build_model(
+            make_experiment("t", path, model={"backbone": path, "causal": True}), {"main": 1}
+        )
+    mamba = AutoConfig.for_model(
+        "mamba", hidden_size=16, num_hidden_layers=1, state_size=4, vocab_size=40, pad_token_id=0
+    )
+    with pytest.raises(InputError, match="model.causal = false: 'mamba' reads in one direction"):
+        choose_direction(AutoModel.from_config(mamba), causal=False)
 
 
 def test_bert_as_a_decoder_is_causal():
@@ -101,6 +142,7 @@ def test_the_first_token_of_a_language_model_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("architecture", "layers"),
     [
+        (NESTED, "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj"),
         ("llama", "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj"),
         ("qwen3", "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj"),
         ("gpt2", "c_attn c_fc c_proj"),

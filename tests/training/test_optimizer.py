@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from accelerate import Accelerator
+from transformers import AutoConfig, AutoModel
 
 from auxfold.config import Train
 from auxfold.model.backbone import build_model
@@ -32,6 +33,27 @@ def test_every_parameter_once_and_decay_where_it_belongs(tmp_path, architecture,
         for name, parameter in zip(group["names"], group["params"], strict=True):
             assert (group["weight_decay"] > 0) == (parameter.ndim >= 2), name
             assert group["lr"] == (2e-5 if name.startswith("backbone.") else 0.5), name
+
+
+def test_biases_with_two_dimensions_are_not_decayed(tmp_path):
+    """MPNet's relative positions are a table that is added to the scores of attention."""
+    experiment = make_experiment("t", make_backbone(tmp_path, "mpnet"))
+    groups = parameter_groups(build_model(experiment, {"main": 1}), Train(weight_decay=0.1))
+    decay = {name: group["weight_decay"] for group in groups for name in group["names"]}
+    assert decay["backbone.encoder.relative_attention_bias.weight"] == 0.0
+    assert decay["backbone.embeddings.word_embeddings.weight"] == 0.1
+    xlnet = AutoModel.from_config(
+        AutoConfig.for_model("xlnet", d_model=16, n_layer=1, n_head=2, d_inner=32, vocab_size=40)
+    )
+    decayed = {
+        name
+        for group in parameter_groups(xlnet, Train(weight_decay=0.1))
+        if group["weight_decay"]
+        for name in group["names"]
+    }
+    attention = "layer.0.rel_attn."
+    assert attention + "q" in decayed
+    assert xlnet.layer[0].rel_attn.r_w_bias.ndim == 2 and attention + "r_w_bias" not in decayed
 
 
 def test_a_guarded_step_is_an_ordinary_one_or_none_at_all():

@@ -29,7 +29,7 @@ class Inference(Section):
         "auto",
         description="Tokens of one forward pass at inference, padding included. It limits memory "
         'and does not change predictions. `"auto"`: on a GPU as many as take a third of its free '
-        "memory, at most 32,768, and on a CPU 16,384.",
+        "memory, at most 32,768, and on a CPU 1024.",
     )
     submission: Literal["auto", "probabilities", "decisions"] = Field(
         "auto",

@@ -20,7 +20,8 @@ class Train(Section):
         "auto",
         description="Tokens of one forward pass, padding included where there is some. It limits "
         "memory: a batch above it is split into micro-batches, with the same gradient. "
-        '`"auto"`: 8192 on a CPU, else as many as the free memory of the GPU suggests.',
+        '`"auto"`: 2048 on a CPU (8192 with a `metric_shaped` loss, whose forward pass runs twice '
+        "where a batch is split), else as many as the free memory of the GPU suggests.",
     )
     batches: Literal["mixed", "homogeneous"] = Field(
         "mixed",

@@ -38,7 +38,9 @@ from auxfold.training.schedule import LearningRateSchedule
 from auxfold.training.step_runner import StepRunner, make_step_runner
 from auxfold.training.weighting.task_weighting import TaskWeighting
 
-CPU_MAX_TOKENS = 8192  # of a micro-batch
+# Of a micro-batch: sums between matrix products stay in the cache, and padding is less. Losses that
+# need a forward pass of their own where a step is split get larger ones.
+CPU_MAX_TOKENS, CPU_MAX_TOKENS_OF_MEANS = 2048, 8192
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def build_fold(
         settings=experiment.train,
         splitter=MicroBatchSplitter(
             dataset,
-            max_tokens=choose_max_tokens(experiment, model, amp_dtype, accelerator),
+            max_tokens=choose_max_tokens(experiment, tasks, model, amp_dtype, accelerator),
             padding_free=runs_padding_free(model, experiment.model, accelerator.device.type),
             process=accelerator.process_index,
             n_processes=accelerator.num_processes,
@@ -142,12 +144,17 @@ def build_fold(
 
 
 def choose_max_tokens(
-    experiment: Experiment, model: MultiTaskModel, amp_dtype: str, accelerator: Accelerator
+    experiment: Experiment,
+    tasks: TaskSet,
+    model: MultiTaskModel,
+    amp_dtype: str,
+    accelerator: Accelerator,
 ) -> int:
     """The most tokens of a micro-batch, by ``train.max_tokens_per_batch``.
 
     Args:
         experiment: what is trained.
+        tasks: its tasks.
         model: on its device.
         amp_dtype: ``bf16``, ``fp16`` or ``fp32``.
         accelerator: of :func:`start_accelerator`.
@@ -156,7 +163,8 @@ def choose_max_tokens(
     if setting != "auto":
         return setting
     if accelerator.device.type != "cuda":
-        return CPU_MAX_TOKENS
+        shaped = any(task.bias_loss_power is not None for task in tasks)
+        return CPU_MAX_TOKENS_OF_MEANS if shaped else CPU_MAX_TOKENS
     tokens = training_tokens(
         model.backbone, amp_dtype, experiment.model.max_length, free_memory(accelerator.device)
     )

@@ -27,6 +27,7 @@ from auxfold.training.fold_time import (
     measure_tokenizing,
     settings_for_sample,
 )
+from auxfold.training.memory_estimate import estimate_step_memory
 from auxfold.training.selection_check import split_and_check
 from auxfold.training.speed import StepSpeed, measure_steps
 from auxfold.training.split import load_training_table
@@ -65,6 +66,7 @@ def plan_fold(
         experiment.seed,
     )
     seconds_to_start = time.perf_counter() - started
+    memory = estimate_step_memory(parts, experiment)
     speed = measure_steps(parts, experiment.train.ema)
     gigabytes = _peak_gigabytes()
     fold_time = FoldTime(
@@ -89,6 +91,7 @@ def plan_fold(
             *_describe_negatives(experiment, epochs),
             _describe_steps(experiment, tasks, epochs.steps_per_epoch),
             f"memory     {gigabytes:.1f} GB at the longest batch, on {accelerator.device.type}",
+            f"on a GPU   about {memory.describe()}",
             *_describe_time(experiment, speed, fold_time, n_folds),
             _describe_disk(experiment, fold, count_trainable_parameters(parts.model)),
         ]
@@ -138,13 +141,15 @@ def _describe_identities(experiment: Experiment, table: Table, indices: np.ndarr
 
 
 def _describe_texts(dataset: TokenizedDataset, experiment: Experiment) -> str:
-    lengths = dataset.lengths()
-    whole = np.sum([column.lengths() for column in dataset.columns], axis=0)
-    cut = (whole + dataset.template.n_tokens > experiment.model.max_length).mean()
+    lengths, n_windows = dataset.lengths(), dataset.n_windows()
+    cut = (dataset.whole_lengths() > experiment.model.max_length).mean()
+    fate = "cut"
+    if experiment.model.truncation == "windows":
+        fate = f"read in windows, {n_windows.mean():.1f} a row on average"
     return (
         f"texts      {lengths.mean():.0f} tokens on average, 95 % up to "
         f"{np.quantile(lengths, 0.95):.0f}; {cut:.1%} of the rows are longer than "
-        f"{experiment.model.max_length} and cut ({len(dataset):,} rows sampled)"
+        f"{experiment.model.max_length} and {fate} ({len(dataset):,} rows sampled)"
     )
 
 
@@ -161,7 +166,7 @@ def _describe_sources(experiment: Experiment, epochs: EpochPlan) -> list[str]:
     """Of several data sets: rows to train on, and how many of them an epoch has."""
     if epochs.sources is None:
         return []
-    names, train = experiment.data.source_names, experiment.train
+    names, train = experiment.data.row_sources, experiment.train
     sizes = np.bincount(epochs.sources, minlength=len(names))
     counts = epochs.rows_per_source()
     counts = np.pad(counts, (0, len(names) - len(counts)))
