@@ -205,8 +205,8 @@ def test_without_any_time_the_submission_holds_the_means(kernel_folder, backbone
 
 @pytest.mark.usefixtures("forked_processes")
 def test_a_fold_that_fails_costs_itself(kernel_folder, backbone, capsys, monkeypatch):
-    """Training of fold 0 is killed at once, time after time."""
-    root, dataset = start(kernel_folder, backbone)
+    """The training of fold 0 is killed at once, again and again; both are adapters."""
+    root, dataset = start(kernel_folder, backbone, model={"adapter": {"kind": "lora"}})
     run = training_processes._run
 
     def kill_first(commands, environments, kill_at):

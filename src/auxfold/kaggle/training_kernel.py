@@ -269,7 +269,8 @@ class _Kernel:
 
     def _is_evaluated(self, fold: int | str) -> bool:
         """Whether a fold is finished, or has weights that an evaluation chose."""
-        return "stopped" not in self._record(fold) or self._record(fold)["stopped"]["evaluations"]
+        stopped = self._record(fold).get("stopped")
+        return stopped is None or stopped["evaluations"] > 0
 
     def _record(self, fold: int | str) -> dict[str, Any]:
         return self._folder(fold).read_run()
@@ -309,9 +310,9 @@ class _Kernel:
         """Whether a fold is finished, and its score."""
         record = self._record(fold)
         selection, stopped = record["selection"], record.get("stopped")
-        score = "" if selection["value"] is None else (
-            f", {selection['metric']} {selection['value']:.4f}"
-        )  # fmt: skip
+        score = ""
+        if selection["value"] is not None:
+            score = f", {selection['metric']} {selection['value']:.4f}"
         if stopped is None:
             return f"finished{score}"
         return (
