@@ -10,6 +10,7 @@ import pytest
 
 from auxfold.config.experiment import Experiment
 from auxfold.data.loading import read_prediction_table, read_training_table
+from auxfold.data.sources import describe_sources, rows_per_source
 from auxfold.data.table import Table
 from auxfold.data.table_store import TableSource, open_table
 from auxfold.errors import InputError
@@ -159,7 +160,10 @@ def test_next_to_several_sources_the_examples_are_one_more(files):
     assert table.sources.tolist() == [0] * 4 + [1] * 4 + [2] * 3
     expected = ["more/s3", "from_test/1/t0", "from_test/1/t1", "from_test/2/t0"]
     assert table.ids.tolist()[-4:] == expected
-    assert experiment.data.row_sources == ["train", "more", "from_test"]
+    lines = describe_sources(experiment.data, ["broken", "severe"], table.labels, table.sources)
+    assert lines[-1] == "from_test: 3 rows with labels of broken"
+    assert rows_per_source(experiment.data, table.sources) == {
+        "rows of train": "4", "rows of more": "4", "rows of from_test": "3"}  # fmt: skip
 
 
 def test_test_rows_that_a_column_marks_bring_examples(files):

@@ -82,9 +82,9 @@ def _check_example_texts(examples: LabeledExamples, data: Data, where: str) -> N
                 f"{where} lacks the text {name!r}; name it in keep (the cell of the test row), or "
                 f'in columns (the cell of another column, or "" for an empty text)'
             )
-    for name in (data.id, data.split, data.group):
-        if name and name in (*examples.columns, *examples.keep):
-            raise ValueError(f"{where} names {name!r}, which is not read from examples")
+    for column in (data.id, data.split, data.group):
+        if column and column in (*examples.columns, *examples.keep):
+            raise ValueError(f"{where} names {column!r}, which is not read from examples")
 
 
 def _check_example_labels(examples: LabeledExamples, tasks: Sequence[AnyTask], where: str) -> None:
@@ -97,8 +97,8 @@ def _check_example_labels(examples: LabeledExamples, tasks: Sequence[AnyTask], w
             )
     if not {*examples.labels, *examples.columns, *examples.keep} & set(columns):
         raise ValueError(f"{where} has no label, such as labels = {{ {columns[0]} = 1 }}")
-    for task in tasks:
-        for name in task.file_columns if isinstance(task, BinarySettings) else ():
+    for task in (task for task in tasks if isinstance(task, BinarySettings)):
+        for name in task.file_columns:
             word, value = task.positive_word(name), examples.labels.get(name)
             if word is not None and isinstance(value, float):
                 raise ValueError(

@@ -118,7 +118,7 @@ def append_examples(train: Table, examples: Table, folds: Folds) -> Table:
     texts = [[*first, *second] for first, second in zip(train.texts, examples.texts, strict=True)]
     groups = _text_groups(texts, folds)
     is_known = np.isin(groups[len(train) :], groups[: len(train)])
-    content = pd.DataFrame({**_by_number(examples.texts), "labels": _row_keys(examples.labels)})
+    content = pd.DataFrame(_by_number(examples.texts)).assign(labels=_row_keys(examples.labels))
     is_repeated = content.duplicated().to_numpy() & ~is_known
     indices = np.flatnonzero(~is_known & ~is_repeated)
     note = (
