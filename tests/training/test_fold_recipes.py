@@ -55,7 +55,7 @@ def test_layer_decay_without_layers_is_refused(tmp_path):
     model = build_model(experiment, {"main": 1})
     assert parameter_groups(model, Train())
     with pytest.raises(
-        InputError, match="layerwise_lr_decay: this backbone has no numbered layers"
+        InputError, match="layerwise_lr_decay: this backbone has no layers that run"
     ):
         parameter_groups(model, Train(layerwise_lr_decay=0.9))
 
