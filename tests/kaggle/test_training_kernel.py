@@ -250,7 +250,7 @@ def test_a_training_that_dies_is_taken_as_it_was_saved(
     read_submission(root)
     output = capsys.readouterr().out
     assert output.count("THE TRAINING FAILED with exit code -9") == 2
-    assert "fold 1: stopped after 50% of its rows and 1 evaluations" in output
+    assert "fold 1: stopped after 50% of its rows and 1 evaluation," in output
 
 
 @pytest.mark.usefixtures("forked_processes")

@@ -315,7 +315,8 @@ class _Kernel:
             score = f", {selection['metric']} {selection['value']:.4f}"
         if stopped is None:
             return f"finished{score}"
+        n = stopped["evaluations"]
         return (
             f"stopped after {stopped['rows'] / stopped['of']:.0%} of its rows and "
-            f"{stopped['evaluations']} evaluations{score}"
+            f"{n} evaluation{'s' * (n != 1)}{score}"
         )

@@ -99,9 +99,10 @@ def finish_working(folder: FoldFolder) -> None:
 
 
 def clean_fold(folder: FoldFolder) -> None:
-    """Remove from a finished fold what only its training needed, and what a kill left."""
+    """Remove from a finished fold its snapshot, what only training needed, and what a kill left."""
     for path in folder.list_training_files():
         path.unlink(missing_ok=True)
+    _discard(folder.snapshot.path)
     remove_leftovers(folder.path)
 
 
