@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from auxfold.blending.members import Member
+from auxfold.cli.blend import load_rows
 from auxfold.config.experiment import Experiment, load_experiment, to_toml
 from auxfold.storage.run_folder import RunFolder
 from commands import refusal_of_script, run_command, run_script
@@ -84,6 +86,11 @@ def test_the_submission_has_every_test_row(trained):
     assert submission["row_id"].tolist() == sample["row_id"].tolist()
     assert np.isfinite(submission["rule_violation"]).all()
     assert submission["rule_violation"].between(0, 1).all()
+
+
+def test_a_blend_is_fitted_on_training_rows_only(trained):
+    table, folds = load_rows(Member.load(trained.name))
+    assert sorted(table.ids.astype(int)) == [*range(120)] and set(folds) == {0, 1}
 
 
 def test_folds_of_another_test_file_are_refused(trained, capsys, tmp_path):

@@ -212,14 +212,17 @@ def blend_folder(name: str) -> RunFolder:
 
 
 def load_rows(first: Member) -> tuple[Table, np.ndarray]:
-    """The first run's training rows and their folds, checked to be those it was trained on."""
+    """The first run's rows that a fold holds out, checked to be those it has, and their folds."""
+    from auxfold.evaluation.cross_validation import select_held_out
     from auxfold.training.split import accept_former_fingerprint, load_training_table
 
     table = load_training_table(first.experiment)
     folder = RunFolder(first.folders[0].path.parent)
     accept_former_fingerprint(folder, first.experiment, table)
     check_trained_with(first.folders, first.experiment, table.fingerprint())
-    return table, read_folds(folder, table.ids, first.experiment, table.fingerprint())
+    return select_held_out(
+        table, read_folds(folder, table.ids, first.experiment, table.fingerprint())
+    )
 
 
 def parse_weights(text: str | None) -> list[float] | None:

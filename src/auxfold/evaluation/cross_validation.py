@@ -74,7 +74,8 @@ def cross_validate(
 def select_held_out(table: Table, folds: np.ndarray) -> tuple[Table, np.ndarray]:
     """The rows that some fold holds out, and their folds.
 
-    These are all rows, except with ``folds.validation``, where rows outside it have fold -1.
+    These are all rows but those with fold -1: rows outside of ``folds.validation``, and labeled
+    examples of the test file.
     """
     indices = np.flatnonzero(folds >= 0)
     return (table, folds) if len(indices) == len(table) else (table.take(indices), folds[indices])
