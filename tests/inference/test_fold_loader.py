@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 import auxfold
 from auxfold.data.loading import read_prediction_table
+from auxfold.inference import fold_loader
 from auxfold.inference.blend import Blend
 from auxfold.inference.ensemble import Ensemble
 from auxfold.inference.fold_loader import FoldLoader
@@ -133,6 +135,27 @@ def test_a_blend_in_memory_keeps_all_backbones_and_inference_only_the_last(loads
     blend = Blend.from_folder("outputs/narrow_modern_wide")
     blend.predict(blend.tables(None), show=False)
     assert loads == [name, "other", name]
+
+
+def test_a_fold_is_loaded_while_its_gpu_is_the_current_one(loads, monkeypatch):
+    """There quantized weights are made."""
+    current, used = [], []
+
+    @contextmanager
+    def device(which: torch.device):
+        current.append(which)
+        yield
+        current.pop()
+
+    def prepare(model, which, amp_dtype):
+        used.append((list(current), which))
+        return model
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(fold_loader, "prepare_model", prepare)
+    second = torch.device("cuda:1")
+    FoldLoader(second).load(Ensemble.from_folder("outputs/narrow").folders[0], "fp16")
+    assert used == [([second], second)] and not current
 
 
 def test_another_number_format_of_the_forward_pass_has_weights_of_its_own(loads, backbone):

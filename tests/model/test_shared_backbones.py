@@ -207,7 +207,11 @@ def test_a_copy_of_the_backbone_may_be_elsewhere(tmp_path):
     config = json.loads((fold / "config.json").read_text())
     config["reference"]["path"] = "../copies/b"
     (fold / "config.json").write_text(json.dumps(config))
-    assert torch.equal(logits_of(MultiTaskModel.from_pretrained(fold)), expected)
+    loaded = MultiTaskModel.from_pretrained(fold)
+    assert torch.equal(logits_of(loaded), expected)
+    loaded.save_pretrained(tmp_path / "far/from/it")
+    with pytest.raises(InputError, match=f"adapter of the backbone {backbone!r}, which cannot be"):
+        MultiTaskModel.from_pretrained(tmp_path / "far/from/it")
     other = AutoModel.from_pretrained(tmp_path / "copies/b")
     with torch.no_grad():
         other.encoder.layer[1].output.dense.bias[3] += 1e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -41,10 +42,12 @@ class FoldLoader:
             if not self.keep_all:
                 self._backbones.clear()
             self._backbones[amp_dtype] = SharedBackbones(self.keep_all, self.backbone_folder)
-        model = MultiTaskModel.from_pretrained(
-            folder.path, dtype=torch.float32, backbones=self._backbones[amp_dtype]
-        )
-        return prepare_model(model, self.device, amp_dtype)
+        # Quantized weights are made on the current GPU.
+        with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
+            model = MultiTaskModel.from_pretrained(
+                folder.path, dtype=torch.float32, backbones=self._backbones[amp_dtype]
+            )
+            return prepare_model(model, self.device, amp_dtype)
 
 
 def make_fold_loaders(devices: list[str] | None) -> list[FoldLoader]:

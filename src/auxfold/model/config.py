@@ -30,7 +30,8 @@ class MultiTaskConfig(PreTrainedConfig):
             transformers.
         reference: the frozen backbone, which is then not stored with the model: its ``name``,
             ``tensors_sha256`` and number formats (:func:`auxfold.model.reference.make_reference`).
-            None means that all weights are stored.
+            In a bundle for Kaggle also the ``path`` of a copy, relative to the model. None means
+            that all weights are stored.
         kwargs: for ``PreTrainedConfig``.
     """
 

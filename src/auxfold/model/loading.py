@@ -215,8 +215,14 @@ def load_with_reference(
 def _locate_backbone(
     reference: dict[str, str], path: str | os.PathLike[str], folder: str | None
 ) -> dict[str, str]:
-    """A reference whose name is a folder, where a copy of the backbone is known to be in one."""
-    if folder is None and "path" in reference:
+    """A reference whose name is a folder, where a copy of the backbone is known to be in one.
+
+    Args:
+        reference: of the model. Its ``path`` leads from the model to a copy, as in a bundle.
+        path: of the model.
+        folder: has a copy; None: there may be one at ``path``.
+    """
+    if folder is None and "path" in reference and Path(path, reference["path"]).is_dir():
         folder = str(Path(path, reference["path"]))
     return reference if folder is None else {**reference, "name": folder}
 
