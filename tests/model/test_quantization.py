@@ -15,6 +15,7 @@ from torch import nn
 from transformers import AutoModel
 
 from auxfold.errors import InputError
+from auxfold.model.amp import cast_linear_layers
 from auxfold.model.backbone import build_model, describe_parameters
 from auxfold.model.frozen_linear import FrozenLinear
 from auxfold.model.multitask import MultiTaskModel
@@ -142,6 +143,7 @@ def test_a_quantized_weight_survives_a_change_of_number_format(tmp_path, quantiz
     layers = [m for m in model.backbone.modules() if isinstance(m, layer)]
     before = [m.dequantize(torch.float32) for m in layers]
     model.to(torch.bfloat16).float()
+    cast_linear_layers(model.backbone, "fp16")
     after = [m.dequantize(torch.float32) for m in layers]
     assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
 

@@ -16,7 +16,15 @@ from auxfold.config.experiment import Experiment
 from auxfold.inference.merge import merge_fold
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
-from conftest import assert_resumes_exactly, make_experiment, make_frame
+from conftest import (
+    assert_resumes_exactly,
+    assert_same_training,
+    load_history,
+    load_tensors,
+    make_experiment,
+    make_frame,
+    train_in_two_processes,
+)
 from language_models import make_language_model
 
 QLORA = {
@@ -97,3 +105,14 @@ def test_nothing_is_said_about_formats_but_in_the_first_line(work_dir, capfd, ca
     printed = "".join(capfd.readouterr())
     assert "frozen in nf4 and bf16, fp32 on cpu" in printed
     assert "warn" not in printed.lower() and not caplog.records
+
+
+def test_two_processes_train_what_one_does(work_dir):
+    model = {"quantization": "nf4", "head_dropout": 0.0}
+    changes = {"model": model, "train": {"gradient_checkpointing": True}}
+    experiment = make_format_experiment(make_language_model(work_dir / "backbone"), changes)
+    create_folds(experiment)
+    folder = train_fold(experiment, 0)
+    whole, history = load_tensors(folder.path), load_history(folder)
+    train_in_two_processes(experiment)
+    assert_same_training(folder, whole, history)

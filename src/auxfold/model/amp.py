@@ -48,8 +48,7 @@ def cast_linear_layers(module: nn.Module, amp_dtype: str) -> None:
     """
     dtype = DTYPES.get(amp_dtype)
     for layer in module.modules() if dtype is not None else ():
-        # Quantized weights stay as they are.
-        if isinstance(layer, nn.Linear) and layer.weight.is_floating_point():
+        if isinstance(layer, nn.Linear):
             layer.to(dtype)
 
 

@@ -22,8 +22,7 @@ class FrozenLinear(nn.Linear):
     def __init__(self, layer: nn.Linear) -> None:
         nn.Module.__init__(self)  # that of nn.Linear would allocate a weight
         self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.register_parameter("weight", layer.weight)
-        self.register_parameter("bias", layer.bias)
+        self.weight, self.bias = layer.weight, layer.bias
         self.requires_grad_(False)
         self._is_hf_initialized = True  # else transformers would initialize the weight again
 
@@ -53,5 +52,5 @@ class _FrozenProduct(torch.autograd.Function):
         return F.linear(input, layer.dequantize(input.dtype), bias)
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         return grad @ ctx.layer.dequantize(grad.dtype), None, None

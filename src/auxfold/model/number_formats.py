@@ -101,7 +101,7 @@ class NumberFormats:
         for name in ("quantization_config", "_is_quantized"):
             vars(backbone.config).pop(name, None)
         stored = self._replace_linear_layers(backbone)
-        embedding = backbone.get_input_embeddings()
+        embedding: Any = backbone.get_input_embeddings()
         if self.dtype != "fp32":
             embedding.weight.requires_grad_(False)
             embedding.weight.data = self._cast(embedding.weight.data, "token embeddings")

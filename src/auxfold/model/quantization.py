@@ -59,6 +59,8 @@ class Nf4Linear(FrozenLinear):
         layer: of the class ``bitsandbytes.nn.Linear4bit``, quantized.
     """
 
+    weight: Any  # with the `quant_state` that bitsandbytes attaches to it
+
     def __init__(self, layer: Any) -> None:
         super().__init__(layer)
         self.weight.quant_state.dtype = torch.float32  # which the DoRA of peft reads it in
