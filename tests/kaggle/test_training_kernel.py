@@ -163,8 +163,8 @@ def test_a_fold_for_which_there_is_no_time_is_not_begun(
     root, dataset = start(kernel_folder, backbone)
     read_times = training_kernel._Kernel._read_times
 
-    def slow(kernel, job, is_new):
-        read_times(kernel, job, is_new)
+    def slow(kernel, job):
+        read_times(kernel, job)
         assert 0 < kernel.shortest < 600, "from the start to predictions of the first evaluation"
         kernel.shortest = 4000.0
 

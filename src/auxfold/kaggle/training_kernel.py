@@ -182,9 +182,9 @@ class _Kernel:
             while self.waiting:
                 fold = self.waiting.pop(0)
                 folder = RunFolder.of(self.experiment).fold(fold)
-                seconds = self.shortest
-                if folder.exists() or folder.working.exists():
-                    seconds = self.prediction_seconds
+                seconds = self.prediction_seconds
+                if not (folder.exists() or folder.working.exists()):
+                    seconds = max(seconds, self.shortest)
                 if time.time() + seconds < self.deadline:
                     return fold
                 self.notes[fold] = f"not begun, as it would take {seconds:.0f} s at least"
@@ -215,7 +215,7 @@ class _Kernel:
             job = self._job(fold, deadline)
             code = train_on(job, devices, self.deadline)
             if code == 0:
-                self._read_times(job, is_new)
+                self._read_times(job)
                 break
             print(f"fold {fold}: THE TRAINING FAILED with exit code {code}, see above", flush=True)
             if time.time() > self.deadline:
@@ -228,12 +228,10 @@ class _Kernel:
             self.notes[fold] = "failed in training, see above"
         return is_trained
 
-    def _read_times(self, job: FoldJob, is_new: bool) -> None:
+    def _read_times(self, job: FoldJob) -> None:
         """Learn from a fold how long the next one takes at least."""
-        if not job.times_path.is_file():
-            return
-        times = FoldTimes(**json.loads(job.times_path.read_text(encoding="utf-8")))
-        if is_new:
+        if job.times_path.is_file():
+            times = FoldTimes(**json.loads(job.times_path.read_text(encoding="utf-8")))
             self.shortest = max(self.shortest, times.to_first_evaluation + times.prediction)
 
     def _predict(self, fold: int | str, devices: list[str]) -> bool:
@@ -242,7 +240,9 @@ class _Kernel:
         devices = devices[: len(self.submission.test)]
         code = predict_on(job, devices, self.deadline)
         if any(not job.logits_path(shard).is_file() for shard in range(len(devices))):
-            self.notes[fold] = f"failed in prediction with exit code {code}, see above"
+            reason = f"failed in prediction with exit code {code}, see above"
+            is_late = time.time() > self.deadline
+            self.notes[fold] = "trained, but not predicted in time" if is_late else reason
             return False
         self.prediction_seconds = max(self.prediction_seconds, time.time() - job.launched_at)
         self.shards[fold] = len(devices)
