@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
 
 import auxfold
 from auxfold.config.experiment import to_toml
@@ -30,7 +30,7 @@ from auxfold.storage.atomic import read_json
 from auxfold.training.fold import train_fold
 from auxfold.training.split import create_folds
 from commands import call_main
-from conftest import make_backbone, make_experiment, make_frame
+from conftest import TINY_CONFIG, make_backbone, make_experiment, make_frame, make_tokenizer
 from forked import run_forked
 from language_models import make_language_model
 from offline_notebook import execute_offline
@@ -48,6 +48,23 @@ def make_published_model(folder: Path) -> str:
     (folder / "model.safetensors").unlink()
     model.save_pretrained(folder, max_shard_size="3KB")
     assert len(list(folder.glob("model-*.safetensors"))) > 1
+    return str(folder)
+
+
+def make_family_model(folder: Path, architecture: str) -> str:
+    """A tiny random model; of Gemma 3 one that also reads images, as from 4 billion parameters."""
+    if architecture == "modernbert":
+        return make_backbone(folder, architecture)
+    if architecture != "gemma3":
+        return make_language_model(folder, architecture)
+    text = {**TINY_CONFIG, "model_type": "gemma3_text", "num_key_value_heads": 1, "head_dim": 8}
+    vision = {
+        "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
+    }  # fmt: skip
+    sizes = {"text_config": text, "vision_config": vision, "mm_tokens_per_image": 4}
+    AutoModel.from_config(AutoConfig.for_model("gemma3", **sizes)).save_pretrained(folder)
+    make_tokenizer().save_pretrained(folder)
     return str(folder)
 
 
@@ -143,6 +160,29 @@ def test_the_backbone_is_there_once_and_folds_are_as_trained(workdir, name, mode
         auxfold.load(folder).predict(pd.read_csv(DATA / "test.csv"))["toxic"], expected
     )
     np.testing.assert_allclose(predict_on_kaggle(folder), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "mistral", "gemma3", "modernbert"])
+def test_families_go_from_training_into_a_bundle(work_dir, architecture):
+    backbone = make_family_model(Path("models") / architecture, architecture)
+    model = {"backbone": backbone, "max_length": 24, "adapter": {"kind": "lora"}}
+    train = {"epochs": 1, "learning_rate": 1e-2}
+    data = {"test": "input/tiny-comments/test.csv"}
+    experiment = make_experiment("train.csv", backbone, model=model, train=train, data=data)
+    create_folds(experiment)
+    for fold in (0, 1):
+        train_fold(experiment, fold)
+    texts = make_frame(12, 5)["text"]
+    expected = auxfold.load("outputs/tiny").predict(texts, tasks="all")
+    folder = bundle("tiny")
+    kernel.check_bundle(folder)
+    shutil.rmtree("models")
+    assert len(list(folder.rglob("backbones/*"))) == 1
+    loaded = auxfold.load(folder)
+    first, second = ({p.data_ptr() for p in model.backbone.parameters() if not p.requires_grad}
+                     for model in loaded.models[0])  # fmt: skip
+    assert first == second and first
+    np.testing.assert_array_equal(loaded.predict(texts, tasks="all"), expected)
 
 
 def test_the_bundle_grows_by_an_adapter_per_fold(workdir):
