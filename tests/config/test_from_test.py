@@ -50,6 +50,15 @@ def test_a_number_is_refused_where_labels_are_words():
     make_experiment("train.csv", "b", data=data, tasks=tasks)
 
 
+def test_an_example_without_tags_is_not_labeled_as_having_none():
+    main = {"name": "main", "kind": "binary", "columns": ["toxic"], "main": True}
+    tags = {"name": "kinds", "kind": "tags", "columns": ["kinds"], "empty": "no_tags"}
+    data = {"test": "t.csv", "from_test": [EXAMPLE]}
+    with pytest.raises(InputError, match="lacks 'kinds', the column of tasks.kinds, where an emp"):
+        make_experiment("train.csv", "b", data=data, tasks=[main, tags])
+    make_experiment("train.csv", "b", data=data, tasks=[main, {**tags, "empty": "unlabeled"}])
+
+
 def test_fields_of_a_template_are_texts():
     data = {"test": "t.csv", "template": "Rule: {rule}\nComment: {body}"}
     with pytest.raises(InputError, match="lacks the text 'rule'"):

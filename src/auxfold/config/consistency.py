@@ -11,6 +11,7 @@ from auxfold.config.from_test import LabeledExamples
 from auxfold.config.identities import BIAS, Identities
 from auxfold.config.model import Model
 from auxfold.config.sample_weights import BY_IDENTITY, SampleWeights
+from auxfold.config.tags_settings import TagsSettings
 from auxfold.config.task_settings import is_annotation
 from auxfold.config.tasks import AnyTask
 from auxfold.config.training import Selection, Train
@@ -67,6 +68,7 @@ def check_from_test(data: Data, tasks: Sequence[AnyTask]) -> None:
         where = f"data.from_test.{number}"
         _check_example_texts(examples, data, where)
         _check_example_labels(examples, tasks, where)
+        _check_example_tags(examples, tasks, where)
 
 
 def _check_example_texts(examples: LabeledExamples, data: Data, where: str) -> None:
@@ -105,6 +107,17 @@ def _check_example_labels(examples: LabeledExamples, tasks: Sequence[AnyTask], w
                     f"{where}.labels has {name} = {value:g}, but the labels of tasks.{task.name} "
                     f"are words, and {word!r} means 1; give a word"
                 )
+
+
+def _check_example_tags(examples: LabeledExamples, tasks: Sequence[AnyTask], where: str) -> None:
+    named = {*examples.labels, *examples.columns, *examples.keep}
+    for task in (task for task in tasks if isinstance(task, TagsSettings)):
+        column = task.columns[0]
+        if task.empty == "no_tags" and column not in named:
+            raise ValueError(
+                f"{where} lacks {column!r}, the column of tasks.{task.name}, where an empty cell "
+                f"means no tags; name it in labels, or set empty = 'unlabeled'"
+            )
 
 
 def check_sources(data: Data, folds: Folds, train: Train) -> None:
