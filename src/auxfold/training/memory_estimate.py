@@ -38,7 +38,7 @@ class StepMemory:
         weights: of the model, in their formats.
         gradients: of what is trained.
         moments: of the optimizer.
-        average: of the moving average of the weights.
+        average: of the moving average of what is trained.
         activations: what the forward pass saves for the backward pass, and what that adds to it.
         has_micro_batches: whether gradients add up over several micro-batches.
     """
@@ -106,7 +106,7 @@ def estimate_step_memory(parts: FoldParts, experiment: Experiment) -> StepMemory
         weights=weights,
         gradients=sum(map(_n_bytes, trained)),
         moments=_moment_bytes(trained, settings),
-        average=0 if settings.ema is None else weights,
+        average=0 if settings.ema is None else sum(map(_n_bytes, trained)),
         activations=_activation_bytes(model, rows, length, amp_dtype, settings),
         has_micro_batches=has_micro_batches,
     )
