@@ -146,6 +146,8 @@ class RowTemplate:
                 add_generation_prompt=True,
                 tokenize=False,
             )
+        except ImportError as error:  # an old version of jinja2
+            raise InputError(f"data.template = 'chat': {str(error).splitlines()[0]}") from None
         except TemplateError as error:
             advice = "write it into data.user" if systems[0] is not None else "use a template"
             raise InputError(
