@@ -96,6 +96,11 @@ def test_a_bad_step_changes_nothing(work_dir, backbone, method):
     assert_bad_steps_change_nothing(make_stepper(backbone, task_weighting={"method": method}))
 
 
+@pytest.mark.parametrize("make", [make_stepper, make_scaled_stepper])
+def test_nor_does_it_with_moments_of_8_bits(work_dir, backbone, make):
+    assert_bad_steps_change_nothing(make(backbone, train={"optimizer": "adamw_8bit"}))
+
+
 @pytest.mark.parametrize("limit", [1.0, 0.0])
 def test_nor_does_it_with_a_gradient_scaler(work_dir, backbone, limit):
     """The scaler looks at the gradients before they are clipped, and not at the losses."""

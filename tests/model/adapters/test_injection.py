@@ -347,3 +347,13 @@ def test_peft_is_imported_by_unmerged_peft_adapters_only(tmp_path, kind):
         needs_peft = kind == "lora" and folder == "saved"
         assert (process.returncode != 0) == needs_peft, process.stderr
         assert ("needs the package peft" in process.stderr) == needs_peft
+
+
+@pytest.mark.parametrize(("use_rslora", "scale"), [(False, 16 / 4), (True, 16 / 2)])
+def test_the_scale_of_a_low_rank_change(tmp_path, use_rslora, scale):
+    """By alpha over the rank, or over its square root; also after the fold is loaded."""
+    model = make_adapted_model(tmp_path / "backbone", "lora", rank=4, use_rslora=use_rslora)
+    model.save_pretrained(tmp_path / "fold")
+    for each in (model, MultiTaskModel.from_pretrained(tmp_path / "fold")):
+        layers = [module for module in each.modules() if hasattr(module, "lora_A")]
+        assert layers and all(layer.scaling == {"default": scale} for layer in layers)
