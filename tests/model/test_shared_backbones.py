@@ -166,6 +166,11 @@ def test_other_adapters_and_settings_of_the_same_backbone(tmp_path, monkeypatch)
         loaded = MultiTaskModel.from_pretrained(path, backbones=backbones)
         assert not any("lora" in name for name in frozen_names(loaded))
     assert names == [backbone, backbone]
+    for attention in ("sdpa", "eager", "sdpa"):
+        options = {"attn_implementation": attention, "backbones": backbones}
+        loaded = MultiTaskModel.from_pretrained(lora, **options)
+        assert loaded.backbone.config._attn_implementation == attention
+    assert names == [backbone] * 4
     expected = logits_of(MultiTaskModel.from_pretrained(lora))
     again = MultiTaskModel.from_pretrained(lora, backbones=backbones)
     assert torch.equal(logits_of(again), expected)

@@ -192,13 +192,15 @@ def load_with_reference(
         "whose backbone is stored elsewhere; scripts/merge.py makes plain models of adapters",
     )
     assert config.reference is not None
+    attention = options.get("attn_implementation")
     load = partial(
         load_reference_backbone,
         _locate_backbone(config.reference, path, None if backbones is None else backbones.folder),
         config.backbone_config(),
-        attn_implementation=options.get("attn_implementation"),
+        attn_implementation=attention,
     )
-    model = model_class(config, load() if backbones is None else backbones.get(config, load))
+    backbone = load() if backbones is None else backbones.get(config, load, attention)
+    model = model_class(config, backbone=backbone)
     dtype = _parse_dtype(options.get("dtype") or options.get("torch_dtype"), config)
     if backbones is None and NumberFormats.from_reference(config.reference).is_plain:
         model.to(dtype)  # type: ignore[arg-type]  # the wrapper of transformers hides the overloads

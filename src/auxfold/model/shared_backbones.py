@@ -28,16 +28,23 @@ class SharedBackbones:
         self.keep_all, self.folder = keep_all, folder
         self._backbones: dict[str, PreTrainedModel] = {}
 
-    def get(self, config: MultiTaskConfig, load: Callable[[], PreTrainedModel]) -> PreTrainedModel:
+    def get(
+        self,
+        config: MultiTaskConfig,
+        load: Callable[[], PreTrainedModel],
+        attention: str | None = None,
+    ) -> PreTrainedModel:
         """The backbone of a model, whose frozen parameters are those of the models before.
 
         Args:
             config: of the model.
             load: loads the backbone, where no model before had the same one.
+            attention: the attention implementation that it is loaded with.
         """
         # The kind of adapter decides about number formats on a GPU; see `prepare_model`.
         kind = None if config.adapter is None else config.adapter["kind"]
-        key = json.dumps([config.reference, config.backbone, kind], sort_keys=True, default=str)
+        parts = [config.reference, config.backbone, kind, attention]
+        key = json.dumps(parts, sort_keys=True, default=str)
         if key not in self._backbones:
             if not self.keep_all:
                 self._backbones.clear()  # before the next one is loaded
