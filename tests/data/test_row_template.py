@@ -163,6 +163,19 @@ def test_a_chat_is_as_transformers_writes_it(tmp_path, name, has_system):
     assert after.endswith(end) and len(end) > 10 and len(cut) < len(whole)
 
 
+def test_what_is_never_cut_is_counted(tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(write_chat_tokenizer("qwen", tmp_path))
+    data = make_data(user="{rule}: {body}", system=SYSTEM, fields=FIELDS)
+    frame = tokenizer.apply_chat_template(
+        [{"role": "system", "content": "You judge by ."}, {"role": "user", "content": ": "}],
+        add_generation_prompt=True,
+    )["input_ids"]
+    assert RowTemplate(data, tokenizer).n_reserved() == len(frame) + 2 * 12
+    every_column = make_data(user="{rule}: {body}", fields={"rule": 12, "body": 30})
+    literal = RowTemplate(make_data(user="{rule}: {body}"), tokenizer).n_reserved()
+    assert RowTemplate(every_column, tokenizer).n_reserved() == literal
+
+
 def test_the_day_does_not_matter(tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(write_chat_tokenizer("llama", tmp_path))
     (row,) = RowTemplate(make_data(user="{body}"), tokenizer).fill([["goose"]])

@@ -87,13 +87,13 @@ class RowTemplate:
         """The most tokens of a row that truncation takes nothing away from, about.
 
         They are those of the template without texts, and of the columns with a number of tokens
-        before or after all columns without one.
+        before or after all columns without one, or in the system message.
         """
         (empty,) = self.fill([[""] for _ in self.columns])
         literal = self.tokenizer(empty.text, add_special_tokens=False)["input_ids"]
-        return len(literal) + sum(
-            message.n_reserved for message in (self._message, self._system) if message is not None
-        )
+        in_system = [] if self._system is None else self._system.parts
+        n_in_system = sum(self.budgets.get(part.field or "", 0) for part in in_system)
+        return len(literal) + self._message.n_reserved + n_in_system
 
     def fingerprint(self) -> str:
         """Equal for templates that give the same texts."""
