@@ -68,6 +68,19 @@ def test_labels_are_counted_per_fold(tmp_path):
     assert dominant.endswith("giving it: mood 0.900")
 
 
+def test_before_there_are_folds_examples_of_the_test_file_are_in_none(tmp_path):
+    pd.DataFrame({"id": range(40), "text": "x", "other": [f"w{n}" for n in range(40)]}).to_csv(
+        tmp_path / "test.csv", index=False
+    )
+    data = make_table(tmp_path).data.model_dump(mode="json", exclude_none=True)
+    data |= {"test": str(tmp_path / "test.csv"),
+             "from_test": [{"columns": {"text": "other"}, "labels": {"rude": 1}}]}  # fmt: skip
+    summary = summarize(make_experiment("", "none", tasks=TASKS, data=data))
+    assert summary.rows == 50
+    label = summary.labels[0]
+    assert (label.label, label.rows, label.per_fold) == ("rude", 42, [1, 1])
+
+
 def test_equal_texts_and_their_labels_are_counted(tmp_path):
     summary = summarize(make_table(tmp_path))
     assert (summary.rows, summary.empty_texts) == (10, 1)

@@ -199,7 +199,7 @@ def summarize_data(
         test_rows=test_rows,
         test_overlap=test_overlap,
         test_error=test_error,
-        labels=_count_labels(tasks, table.labels, folds, len(experiment.folds.names)),
+        labels=_count_labels(tasks, table, folds, len(experiment.folds.names)),
         tokens=tokens,
         tokens_error=tokens_error,
         across_folds=_count_across_folds(experiment, keys, folds),
@@ -228,16 +228,16 @@ def read_data_summary(experiment: Experiment) -> DataSummary | None:
 
 
 def _count_labels(
-    tasks: TaskSet, labels: np.ndarray, folds: np.ndarray | None, n_folds: int
+    tasks: TaskSet, table: Table, folds: np.ndarray | None, n_folds: int
 ) -> list[LabelCount]:
     counts = []
     for task, columns in tasks.items():
-        for column, value, has_label, is_labeled in _label_masks(task, labels[:, columns]):
-            rows = int(has_label.sum())
-            per_fold = [rows // n_folds] * n_folds
+        for column, value, has_label, is_labeled in _label_masks(task, table.labels[:, columns]):
+            in_folds = has_label if table.from_test is None else has_label & ~table.from_test
+            per_fold = [int(in_folds.sum()) // n_folds] * n_folds
             if folds is not None:
                 per_fold = np.bincount(folds[has_label & (folds >= 0)], minlength=n_folds).tolist()
-            labeled = int(is_labeled.sum())
+            rows, labeled = int(has_label.sum()), int(is_labeled.sum())
             counts.append(LabelCount(task.name, column, value, rows, labeled, per_fold))
     return counts
 
