@@ -239,17 +239,17 @@ def tokenize_dataset(
         InputError: ``max_length`` leaves no room for text next to the special tokens and what the
             template keeps, or windows would leave out tokens; or the template cannot be filled.
     """
-    filling = make_row_template(data, tokenizer)
-    if filling is not None and filling.is_chat:
+    row_template = make_row_template(data, tokenizer)
+    if row_template is not None and row_template.is_chat:
         template = SpecialTokenTemplate.without_special_tokens(tokenizer)
     else:
-        n_texts = len(texts) if filling is None else 1
+        n_texts = len(texts) if row_template is None else 1
         template = SpecialTokenTemplate.from_tokenizer(tokenizer, n_texts)
-    _check_room(settings, template, filling)
+    _check_room(settings, template, row_template)
     columns = (
         [tokenize_column(column, tokenizer, cache) for column in texts]
-        if filling is None
-        else [tokenize_template(texts, filling, cache)]
+        if row_template is None
+        else [tokenize_template(texts, row_template, cache)]
     )
     return TokenizedDataset(
         columns=columns,
@@ -273,10 +273,10 @@ def make_row_template(data: Data | None, tokenizer: Any) -> RowTemplate | None:
 
 
 def _check_room(
-    settings: Model, template: SpecialTokenTemplate, filling: RowTemplate | None
+    settings: Model, template: SpecialTokenTemplate, row_template: RowTemplate | None
 ) -> None:
     """Refuse a ``max_length`` without room for text, and windows that leave out some of it."""
-    n_reserved = 0 if filling is None else filling.n_reserved()
+    n_reserved = 0 if row_template is None else row_template.n_reserved()
     room = settings.max_length - template.n_tokens - n_reserved
     if room <= 0:
         reserved = f"{template.n_tokens} special tokens"
