@@ -29,6 +29,7 @@ from kaggle_training import (
     make_competition,
     mount,
 )
+from language_models import make_language_model
 from offline_notebook import execute_offline
 
 
@@ -204,9 +205,13 @@ def test_without_any_time_the_submission_holds_the_means(kernel_folder, backbone
 
 
 @pytest.mark.usefixtures("forked_processes")
-def test_a_fold_that_fails_costs_itself(kernel_folder, backbone, capsys, monkeypatch):
-    """The training of fold 0 is killed at once, again and again; both are adapters."""
-    root, dataset = start(kernel_folder, backbone, model={"adapter": {"kind": "lora"}})
+def test_a_fold_that_fails_costs_itself(kernel_folder, capsys, monkeypatch):
+    """The training of fold 0 is killed, again and again; both adapt a language model in 4 bits."""
+    Path("wheels").mkdir()
+    Path("wheels/bitsandbytes-0.50.2-py3-none-any.whl").touch()  # it is installed here
+    backbone = make_language_model(kernel_folder.parent / "qwen", "qwen3")
+    settings = {"adapter": {"kind": "lora"}, "quantization": "nf4"}
+    root, dataset = start(kernel_folder, backbone, model=settings)
     run = training_processes._run
 
     def kill_first(commands, environments, kill_at):
