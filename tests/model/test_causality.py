@@ -13,24 +13,15 @@ from auxfold.model.backbone import build_model
 from auxfold.model.causality import choose_direction, is_causal
 from auxfold.model.multitask import MultiTaskModel
 from conftest import ARCHITECTURES, TINY_CONFIG, make_backbone, make_experiment, make_tokenizer
+from language_models import NESTED, make_config
 
-NESTED = "gemma3"  # reads images, too; its language model is a part of it
 DECODERS = ("gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text")
-GPT2 = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64}
-GROUPED = {"num_key_value_heads": 1, "head_dim": 8}
 
 
 def make_decoder(folder: Path, architecture: str) -> str:
     """A tiny random language model with a head for two labels, saved as people save them."""
     torch.manual_seed(0)
-    sizes = {**TINY_CONFIG, **(GPT2 if architecture == "gpt2" else GROUPED), "num_labels": 2}
-    if architecture == NESTED:
-        vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
-                  "num_attention_heads": 2, "image_size": 8, "patch_size": 4}  # fmt: skip
-        text = {name: sizes[name] for name in sizes if name != "num_labels"}
-        sizes = {"text_config": text, "vision_config": vision, "mm_tokens_per_image": 1,
-                 "num_labels": 2}  # fmt: skip
-    config = AutoConfig.for_model(architecture, **sizes)
+    config = make_config(architecture, num_labels=2)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
     make_tokenizer().save_pretrained(folder)
     return str(folder)

@@ -16,9 +16,9 @@ from auxfold.model.frozen_linear import FrozenLinear
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.number_formats import NumberFormats
 from conftest import make_backbone, make_experiment
-from language_models import make_language_model
+from language_models import NESTED, make_language_model
 
-DECODERS = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text")
+DECODERS = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", NESTED)
 ENCODERS = ("bert", "deberta-v2", "modernbert")
 HEADS = {"main": 1, "aux": 2}
 BATCH = {

@@ -21,7 +21,7 @@ from auxfold.model.frozen_linear import FrozenLinear
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.quantization import Int8Linear, Nf4Linear, n_values, require_bitsandbytes
 from conftest import make_backbone, make_experiment
-from language_models import make_language_model
+from language_models import NESTED, make_language_model
 
 BOTTLENECKS = ("pfeiffer", "houlsby")
 KINDS = ("lora", "dora", "ia3", *BOTTLENECKS)
@@ -96,6 +96,17 @@ def test_a_step_trains_the_adapter_and_the_heads_in_fp32(tmp_path, quantization,
         optimizer.step()
     changed = {name for name, v in model.state_dict().items() if not torch.equal(v, before[name])}
     assert changed == trained.keys()
+
+
+@pytest.mark.parametrize("quantization", QUANTIZATIONS)
+def test_the_text_part_of_a_model_is_quantized(tmp_path, quantization):
+    model = build(make_language_model(tmp_path / "backbone", NESTED), quantization).eval()
+    layers = [m for m in model.backbone.modules() if isinstance(m, FrozenLinear)]
+    assert len(layers) == 14 and model.backbone.config.model_type == "gemma3_text"
+    model.save_pretrained(tmp_path / "fold")
+    loaded = MultiTaskModel.from_pretrained(tmp_path / "fold")
+    logits = model(**BATCH)["main"]
+    torch.testing.assert_close(loaded(**BATCH)["main"], logits, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("quantization", QUANTIZATIONS)
