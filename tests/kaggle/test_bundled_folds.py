@@ -324,6 +324,18 @@ def test_a_missing_or_changed_backbone_is_refused_at_home(workdir):
     assert not Path("outputs/lora/kaggle").exists()
 
 
+def test_a_link_out_of_the_backbone_is_refused(workdir):
+    """A run folder may be somebody else's, and name a folder with a link to a secret."""
+    config, weights = Path("models/encoder/config.json"), Path("models/encoder/model.safetensors")
+    shutil.move(weights, "models/encoder/weights")
+    weights.symlink_to("weights")
+    bundle()
+    shutil.move(config, "secret")
+    config.symlink_to("../../secret")
+    with pytest.raises(InputError, match="leads to .*secret, which is neither in the backbone's f"):
+        bundle(overwrite=True)
+
+
 def test_a_damaged_backbone_in_the_bundle_is_noticed(workdir):
     folder = bundle()
     (weights,) = (folder / "backbones").rglob("model.safetensors")

@@ -14,7 +14,7 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_NAME
 from auxfold.errors import InputError
 from auxfold.inference.merge import load_merged_fold, refers_to_backbone
 from auxfold.inference.soup import make_soup
-from auxfold.kaggle.fold_copy import MODEL_FILES, copy_fold_files
+from auxfold.kaggle.fold_copy import MODEL_FILES, copy_fold_files, resolve_in_run
 from auxfold.kaggle.wheels import ADAPTER_REQUIREMENTS, QUANTIZATION_REQUIREMENTS
 from auxfold.model.config import MultiTaskConfig
 from auxfold.model.multitask import MultiTaskModel
@@ -85,7 +85,11 @@ def write_adapter_fold(fold: FoldFolder, target: Path, bundle: Path) -> None:
 
 
 def _copy_backbone(fold: FoldFolder, folder: Path) -> None:
-    """Copy the published files of a fold's backbone, and check that it is the right one."""
+    """Copy the published files of a fold's backbone, and check that it is the right one.
+
+    Raises:
+        InputError: a file is missing or a link to elsewhere, or it is another backbone.
+    """
     config = MultiTaskConfig.from_pretrained(fold.path)
     assert config.reference is not None
     name = config.reference["name"]
@@ -99,7 +103,8 @@ def _copy_backbone(fold: FoldFolder, folder: Path) -> None:
         ) from None
     folder.mkdir(parents=True)
     for file in files:
-        shutil.copyfile(file, folder / file.name)
+        source = resolve_in_run(file, file.parent, "the backbone's folder")
+        shutil.copyfile(source, folder / file.name)
     copied = {**config.reference, "name": str(folder)}
     if "tensors_sha256" in copied:
         check_published_tensors(copied)

@@ -73,21 +73,22 @@ def copy_file(path: Path, target: Path, run_folder: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def resolve_in_run(path: Path, run_folder: Path) -> Path:
+def resolve_in_run(path: Path, folder: Path, description: str = "the run folder") -> Path:
     """The file that a path leads to.
 
     Args:
-        path: a file in the run folder.
-        run_folder: the folder of the run, which may be a link itself.
+        path: a file in the folder.
+        folder: the folder of the run, or of a backbone, which may be a link itself.
+        description: what the folder is called in a message.
 
     Raises:
-        InputError: there is no file, or it is outside of the run folder and of the hub's cache.
+        InputError: there is no file, or it is outside of the folder and of the hub's cache.
     """
     source = path.resolve()
-    roots = (run_folder.resolve(), Path(HF_HUB_CACHE).resolve())
+    roots = (folder.resolve(), Path(HF_HUB_CACHE).resolve())
     if not any(source.is_relative_to(root) for root in roots):
         raise InputError(
-            f"{path} leads to {source}, which is neither in the run folder nor in the hub's cache "
+            f"{path} leads to {source}, which is neither in {description} nor in the hub's cache "
             f"({HF_HUB_CACHE}); a bundle holds no such file: put a copy of it in its place"
         )
     if not source.is_file():
