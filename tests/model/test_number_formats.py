@@ -138,8 +138,9 @@ def test_all_weights_are_trained_without_an_adapter(tmp_path):
 
 def test_what_does_not_fit_is_refused(tmp_path):
     gpt2 = make_language_model(tmp_path / "gpt2", "gpt2")
-    with pytest.raises(InputError, match="'gpt2' are of a kind of their own .Conv1D., which"):
-        build(gpt2, dtype="bf16")
+    for formats in ({"dtype": "bf16"}, {"quantization": "nf4"}, {"quantization": "int8"}):
+        with pytest.raises(InputError, match="'gpt2' are of a kind of their own .Conv1D., wh"):
+            build(gpt2, **formats)
     llama = make_language_model(tmp_path / "llama", dtype=torch.float32)
     state = load_file(tmp_path / "llama/model.safetensors")
     state["layers.1.mlp.up_proj.weight"][0, 0] = 70_000.0

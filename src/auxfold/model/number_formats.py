@@ -115,7 +115,7 @@ class NumberFormats:
         """Replace linear layers by frozen ones; the ids of their weights."""
         stored = set()
         for name, layer in list(backbone.named_modules()):
-            if isinstance(layer, Conv1D):
+            if Conv1D in (type(layer), getattr(layer, "source_cls", None)):
                 raise InputError(
                     f"the linear layers of {backbone.config.model_type!r} are of a kind of their "
                     f"own (Conv1D), which model.dtype and model.quantization do not know; leave "
