@@ -15,14 +15,13 @@ from auxfold.config.experiment import Experiment
 from auxfold.model.amp import autocast
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.training.build import FoldParts
+from auxfold.training.eight_bit_adamw import MIN_8BIT_SIZE
 
 # The lengths of the rows from which the activations of longer ones follow.
 _SHORT, _LONG = 16, 32
 # What the backward pass of a layer holds next to what is saved for it, as a part of that. Counted
 # in small BERT, Llama and ModernBERT, with and without LoRA: 0.13 to 0.64.
 _BACKWARD_SHARE = 0.35
-# Smaller tensors keep their moments in 32 bits: `min_8bit_size` of bitsandbytes.
-_MIN_8BIT_SIZE = 4096
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def estimate_step_memory(parts: FoldParts, experiment: Experiment) -> StepMemory
         experiment: what is trained.
     """
     model, settings = parts.model, experiment.train
-    rows, length, has_micro_batches = _largest_micro_batch(parts)
+    rows, length, has_micro_batches = _largest_micro_batch(parts, settings)
     amp_dtype = _gpu_format(parts, settings)
     trained = [p for p in model.parameters() if p.requires_grad]
     weights = sum(map(_n_bytes, [*model.parameters(), *model.buffers()])) + _quantization_bytes(
@@ -112,12 +111,15 @@ def estimate_step_memory(parts: FoldParts, experiment: Experiment) -> StepMemory
     )
 
 
-def _largest_micro_batch(parts: FoldParts) -> tuple[int, int, bool]:
+def _largest_micro_batch(parts: FoldParts, settings: Train) -> tuple[int, int, bool]:
     """Rows, tokens per row, and whether its step has other micro-batches."""
     splitter, lengths = parts.stepper.splitter, parts.stepper.dataset.lengths()
+    is_gpu = parts.stepper.accelerator.device.type == "cuda"
+    # Where the budget is chosen, those of a CPU are small, and a GPU has room for most steps.
+    is_whole = settings.max_tokens_per_batch == "auto" and not is_gpu
     sizes = []
     for indices in parts.epochs.steps(0):
-        micro_batches = splitter.split(indices)
+        micro_batches = [indices] if is_whole else splitter.split(indices)
         for batch in micro_batches:
             longest = int(lengths[batch].max())
             sizes.append((len(batch) * longest, len(batch), longest, len(micro_batches) > 1))
@@ -154,7 +156,7 @@ def _moment_bytes(trained: list[nn.Parameter], settings: Train) -> int:
         return 0
     if settings.optimizer == "adamw":
         return sum(8 * p.numel() for p in trained)
-    return sum((2 if p.numel() >= _MIN_8BIT_SIZE else 8) * p.numel() for p in trained)
+    return sum((2 if p.numel() >= MIN_8BIT_SIZE else 8) * p.numel() for p in trained)
 
 
 def _activation_bytes(
