@@ -33,6 +33,7 @@ QLORA = {
 }
 HALF = {"model": {"dtype": "fp16"}}
 INT8 = {"model": {"quantization": "int8"}, "train": {"ema": 0.9}}
+FAMILIES = ("llama", "mistral", "qwen3", "gemma3_text", "modernbert")
 
 
 def make_format_experiment(folder: str, changes: dict, **others: object) -> Experiment:
@@ -47,8 +48,11 @@ def make_format_experiment(folder: str, changes: dict, **others: object) -> Expe
     )
 
 
-@pytest.mark.parametrize("architecture", ["qwen3", "gemma3_text", "modernbert"])
-@pytest.mark.parametrize("changes", [QLORA, HALF, INT8], ids=["qlora", "fp16", "int8"])
+@pytest.mark.parametrize(
+    ("architecture", "changes"),
+    [*((family, QLORA) for family in FAMILIES), ("qwen3", HALF), ("qwen3", INT8)],
+    ids=[*FAMILIES, "fp16", "int8"],
+)
 def test_a_fold_is_trained_loaded_and_merged(work_dir, architecture, changes):
     folder = make_language_model(work_dir / "backbone", architecture)
     experiment = make_format_experiment(folder, changes)
