@@ -91,9 +91,10 @@ def datasets(draw) -> TokenizedDataset:
         lengths = draw(st.lists(st.integers(0, 15), min_size=n_rows, max_size=n_rows))
         random = np.random.default_rng(draw(st.integers(0, 99)))
         ids = random.integers(10, np.iinfo(dtype).max, sum(lengths), dtype=dtype, endpoint=True)
-        frame = [draw(st.lists(st.integers(0, 6), min_size=n_rows, max_size=n_rows)) for _ in "ab"]
-        has_frame = n_texts == 1 and draw(st.booleans())
-        frames = [np.array(counts) for counts in frame] if has_frame else []
+        frames = []
+        if n_texts == 1 and draw(st.booleans()):
+            counts = draw(st.lists(st.integers(0, 6), min_size=2 * n_rows, max_size=2 * n_rows))
+            frames = np.split(np.array(counts), 2)
         columns.append(TokenColumn(ids, np.cumsum([0, *lengths]), *frames))
     template = SpecialTokenTemplate(
         segments, type_ids, [0, draw(st.sampled_from([0, 1]))][:n_texts],
