@@ -51,7 +51,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         ),
         (
             {"kind": "tags", "columns": ["topics"], **TAGS},
-            ["a", "b"],
+            ["topics_a", "topics_b"],
             [2 / 3, 2 / 3],
         ),
     ],
