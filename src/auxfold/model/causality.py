@@ -76,7 +76,7 @@ def make_bidirectional(backbone: PreTrainedModel) -> None:
     backbone.config.is_causal = False
     for module in backbone.modules():
         if hasattr(module, "is_causal"):  # what attention reads where there is no mask
-            module.is_causal = False
+            module.is_causal = False  # type: ignore[assignment]
 
 
 def is_causal(backbone: PreTrainedModel) -> bool:
