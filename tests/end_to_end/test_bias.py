@@ -126,7 +126,7 @@ def test_identities_are_targets_too_and_rows_without_annotation_are_masked(train
 
 def test_the_dry_run_tells_annotated_rows_and_weights(trained_cwd, monkeypatch):
     monkeypatch.setattr("auxfold.training.speed.STEP_SECONDS", 0.0)
-    output = plan.plan_fold(load_experiment("e.toml"), 0)
+    output = "\n".join(plan.plan_fold(load_experiment("e.toml"), 0))
     table = read_training_table(load_experiment("e.toml"))
     train = np.setdiff1d(np.arange(len(table)), read_rows_of_fold(table))
     known = (~np.isnan(table.identities[train])).any(axis=1).sum()

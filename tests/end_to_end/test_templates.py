@@ -168,7 +168,7 @@ def test_an_instruct_model_is_asked_in_its_own_form(work_dir, tmp_path):
     model = experiment.model.model_copy(update={"max_length": 96})
     experiment = experiment.model_copy(update={"name": "chat", "model": model})
     create_folds(experiment)
-    assert "tokens on average" in plan_fold(experiment, 0)
+    assert "tokens on average" in "\n".join(plan_fold(experiment, 0))
     run = train_fold(experiment, 0)
     assert json.loads(run.metrics.read_text())["main/auc"] is not None
     loaded = auxfold.load(str(run.path))

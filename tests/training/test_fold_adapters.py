@@ -169,7 +169,7 @@ def test_groups_layer_decay_and_weight_decay_of_adapters(tmp_path):
 
 def test_the_plan_counts_what_is_trained(work_dir, backbone, monkeypatch):
     monkeypatch.setattr("auxfold.training.speed.STEP_SECONDS", 0.1)
-    plan = plan_fold(make_adapter_experiment("houlsby", backbone), 0)
+    plan = "\n".join(plan_fold(make_adapter_experiment("houlsby", backbone), 0))
     assert "0.000 of 0.0 M parameters to train" in plan and "disk       0.0 MB, 0.0 MB" in plan
 
 

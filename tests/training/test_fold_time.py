@@ -109,11 +109,11 @@ def test_stored_tokens_take_no_time(work_dir, backbone):
 
 
 def test_the_dry_run_prints_the_parts(work_dir, backbone):
-    plan = plan_fold(make_experiment("train.csv", backbone), "full", n_folds=1)
+    plan = "\n".join(plan_fold(make_experiment("train.csv", backbone), "full", n_folds=1))
     pattern = (
         r"time       about \d+ s a fold: \d+ s of training, 0 s of evaluation, \d+ s to start, "
         r"\d+ s to tokenize all texts once\nspeed      \d+ rows/s in 8 steps on this machine"
     )
     assert re.search(pattern, plan), plan
     stops = make_experiment("train.csv", backbone, selection={"early_stopping": 1})
-    assert "time       at most" in plan_fold(stops, "full")
+    assert "time       at most" in "\n".join(plan_fold(stops, "full"))

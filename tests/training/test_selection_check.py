@@ -60,7 +60,7 @@ def test_the_largest_number_of_folds_that_works_is_named(work_dir, backbone):
             train_fold(experiment, fold)
         assert str(error.value) == expected
         with pytest.raises(InputError) as error:
-            plan_fold(experiment, fold)
+            list(plan_fold(experiment, fold))
         assert str(error.value) == expected
     assert RunFolder.of(experiment).finished() == []
 
@@ -95,7 +95,7 @@ def test_it_goes_on_where_no_checkpoint_depends_on_the_metric(work_dir, backbone
     assert check_selection(experiment, tasks, table, folds) == ([1, 4], note)
     assert split_and_check(experiment, tasks, table, 0)[2] == []
     assert split_and_check(experiment, tasks, table, 4)[2] == [note]
-    assert f"note       {note}" in plan_fold(experiment, 0).splitlines()
+    assert f"note       {note}" in list(plan_fold(experiment, 0))
     assert train_fold(experiment, 4).exists()
 
 

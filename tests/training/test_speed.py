@@ -111,7 +111,7 @@ def test_predictions_are_timed_on_a_part_of_the_rows_and_scaled_by_their_tokens(
     device = SimpleNamespace(device=torch.device("cpu"))
     parts = SimpleNamespace(model=clock, stepper=SimpleNamespace(accelerator=device))
     per_row = measure_prediction(parts, evaluator, seconds_per_row=0.1, clock=clock)
-    # 8 s fit 240 rows that take a third of 0.1 s. They are shorter than others, and one window each.
+    # 8 s fit 240 rows that take a third of 0.1 s. They are shorter, and one window each.
     assert clock.seconds == pytest.approx(0.01 * 240 * 241 / 2)
     assert per_row == pytest.approx(0.01 * (lengths * n_windows).mean())
 

@@ -83,7 +83,7 @@ def test_the_dry_run_counts_them(experiment):
     table, folds = create_folds(halved)
     mine = folds != 0
     n, rows = int(negatives_by_hand(table.labels)[mine].sum()), int(mine.sum())
-    plan = plan_fold(halved, 0)
+    plan = "\n".join(plan_fold(halved, 0))
     n_epoch = rows - n + -(-n // 2)
     line = f"negatives  {n} of {rows} rows have only zero labels; 50% of them an epoch, which has"
     assert f"{line} {n_epoch} rows" in plan

@@ -54,7 +54,8 @@ def main(argv: list[str] | None = None) -> None:
     if args.dry_run:
         from auxfold.training.dry_run import plan_fold
 
-        print(plan_fold(experiment, folds[0], len(folds), args.verify))
+        for line in plan_fold(experiment, folds[0], len(folds), args.verify):
+            print(line, flush=True)
         return
     check_untrained(experiment, folds, args)
     check_other_folds(experiment, folds, args.overwrite)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -35,11 +36,12 @@ from auxfold.training.split import load_training_table
 
 def plan_fold(
     experiment: Experiment, fold: int | str, n_folds: int = 1, verify: bool = False
-) -> str:
+) -> Iterator[str]:
     """What training a fold would do, with steps, memory, time and disk, line by line.
 
-    A few real steps are run on rows of the table: first the longest one, which shows the memory,
-    then steps of every length, for about 20 seconds; then some predictions.
+    What is known without a step comes first. Then a few real steps are run on rows of the table:
+    first the longest one, which shows the memory, then steps of every length, for about 20 seconds;
+    then some predictions.
 
     Args:
         experiment: what would be trained.
@@ -66,7 +68,18 @@ def plan_fold(
         experiment.seed,
     )
     seconds_to_start = time.perf_counter() - started
-    memory = estimate_step_memory(parts, experiment)
+    files = describe_data_files(experiment.data, experiment.training_paths)
+    yield f"fold {fold} of {experiment.name}; nothing is written"
+    yield from _describe_rows(tasks, table, train_indices, valid_indices)
+    yield from _describe_identities(experiment, table, train_indices)
+    yield _describe_texts(parts.stepper.dataset, experiment)
+    yield _describe_model(experiment, tasks, parts)
+    yield from (f"note       {note}" for note in [*files, *table.notes, *parts.notes, *notes])
+    yield from (f"warning    {s}" for s in summarize_data(experiment, tasks, table).warnings())
+    yield from _describe_sources(experiment, epochs)
+    yield from _describe_negatives(experiment, epochs)
+    yield _describe_steps(experiment, tasks, epochs.steps_per_epoch)
+    yield f"on a GPU   about {estimate_step_memory(parts, experiment).describe()}"
     speed = measure_steps(parts, experiment.train.ema)
     gigabytes = _peak_gigabytes()
     fold_time = FoldTime(
@@ -77,25 +90,9 @@ def plan_fold(
             experiment, tasks, table, valid_indices, epochs.steps_per_epoch, parts, sample, speed
         ),
     )
-    files = describe_data_files(experiment.data, experiment.training_paths)
-    return "\n".join(
-        [
-            f"fold {fold} of {experiment.name}; nothing is written",
-            *_describe_rows(tasks, table, train_indices, valid_indices),
-            *_describe_identities(experiment, table, train_indices),
-            _describe_texts(parts.stepper.dataset, experiment),
-            _describe_model(experiment, tasks, parts),
-            *(f"note       {note}" for note in [*files, *table.notes, *parts.notes, *notes]),
-            *(f"warning    {line}" for line in summarize_data(experiment, tasks, table).warnings()),
-            *_describe_sources(experiment, epochs),
-            *_describe_negatives(experiment, epochs),
-            _describe_steps(experiment, tasks, epochs.steps_per_epoch),
-            f"memory     {gigabytes:.1f} GB at the longest batch, on {accelerator.device.type}",
-            f"on a GPU   about {memory.describe()}",
-            *_describe_time(experiment, speed, fold_time, n_folds),
-            _describe_disk(experiment, fold, count_trainable_parameters(parts.model)),
-        ]
-    )
+    yield f"memory     {gigabytes:.1f} GB at the longest batch, on {accelerator.device.type}"
+    yield from _describe_time(experiment, speed, fold_time, n_folds)
+    yield _describe_disk(experiment, fold, count_trainable_parameters(parts.model))
 
 
 def _peak_gigabytes() -> float:
