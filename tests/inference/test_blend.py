@@ -254,9 +254,9 @@ def test_a_run_without_a_weight_is_not_computed(workdir, monkeypatch):
     predicted_runs = []
     predict = Ensemble.predict
 
-    def record_call(ensemble: Ensemble, *args: object) -> dict:
+    def record_call(ensemble: Ensemble, *args: object, **options: object) -> dict:
         predicted_runs.append(ensemble.experiment.name)
-        return predict(ensemble, *args)
+        return predict(ensemble, *args, **options)
 
     monkeypatch.setattr(Ensemble, "predict", record_call)
     blend.predict(blend.tables(None), show=False)

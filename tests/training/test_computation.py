@@ -28,7 +28,7 @@ def test_threads_allocator_determinism_and_fast_paths(work_dir, backbone, two_th
     assert computation["threads"] == 2 and computation["deterministic_algorithms"] is False
     assert computation["allocator"] == "glibc malloc, which keeps freed memory"
     assert computation["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
-    assert computation["max_tokens_per_batch"] == 8192
+    assert computation["max_tokens_per_batch"] == 2048
     assert computation["fast_paths"] == {
         "attention": "eager", "padding_free": False, "cuda_graphs": False, "compiled": False,
         "bit_dropout": True,

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from jinja2 import TemplateError
-
 from auxfold.config import Data
 from auxfold.config.row_template import CHAT, parse_template
 from auxfold.errors import InputError
@@ -134,6 +132,8 @@ class RowTemplate:
 
     def _render(self, systems: Sequence[str | None], users: Sequence[str]) -> list[str]:
         """The chat of every row, up to where the answer would start."""
+        from jinja2 import TemplateError  # not at the top: only chats need it
+
         chats = []
         for system, user in zip(systems, users, strict=True):
             message = {"role": "user", "content": user}
