@@ -295,7 +295,7 @@ def test_a_missing_file_is_refused_before_any_training(kernel_folder, backbone):
 def test_the_notebook_trains_with_no_network(kernel_folder, backbone):
     """Two processes, and a budget that runs out in the middle of their folds."""
     root, dataset = start(kernel_folder, backbone, train={"epochs": 100_000})
-    home, seconds = kernel_folder.parent, 40
+    home, seconds = kernel_folder.parent, 30
     output = execute_offline(
         home / "outputs/tiny/kaggle_training/kernel/kaggle_training.ipynb",
         kernel_folder,
