@@ -127,6 +127,22 @@ def test_nohup_is_obeyed():
     signal.signal(signal.SIGHUP, before)
 
 
+def test_a_signal_while_handlers_are_put_back_stops_after_that(monkeypatch):
+    put_back = []
+
+    def restore(number: int, handler: object) -> object:
+        if not put_back:
+            send(signal.SIGTERM)  # before any handler is back
+        put_back.append(number)
+        return real_signal(number, handler)
+
+    real_signal = signal.signal
+    with pytest.raises(Terminated), StopSignals() as stop:
+        monkeypatch.setattr(signals.signal, "signal", restore)
+    monkeypatch.undo()
+    assert stop.number == signal.SIGTERM and len(put_back) == len(stop.signals)
+
+
 def test_another_thread_handles_no_signals():
     def enter():
         with StopRequest() as stop:
@@ -164,6 +180,8 @@ def test_blocked_signals_wait_for_a_process_that_has_no_handlers_yet():
         with pytest.raises(Terminated), StopSignals():
             send(signal.SIGTERM)
             unblock_signals()
+            for _ in range(500):  # another thread of the tests may be the one that gets it
+                time.sleep(0.01)
     output, _ = child.communicate()
     assert output == "lives\nSIGUSR1: there is nothing to save yet\n" and child.returncode == 143
 

@@ -49,6 +49,7 @@ class StopSignals:
     def __init__(self) -> None:
         self.number: int | None = None
         self._first_at: dict[bool, float] = {}
+        self._is_leaving = False
         self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -69,6 +70,7 @@ class StopSignals:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._is_leaving = True  # a signal in the middle would leave handlers behind
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if error is None:
@@ -103,7 +105,9 @@ class StopSignals:
             return
         now = time.monotonic()
         first_at = self._first_at.setdefault(number == PASSED_ON, now)
-        if self.number is None:
+        if self._is_leaving:
+            self.number = self.number or number  # `__exit__` stops for it
+        elif self.number is None:
             self.number = number
             self.on_stop()
         elif now - first_at > REPEATED_SECONDS:
