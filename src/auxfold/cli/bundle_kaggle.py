@@ -181,8 +181,8 @@ def bundle_training(args: argparse.Namespace, notebook: Path) -> None:
 
     folder = write_training_bundle(plan, notebook, args.overwrite)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    folds = f"folds {args.folds}" if args.folds else "all folds"
-    print(f"{folder}: trains {folds} in {hours:g} hours, {size / 1e6:,.1f} MB")
+    named = f"folds {args.folds}" if args.folds else "all folds"
+    print(f"{folder}: trains {named} in {hours:g} hours, {size / 1e6:,.1f} MB")
     print("with the kaggle command and your token:\n")
     print("\n".join(training_commands(folder, plan)))
 
