@@ -21,6 +21,11 @@ VISION = {
     "image_size": 8,
     "patch_size": 4,
 }
+# A row, and a shorter one that is padded.
+BATCH = {
+    "input_ids": torch.tensor([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]]),
+    "attention_mask": torch.tensor([[1] * 5, [1, 1, 1, 0, 0]]),
+}
 
 
 def make_config(architecture: str, **others: Any) -> PreTrainedConfig:

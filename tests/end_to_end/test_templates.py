@@ -85,11 +85,11 @@ def test_a_table_is_predicted_as_the_file(work_dir):
     other = model.predict(table.assign(rule="goose goose"))
     assert np.abs(other["toxic"] - predictions["toxic"]).max() > 1e-4, "the rule is read"
     longer = model.predict(table.assign(rule=table["rule"].fillna("") + " rain"))
-    is_cut = table["rule"].notna().to_numpy()
+    is_truncated = table["rule"].notna().to_numpy()
     np.testing.assert_allclose(
-        longer["toxic"][is_cut], predictions["toxic"][is_cut], atol=1e-6
+        longer["toxic"][is_truncated], predictions["toxic"][is_truncated], atol=1e-6
     )  # its number of tokens is 2
-    assert np.abs(longer["toxic"] - predictions["toxic"])[~is_cut].max() > 1e-6
+    assert np.abs(longer["toxic"] - predictions["toxic"])[~is_truncated].max() > 1e-6
 
 
 def test_a_row_of_the_command_line_has_a_text_per_column(work_dir, capsys):

@@ -11,14 +11,10 @@ from auxfold.model import multitask
 from auxfold.model.backbone import build_model
 from auxfold.model.multitask import MultiTaskModel
 from conftest import make_experiment
-from language_models import make_language_model
+from language_models import BATCH, make_language_model
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text")
 POST_NORMS = ("gemma2", "gemma3_text")  # between a layer's output and the residual
-BATCH = {
-    "input_ids": torch.tensor([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]]),
-    "attention_mask": torch.tensor([[1] * 5, [1, 1, 1, 0, 0]]),
-}
 
 
 def build(folder: Path, architecture: str, **settings: object) -> MultiTaskModel:

@@ -10,13 +10,9 @@ from auxfold.model.backbone import build_model, runs_padding_free
 from auxfold.model.dropout import BitDropout
 from auxfold.model.multitask import MultiTaskModel
 from conftest import make_backbone, make_experiment
-from language_models import make_language_model
+from language_models import BATCH, make_language_model
 
 DECODERS = ("llama", "qwen3", "gemma3_text", "mistral")
-BATCH = {
-    "input_ids": torch.tensor([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]]),
-    "attention_mask": torch.tensor([[1] * 5, [1, 1, 1, 0, 0]]),
-}
 
 
 def build(path: str, checkpointing: bool, **settings: object) -> MultiTaskModel:

@@ -16,15 +16,11 @@ from auxfold.model.frozen_linear import FrozenLinear
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.number_formats import NumberFormats
 from conftest import make_backbone, make_experiment
-from language_models import NESTED, make_language_model
+from language_models import BATCH, NESTED, make_language_model
 
 DECODERS = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", NESTED)
 ENCODERS = ("bert", "deberta-v2", "modernbert")
 HEADS = {"main": 1, "aux": 2}
-BATCH = {
-    "input_ids": torch.tensor([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]]),
-    "attention_mask": torch.tensor([[1] * 5, [1, 1, 1, 0, 0]]),
-}
 
 
 def make_path(folder: Path, architecture: str) -> str:

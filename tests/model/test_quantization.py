@@ -21,15 +21,11 @@ from auxfold.model.frozen_linear import FrozenLinear
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.quantization import Int8Linear, Nf4Linear, n_values, require_bitsandbytes
 from conftest import make_backbone, make_experiment
-from language_models import NESTED, make_language_model
+from language_models import BATCH, NESTED, make_language_model
 
 BOTTLENECKS = ("pfeiffer", "houlsby")
 KINDS = ("lora", "dora", "ia3", *BOTTLENECKS)
 QUANTIZATIONS = ("int8", "nf4")
-BATCH = {
-    "input_ids": torch.tensor([[2, 7, 8, 9, 3], [2, 11, 3, 0, 0]]),
-    "attention_mask": torch.tensor([[1] * 5, [1, 1, 1, 0, 0]]),
-}
 
 
 def build(path: str, quantization: str, kind: str = "lora", **settings: object) -> MultiTaskModel:

@@ -183,10 +183,10 @@ class TokenizedDataset:
         if pieces.type_ids.any():
             type_ids = np.repeat(_tile(pieces.type_ids, len(indices)), counts.ravel())
         targets = [ends[:, piece] - counts[:, piece] for piece in pieces.texts]
-        for column, target, budget in zip(
-            self.columns, _reorder(targets, swapped), _reorder(budgets, swapped), strict=True
+        for column, span, target, budget in zip(
+            self.columns, spans, _reorder(targets, swapped), _reorder(budgets, swapped), strict=True
         ):
-            self._copy_texts(ids, target, column, indices, budget, windows)
+            self._copy_texts(ids, target, column, span, indices, budget, windows)
         return ids, type_ids, counts.sum(axis=1)
 
     def _copy_texts(
@@ -194,12 +194,13 @@ class TokenizedDataset:
         ids: np.ndarray,
         targets: np.ndarray,
         column: TokenColumn,
+        span: tuple[np.ndarray, np.ndarray],
         indices: np.ndarray,
         budgets: np.ndarray,
         windows: np.ndarray | int,
     ) -> None:
         """Copy what truncation leaves of the texts of a column to their places in ``ids``."""
-        starts, sizes = column.spans(indices)
+        starts, sizes = span
         keeps_head = self.truncation == "head" and column.suffixes is None
         if not keeps_head and (sizes > budgets).any():
             frame = column.frame(indices)

@@ -86,11 +86,11 @@ def window_spans(
     """
     before, after = _clip_frame(budgets, prefixes, suffixes)
     free = budgets - before - after
-    is_cut = sizes > budgets
+    is_truncated = sizes > budgets
     # The last window ends where the text ends, and so is as long as the others.
     offsets = np.minimum(windows * _strides(free, stride), sizes - budgets)
     starts = [np.zeros_like(sizes), before + offsets, sizes - after]
-    counts = [np.where(is_cut, before, budgets), is_cut * free, is_cut * after]
+    counts = [np.where(is_truncated, before, budgets), is_truncated * free, is_truncated * after]
     return Spans(np.stack(starts, 1), np.stack(counts, 1))
 
 

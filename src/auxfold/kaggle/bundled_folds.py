@@ -15,7 +15,7 @@ from auxfold.errors import InputError
 from auxfold.inference.merge import load_merged_fold, refers_to_backbone
 from auxfold.inference.soup import make_soup
 from auxfold.kaggle.fold_copy import MODEL_FILES, copy_fold_files, resolve_in_run
-from auxfold.kaggle.wheels import ADAPTER_REQUIREMENTS, QUANTIZATION_REQUIREMENTS
+from auxfold.kaggle.wheels import adapter_uses
 from auxfold.model.config import MultiTaskConfig
 from auxfold.model.multitask import MultiTaskModel
 from auxfold.model.published_files import list_published_files
@@ -128,10 +128,8 @@ def all_requirements(folds: list[FoldFolder]) -> list[str]:
     for fold in folds:
         config = MultiTaskConfig.from_pretrained(fold.path)
         assert config.adapter is not None and config.reference is not None
-        if config.adapter["kind"] in ("lora", "dora", "ia3"):
-            requirements.update(ADAPTER_REQUIREMENTS)
-        if "quantization" in config.reference:
-            requirements.update(QUANTIZATION_REQUIREMENTS)
+        uses = adapter_uses(config.adapter["kind"], "quantization" in config.reference)
+        requirements.update(name for names, used in uses.items() if used for name in names)
     return sorted(requirements)
 
 

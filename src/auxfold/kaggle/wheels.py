@@ -56,12 +56,22 @@ def required_packages(experiment: Experiment, paths: list[str]) -> list[str]:
     adapter = experiment.model.adapter
     uses = {
         FOLD_REQUIREMENTS: not isinstance(experiment.folds.validation, str),
-        ADAPTER_REQUIREMENTS: adapter is not None and adapter.kind in ("lora", "dora", "ia3"),
-        QUANTIZATION_REQUIREMENTS: _uses_bitsandbytes(experiment),
+        **adapter_uses(None if adapter is None else adapter.kind, _uses_bitsandbytes(experiment)),
         SURGERY_REQUIREMENTS: experiment.task_weighting.method in ("pcgrad", "cagrad", "upgrad"),
         SPREADSHEET_REQUIREMENTS: any(path.endswith(SPREADSHEETS) for path in paths),
     }
     return [*REQUIREMENTS, *(name for names, used in uses.items() if used for name in names)]
+
+
+def adapter_uses(kind: str | None, uses_bitsandbytes: bool) -> dict[tuple[str, ...], bool]:
+    """The requirements of adapters and of quantized weights, each with whether it is needed.
+
+    Args:
+        kind: ``model.adapter.kind``; None: there is no adapter.
+        uses_bitsandbytes: whether weights are quantized, or moments have 8 bits.
+    """
+    is_of_peft = kind in ("lora", "dora", "ia3")
+    return {ADAPTER_REQUIREMENTS: is_of_peft, QUANTIZATION_REQUIREMENTS: uses_bitsandbytes}
 
 
 def _uses_bitsandbytes(experiment: Experiment) -> bool:

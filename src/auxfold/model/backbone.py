@@ -95,7 +95,7 @@ def _load_backbone(settings: ModelSettings, device_type: str) -> PreTrainedModel
     backbone = load_pretrained(
         TextBackbone,
         settings,
-        config=text_config,
+        config=config,
         attn_implementation=choose_attention(settings.attention, device_type),
         **formats.loading_options(),
     )

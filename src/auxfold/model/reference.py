@@ -16,7 +16,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from auxfold.errors import InputError
 from auxfold.model.number_formats import NumberFormats
 from auxfold.model.published_files import list_published_files
-from auxfold.model.text_backbone import TextBackbone
+from auxfold.model.text_backbone import TextBackbone, with_text_config
 
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _CHUNK = 1 << 24  # values that are hashed at once
@@ -128,10 +128,11 @@ def load_reference_backbone(
             package or a device that is not there.
     """
     name, formats = reference["name"], NumberFormats.from_reference(reference)
+    path = backbone_path(name)
     try:
         backbone = TextBackbone.from_pretrained(
-            backbone_path(name),
-            config=config,
+            path,
+            config=with_text_config(path, config),
             trust_remote_code=False,
             **formats.loading_options(),
             **options,

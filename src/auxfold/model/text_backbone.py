@@ -18,37 +18,42 @@ def find_text_config(config: PreTrainedConfig) -> PreTrainedConfig:
     return nested if isinstance(nested, PreTrainedConfig) else config
 
 
+def with_text_config(path: str, config: PreTrainedConfig) -> PreTrainedConfig:
+    """The configuration of a published model whose text part has another one.
+
+    Args:
+        path: a folder or a hub name.
+        config: of the text part.
+    """
+    published = AutoConfig.from_pretrained(path, trust_remote_code=False)
+    if find_text_config(published) is published:
+        return config
+    published.text_config = config
+    return published
+
+
 class TextBackbone:
     """``AutoModel``, of which only the text part is kept where a model reads images, too."""
 
     @staticmethod
-    def from_pretrained(
-        path: str, *, config: PreTrainedConfig, trust_remote_code: bool, **options: Any
-    ) -> PreTrainedModel:
-        """Load the text part, whose ``config`` is its own.
+    def from_pretrained(path: str, *, config: PreTrainedConfig, **options: Any) -> PreTrainedModel:
+        """Load a model, and take its text part.
 
         Args:
             path: a folder or a hub name.
-            config: of the text part; it counts instead of the published one.
-            trust_remote_code: as for ``AutoModel``.
+            config: of the whole model.
             options: for ``AutoModel.from_pretrained``.
 
         Raises:
             InputError: the text part of the model is not a model by itself.
         """
-        published = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
-        if find_text_config(published) is published:
-            return AutoModel.from_pretrained(
-                path, config=config, trust_remote_code=trust_remote_code, **options
-            )
-        published.text_config = config
-        whole = AutoModel.from_pretrained(
-            path, config=published, trust_remote_code=trust_remote_code, **options
-        )
+        whole: PreTrainedModel = AutoModel.from_pretrained(path, config=config, **options)
+        if find_text_config(config) is config:
+            return whole
         text = whole.get_decoder()
         if text is whole or not isinstance(text, PreTrainedModel):
             raise InputError(
-                f"{path!r} is of the model type {published.model_type!r}, whose text part cannot "
+                f"{path!r} is of the model type {config.model_type!r}, whose text part cannot "
                 f"be taken out; give a model that reads only text"
             )
         return text

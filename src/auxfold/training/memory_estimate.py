@@ -138,15 +138,13 @@ def _n_bytes(tensor: torch.Tensor) -> int:
 
 
 def _quantization_bytes(model: nn.Module) -> int:
-    """The bytes of the scales of quantized weights."""
+    """The bytes of the scales of weights in 4 bits; those of 8 bits are buffers."""
     total = 0
     for parameter in model.parameters():
         state = getattr(parameter, "quant_state", None)
         while state is not None:  # the scales of nf4 may be quantized again
             total += _n_bytes(state.absmax)
             state = state.state2
-        scales = getattr(parameter, "SCB", None)
-        total += 0 if scales is None else _n_bytes(scales)
     return total
 
 
